@@ -1,0 +1,86 @@
+"""Compute the list of accepted data sets that the package pins (dataselect_env/datasets.json).
+
+    python bench/validity/pin_datasets.py
+
+A data set is accepted when the warm-started model neither knows the answer already nor is lost, and when a model of
+all clean labels is good but not perfect. Without these bands the difference between data sets drowns the difference
+between policies. The list is computed once for a DYNAMICS_VERSION and pinned, so that no difference in the last digit
+of a library can change which data set a seed means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import click
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from dataselect_env.data import Dataset, make_dataset
+from dataselect_env.learner import WARM_UP_PASSES, Learner
+from dataselect_env.tasks import DYNAMICS_VERSION
+
+TARGET = Path(__file__).parents[2] / "dataselect_env" / "datasets.json"
+WARM_START_BAND = (0.46, 0.55)
+CEILING_BAND = (0.72, 0.76)
+WANTED = {"train": 1024, "validation": 128, "test": 256}
+"""Accepted data sets by split; a seed picks one by its remainder."""
+
+
+def warm_start(dataset: Dataset) -> float:
+    """Return the performance after the warm-up, which every episode on this data set starts from."""
+    learner = Learner()
+    learner.train(dataset.X_seed, dataset.y_seed, WARM_UP_PASSES, np.random.default_rng(dataset.number))
+    return learner.performance(dataset.X_validation, dataset.y_validation)
+
+
+def ceiling(dataset: Dataset) -> float:
+    """Return the performance of a logistic regression on the whole pool with true labels."""
+    model = LogisticRegression(max_iter=1000).fit(dataset.X_pool, dataset.y_pool)
+    odds = model.decision_function(dataset.X_validation)
+    return float(1 / (1 + np.logaddexp(0.0, np.where(dataset.y_validation == 1, -odds, odds)).mean()))
+
+
+def is_accepted(number: int) -> bool:
+    dataset = make_dataset(number)
+    low, high = WARM_START_BAND
+    if not low <= warm_start(dataset) <= high:
+        return False
+    low, high = CEILING_BAND
+    return low <= ceiling(dataset) <= high
+
+
+def accepted(numbers: Iterable[int], wanted: int) -> Iterator[int]:
+    """Yield the first ``wanted`` accepted of ``numbers``, in order."""
+    found, chunk = 0, 500
+    numbers = iter(numbers)
+    with ProcessPoolExecutor() as executor:
+        while True:
+            batch = [number for number, _ in zip(numbers, range(chunk), strict=False)]
+            for number, good in zip(batch, executor.map(is_accepted, batch, chunksize=25), strict=True):
+                if good:
+                    yield number
+                    found += 1
+                    if found == wanted:
+                        return
+
+
+def main() -> None:
+    total = sum(WANTED.values())
+    with click.progressbar(accepted(count(), total), length=total, label="accepted data sets") as bar:
+        found = list(bar)
+    datasets, start = {}, 0
+    for split, size in WANTED.items():
+        datasets[split] = found[start : start + size]
+        start += size
+    pinned = {"dynamics_version": DYNAMICS_VERSION, "candidates": found[-1] + 1, "datasets": datasets}
+    TARGET.write_text(json.dumps(pinned) + "\n", encoding="utf-8")
+    click.echo(f"{total} of {found[-1] + 1} candidates accepted ({total / (found[-1] + 1):.1%})")
+
+
+if __name__ == "__main__":
+    main()

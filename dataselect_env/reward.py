@@ -1,0 +1,69 @@
+"""Rewards as named terms made from plain numbers (SPEC section 6); the terms of a step add up to its reward.
+
+All coefficients stand here. A term carries its sign: a cost is negative.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataselect_env.arrays import Floats
+
+PERFORMANCE_COEFFICIENT = 5.0
+DISTANCE_COEFFICIENT = 0.05
+REDUNDANCY_COEFFICIENT = 0.3
+COST_PER_SAMPLE = 0.01
+BASELINE = 0.15
+TERMINAL_COEFFICIENT = 25.0
+"""Reward for a grade of 1 at the end of a shaped episode: what makes return and grade rank policies alike."""
+
+
+def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, float]:
+    """Compare a batch, (n, n_features), with the training centroid, (n_features,).
+
+    Returns:
+        The mean Euclidean distance, and the redundancy (1 + mean cosine similarity) / 2 in [0, 1]. A vector of length
+        zero counts as similar to nothing.
+    """
+    distance = np.linalg.norm(batch - centroid, axis=1).mean()
+    lengths = np.linalg.norm(batch, axis=1) * np.linalg.norm(centroid)
+    cosines = np.divide(batch @ centroid, lengths, out=np.zeros(len(batch)), where=lengths > 0)
+    return float(distance), float(np.clip((1 + cosines.mean()) / 2, 0, 1))
+
+
+def gain(performance_change: float, distance: float) -> float:
+    """Return SPEC's ``gain``: what a batch brought, before its costs."""
+    return PERFORMANCE_COEFFICIENT * performance_change + DISTANCE_COEFFICIENT * distance
+
+
+def selection_terms(
+    *,
+    performance_change: float,
+    distance: float,
+    redundancy: float,
+    noise_ratio: float,
+    batch_size: int,
+    flip_y: float,
+) -> dict[str, float]:
+    """Return the terms of a step that bought ``batch_size`` samples, under the ``shaped`` mode."""
+    return {
+        "performance_gain": PERFORMANCE_COEFFICIENT * performance_change,
+        "diversity_bonus": DISTANCE_COEFFICIENT * distance,
+        "redundancy": -REDUNDANCY_COEFFICIENT * redundancy,
+        "noise_penalty": -(1 + 2 * flip_y) * noise_ratio,
+        "cost": -COST_PER_SAMPLE * batch_size,
+        "baseline": BASELINE,
+        "terminal": 0.0,
+    }
+
+
+def stop_terms() -> dict[str, float]:
+    """Return the terms of a ``stop`` under the ``shaped`` mode: stopping itself pays nothing."""
+    return dict.fromkeys(
+        ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "cost", "baseline", "terminal"), 0.0
+    )
+
+
+def terminal(score: float) -> float:
+    """Return the ``terminal`` term of an episode that ended with this grade, in [0, TERMINAL_COEFFICIENT]."""
+    return TERMINAL_COEFFICIENT * score
