@@ -1,3 +1,3 @@
 """The version of the package, of openenv.yaml and of the OpenAPI document."""
 
-VERSION = "1.0.0"
+__version__ = "1.0.0"
