@@ -16,6 +16,7 @@ from dataselect_env.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT
 
 RewardMode = Literal["shaped", "grade"]
 EndReason = Literal["stop", "budget", "max_steps", "pool"]
+MessageType = Literal["reset", "step", "state", "mcp", "close"]
 StrategyName = Literal["uncertainty", "diversity", "random"]
 
 EPISODE_ID_LENGTH = 255
@@ -122,6 +123,21 @@ class StepEnvelope(WireModel):
     request_id: str | None = Field(None, max_length=EPISODE_ID_LENGTH, description="Accepted for OpenEnv clients.")
 
 
+class Envelope(WireModel):
+    """A WebSocket message."""
+
+    type: MessageType = Field(description="What the message asks for.")
+    data: dict[str, Any] | None = Field(None, description="What the operation needs: choices, an action, a request.")
+
+
+class EpisodeChoice(WireModel):
+    """Which HTTP episode is meant."""
+
+    episode_id: EpisodeId | None = Field(
+        None, description="Id of the episode; default: the one most recently started over HTTP."
+    )
+
+
 class GraderRequest(WireModel):
     """Which finished episode to grade."""
 
@@ -206,16 +222,20 @@ class ReplyMetadata(WireModel):
     info: StepInfo | None = Field(description="Reward terms and audit of the step; null after a reset.")
 
 
-class Reply(ReplyMetadata):
-    """The answer to a reset or a step, the same on every transport.
-
-    ``metadata`` repeats what stands beside it, because OpenEnv's own clients hand on nothing else to their users.
-    """
+class ReplyBody(WireModel):
+    """What OpenEnv's own clients read of a reply."""
 
     observation: ObservationFields
     reward: float | None = Field(description="Reward of the step; null after a reset.")
     done: bool = Field(description="Whether the episode is over.")
     metadata: ReplyMetadata
+
+
+class Reply(ReplyMetadata, ReplyBody):  # in this order of bases the body's fields come first in the JSON
+    """The answer to a reset or a step, the same on every transport.
+
+    ``metadata`` repeats what stands beside it, because OpenEnv's own clients hand on nothing else to their users.
+    """
 
     @classmethod
     def build(
@@ -258,6 +278,57 @@ class GraderReply(Grade):
 
     episode_id: str = Field(description="Id of the graded episode.")
     task_id: str = Field(description="Task that was played.")
+
+
+class TaskDescription(WireModel):
+    """A task, for people and programs; every number comes from the table of tasks."""
+
+    task_id: str = Field(description="Name in requests.")
+    difficulty: str = Field(description="How hard it is meant to be.")
+    description: str = Field(description="What it asks of an agent.")
+    flip_y: float = Field(description="Declared share of wrong labels in the pool.")
+    budget: int = Field(description="Samples that may be bought.")
+    max_steps: int = Field(description="Actions in an episode.")
+    min_batch: int = Field(description="Smallest batch, while budget and pool hold as many.")
+    success_criteria: str = Field(description="What an episode must reach to pass.")
+    score: str = Field(description="How the grade's score is made.")
+
+
+class TaskList(WireModel):
+    """All tasks, and how to act in them."""
+
+    tasks: list[TaskDescription]
+    default_task: str = Field(description="Task of a reset that names none.")
+    reward_modes: list[RewardMode] = Field(description="What rewards can be; the first is the default.")
+    action_schema: dict[str, Any] = Field(description="JSON schema of an action.")
+
+
+class SchemaReply(WireModel):
+    """JSON schemas of what goes in and comes out."""
+
+    action: dict[str, Any] = Field(description="Schema of an action.")
+    observation: dict[str, Any] = Field(description="Schema of an observation.")
+    state: dict[str, Any] = Field(description="Schema of the state.")
+
+
+class Health(WireModel):
+    """Whether the server works, and how full it is."""
+
+    status: Literal["healthy"] = Field(description="The server answers and its store is open.")
+    version: str = Field(description="Version of the package.")
+    dynamics_version: int = Field(description="Version of the rules that episodes are played by.")
+    active_sessions: int = Field(ge=0, description="WebSocket sessions at this moment.")
+    max_sessions: int = Field(ge=1, description="WebSocket sessions that there may be.")
+
+
+class Metadata(WireModel):
+    """What this environment is."""
+
+    name: str = Field(description="Name of the environment.")
+    description: str = Field(description="What it is, in a sentence.")
+    version: str = Field(description="Version of the package.")
+    author: str = Field(description="Who makes it.")
+    documentation_url: str | None = Field(None, description="Where to read on.")
 
 
 class ErrorBody(WireModel):

@@ -1,0 +1,139 @@
+"""The server: HTTP, WebSocket, MCP and Task API around one service. No word of the domain.
+
+``app`` is the application for any ASGI server, ``main`` serves it; settings come from the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+from dataselect_env import routes, taskapi, websocket
+from dataselect_env._version import __version__
+from dataselect_env.about import DESCRIPTION, NAME
+from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
+from dataselect_env.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
+from dataselect_env.service import Service
+from dataselect_env.settings import Settings, SettingsError
+from dataselect_env.store import open_store
+from dataselect_env.wire import as_client_error
+
+REQUEST_MODELS = (
+    ResetRequest,
+    StepRequest,
+    StepEnvelope,
+    GraderRequest,
+    taskapi.SplitRequest,
+    taskapi.TaskRequest,
+    taskapi.TaskRangeRequest,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return an application with its own service.
+
+    Args:
+        settings: None reads them from the environment when the application starts, or at the first request where the
+            server that it runs in tells nobody about its start.
+    """
+    opened: list[Service] = []
+
+    def get_service() -> Service:
+        if not opened:
+            chosen = settings or Settings.load()
+            opened.append(Service(chosen, open_store(chosen.store)))
+        return opened[0]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        get_service()
+        yield
+        opened.pop().close()
+
+    app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
+    app.state.get_service = get_service
+    app.include_router(routes.router)
+    app.include_router(taskapi.router)
+
+    @app.websocket("/ws")
+    async def serve_websocket(socket: WebSocket) -> None:
+        await websocket.serve(socket, get_service())
+
+    for kind in (EnvError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer_error)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _answer_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer whatever was raised in the one error shape."""
+    headers = None
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        error = _framework_error(error)
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        error = InvalidInput(f"{field}: {first['msg']}", field=field)
+    told = as_client_error(error)
+    return JSONResponse(told.body(), status_code=told.status, headers=headers)
+
+
+def _framework_error(error: HTTPException) -> Exception:
+    """Return our name for what the web framework refuses by itself: unknown routes and methods."""
+    if error.status_code == NotFound.status:
+        return NotFound("There is no such route; /docs lists those there are.")
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed("This route takes another method; /docs tells which.")
+    return error
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the request bodies, which the routes read themselves, among its schemas."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        _, schemas = models_json_schema(
+            [(model, "validation") for model in REQUEST_MODELS], ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"].update(schemas["$defs"])
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def serve(settings: Settings) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        SettingsError: The configured store cannot be used.
+    """
+    open_store(settings.store).close()  # a store that cannot be used stops the start with a sentence, not a trace
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        ws_max_size=settings.max_message_bytes,
+        ws_per_message_deflate=False,  # messages are small: compressing them costs more than sending them
+    )
+
+
+def main() -> None:
+    """Serve with the settings of the environment: ``python server.py`` and the console script ``server``."""
+    try:
+        serve(Settings.load())
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
+
+
+app = create_app()

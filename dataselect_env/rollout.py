@@ -1,0 +1,125 @@
+"""Rollouts: one policy plays one episode, in process or over a client."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.errors import InvalidInput
+from dataselect_env.models import Action, Grade, Reply, RewardMode
+from dataselect_env.policies import Policy
+from dataselect_env.tasks import get_task
+
+
+class Environment(Protocol):
+    """What a rollout needs of an environment; :class:`DataSelectEnv` has it, and so may a client."""
+
+    def reset(self, *, task_id: str, seed: int | None, reward_mode: RewardMode) -> Reply:
+        """Start an episode."""
+
+    def step(self, action: Action, /) -> Reply:
+        """Play one action; the last reply carries the grade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One finished episode.
+
+    Attributes:
+        policy: Name of the policy.
+        task_id: Task that was played.
+        seed: Seed of the episode, in [0, 2^32).
+        replies: The reply to the reset, then one a step.
+        episode_return: Sum of the rewards; under reward mode ``grade`` it is the score, up to rounding.
+        grade: The episode's grade.
+    """
+
+    policy: str
+    task_id: str
+    seed: int
+    replies: tuple[Reply, ...]
+    episode_return: float
+    grade: Grade
+
+
+def policy_rng(policy_name: str, seed: int) -> np.random.Generator:
+    """Return the random stream of a policy in an episode; the same in every process and on every machine."""
+    digest = hashlib.sha256(policy_name.encode()).digest()
+    return np.random.default_rng(np.random.SeedSequence((seed, int.from_bytes(digest[:8], "big"))))
+
+
+def play(
+    policy: Policy,
+    task_id: str,
+    seed: int | None,
+    *,
+    env: Environment | None = None,
+    reward_mode: RewardMode = "shaped",
+) -> Iterator[Reply]:
+    """Play one episode and yield each reply as it comes: first the reset's, then one a step.
+
+    Args:
+        policy: Who plays.
+        task_id: Name of the task.
+        seed: In [0, 2^32); None lets the environment draw one.
+        env: Where to play; default a new :class:`DataSelectEnv`. Its running episode is abandoned.
+        reward_mode: ``shaped`` or ``grade``.
+
+    Raises:
+        EnvError: Unknown task, a seed out of range, or the policy answered with something that is no action.
+    """
+    if env is None:
+        env = DataSelectEnv()
+    reply = env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
+    yield reply
+    act = policy.start(get_task(task_id), policy_rng(policy.name, reply.seed))
+    while not reply.done:
+        action: object = act(reply)
+        if not isinstance(action, Action):
+            raise InvalidInput(
+                f"policy: {policy.name} answered with {type(action).__name__}, not an Action", field="policy"
+            )
+        reply = env.step(action)
+        yield reply
+
+
+def rollout(
+    policy: Policy,
+    task_id: str,
+    seed: int,
+    *,
+    env: Environment | None = None,
+    reward_mode: RewardMode = "shaped",
+) -> Rollout:
+    """Play one episode to its end; arguments and errors are those of :func:`play`.
+
+    Example:
+        >>> from dataselect_env.policies import get_policy
+        >>> rollout(get_policy("stop"), "easy", 20_000).grade.breakdown.budget_used
+        0
+    """
+    replies = tuple(play(policy, task_id, seed, env=env, reward_mode=reward_mode))
+    return Rollout(
+        policy=policy.name,
+        task_id=task_id,
+        seed=seed,
+        replies=replies,
+        episode_return=sum(reply.reward or 0.0 for reply in replies),
+        grade=final_grade(replies[-1]),
+    )
+
+
+def final_grade(reply: Reply) -> Grade:
+    """Return the grade that the last reply of an episode carries.
+
+    Raises:
+        ValueError: It carries none: the episode goes on, or the environment does not grade.
+    """
+    if reply.info is None or reply.info.grade is None:
+        raise ValueError(f"the reply to step {reply.step} carries no grade")
+    return reply.info.grade

@@ -1,0 +1,231 @@
+"""The HTTP routes of episodes and of the server itself (SPEC section 3); the Task API has its own module.
+
+Bodies are read here and validated by the service, as a WebSocket frame's are, so that both transports refuse the same
+things with the same words; the OpenAPI document gets its request bodies from :func:`body_of`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel
+
+from dataselect_env import jsonrpc
+from dataselect_env._version import __version__
+from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env.baseline import BaselineReport
+from dataselect_env.errors import InvalidJSON, PayloadTooLarge
+from dataselect_env.models import (
+    Action,
+    ErrorBody,
+    GraderReply,
+    GraderRequest,
+    Health,
+    Metadata,
+    Observation,
+    Reply,
+    ResetRequest,
+    RewardMode,
+    SchemaReply,
+    State,
+    StepEnvelope,
+    StepRequest,
+    TaskDescription,
+    TaskList,
+)
+from dataselect_env.service import Service
+from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, MIN_BATCH, TASKS
+from dataselect_env.wire import parse_json
+
+router = APIRouter()
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application that got this request."""
+    service: Service = request.app.state.get_service()
+    return service
+
+
+async def read_json(request: Request) -> Any:
+    """Return the request's body as parsed JSON, None when there is none; its content type does not matter.
+
+    Raises:
+        PayloadTooLarge: The body is larger than the server reads.
+        InvalidJSON: It is not JSON.
+    """
+    limit = service_of(request).settings.max_message_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise PayloadTooLarge(f"The body is larger than the {limit} bytes that this server reads.")
+    return parse_json(bytes(body))
+
+
+def json_reply(model: BaseModel) -> Response:
+    """Return ``model`` as the JSON body of a response."""
+    return Response(model.model_dump_json(), media_type="application/json")
+
+
+def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -> dict[str, Any]:
+    """Return what OpenAPI says about a request body that is one of ``models``."""
+    references = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example}}}
+    }
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says about the error answers of a route; any can fail with 500 and 503."""
+    return {status: {"model": ErrorBody, "description": ERROR_DESCRIPTIONS[status]} for status in (*statuses, 500, 503)}
+
+
+ERROR_DESCRIPTIONS = {
+    400: "Not JSON, or an index that a split does not have",
+    404: "No such episode, task, split or environment",
+    405: "Another method is needed",
+    409: "Not in this order: no episode yet, episode over or still running, id in use, another task",
+    413: "Body too large",
+    422: "A field is missing, unknown, of the wrong type or out of range",
+    500: "A defect of the server",
+    503: "The store cannot be reached",
+}
+
+EXAMPLE_ACTION = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3).model_dump(exclude={"metadata"})
+EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
+
+
+@router.post(
+    "/reset",
+    response_model=Reply,
+    responses=errors(400, 404, 409, 413, 422),
+    openapi_extra=body_of(ResetRequest, required=False, example=EXAMPLE_RESET),
+    tags=["Episode"],
+)
+async def reset(request: Request) -> Response:
+    """Start an episode; an empty body starts the default task with a drawn seed."""
+    return json_reply(service_of(request).handle("reset", await read_json(request)))
+
+
+@router.post(
+    "/step",
+    response_model=Reply,
+    responses=errors(400, 404, 409, 413, 422),
+    openapi_extra=body_of(StepRequest, StepEnvelope, required=True, example=EXAMPLE_ACTION),
+    tags=["Episode"],
+)
+async def step(request: Request) -> Response:
+    """Play one action, plain or wrapped as ``{"action": ...}``."""
+    return json_reply(service_of(request).handle("step", await read_json(request)))
+
+
+@router.get("/state", response_model=State, responses=errors(404, 409, 422), tags=["Episode"])
+async def state(
+    request: Request,
+    episode_id: Annotated[str | None, Query(description="Default: the episode most recently started.")] = None,
+) -> Response:
+    """Tell where an episode stands."""
+    return json_reply(service_of(request).handle("state", {"episode_id": episode_id}))
+
+
+@router.post(
+    "/grader",
+    response_model=GraderReply,
+    responses=errors(400, 404, 409, 413, 422),
+    openapi_extra=body_of(GraderRequest, required=True, example={"episode_id": "my-episode-1", "task_id": "medium"}),
+    tags=["Episode"],
+)
+async def grader(request: Request) -> Response:
+    """Grade a finished episode, whichever transport played it, also after a restart."""
+    return json_reply(service_of(request).grade(await read_json(request)))
+
+
+@router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])
+async def tasks() -> Response:
+    """List all tasks with the action schema."""
+    return json_reply(task_list())
+
+
+@router.get("/baseline", response_model=BaselineReport, responses=errors(), tags=["Environment"])
+async def baseline(request: Request) -> Response:
+    """Play the reference policies on all tasks at fixed seeds; the first call takes seconds, later ones are instant."""
+    return json_reply(await run_in_threadpool(service_of(request).baseline))
+
+
+@router.get("/health", response_model=Health, responses=errors(), tags=["Server"])
+async def health(request: Request) -> Response:
+    """Tell whether the server works, and how full it is."""
+    service = service_of(request)
+    return json_reply(
+        Health(
+            status="healthy",
+            version=__version__,
+            dynamics_version=DYNAMICS_VERSION,
+            active_sessions=service.active_sessions,
+            max_sessions=service.settings.max_sessions,
+        )
+    )
+
+
+@router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])
+async def metadata() -> Response:
+    """Tell what this environment is."""
+    return json_reply(Metadata(name=NAME, description=DESCRIPTION, version=__version__, author=AUTHOR))
+
+
+@router.get("/schema", response_model=SchemaReply, responses=errors(), tags=["Environment"])
+async def schema() -> Response:
+    """Give the JSON schemas of action, observation and state."""
+    schemas = SchemaReply(
+        action=Action.model_json_schema(),
+        observation=Observation.model_json_schema(),
+        state=State.model_json_schema(),
+    )
+    return json_reply(schemas)
+
+
+@router.post(
+    "/mcp",
+    responses=errors(413),
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    tags=["Server"],
+)
+async def mcp(request: Request) -> JSONResponse:
+    """Answer one JSON-RPC 2.0 request of the Model Context Protocol."""
+    try:
+        return JSONResponse(jsonrpc.answer(await read_json(request)))
+    except InvalidJSON as error:
+        return JSONResponse(jsonrpc.failure(jsonrpc.PARSE_ERROR, error.message))
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> RedirectResponse:
+    """Show the console to whoever opens the server's address in a browser."""
+    return RedirectResponse("docs")
+
+
+def task_list() -> TaskList:
+    """Return all tasks as ``GET /tasks`` tells them."""
+    return TaskList(
+        tasks=[
+            TaskDescription(
+                task_id=task.task_id,
+                difficulty=task.task_id,
+                description=task.summary,
+                flip_y=task.flip_y,
+                budget=task.budget,
+                max_steps=task.max_steps,
+                min_batch=MIN_BATCH,
+                success_criteria=task.success_criteria,
+                score=task.score_formula,
+            )
+            for task in TASKS.values()
+        ],
+        default_task=DEFAULT_TASK,
+        reward_modes=list(get_args(RewardMode)),
+        action_schema=Action.model_json_schema(),
+    )

@@ -1,0 +1,143 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from dataselect_env.errors import EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.grading import TracePoint, grade
+from dataselect_env.models import Action
+from dataselect_env.settings import SettingsError
+from dataselect_env.store import EpisodeHeader, SQLiteStore, StoredStep, Transport, open_store
+from dataselect_env.tasks import DYNAMICS_VERSION, TASKS
+
+STEP = StoredStep(Action.select(10, diversity=0.1, random=0.2), 10, 3, 0.612345678901234567, -0.1234567890123456)
+GRADE = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
+
+
+def header(episode_id: str = "one", transport: Transport = "http") -> EpisodeHeader:
+    return EpisodeHeader(episode_id, transport, "easy", 2**32 - 1, "shaped", DYNAMICS_VERSION)
+
+
+def test_what_was_stored_comes_back_exactly(store: SQLiteStore) -> None:
+    store.create(header())
+    store.append("one", 1, STEP, None)
+    store.append("one", 2, STEP, GRADE)
+    stored = store.load("one")
+    assert stored.header == header()
+    assert stored.steps == (STEP, STEP)
+    assert stored.grade == GRADE
+
+
+def test_an_episode_without_a_grade_is_running(store: SQLiteStore) -> None:
+    store.create(header())
+    assert store.load("one").grade is None
+    assert store.load("one").steps == ()
+
+
+def test_an_id_is_used_once(store: SQLiteStore) -> None:
+    store.create(header())
+    with pytest.raises(EpisodeExists, match="in use"):
+        store.create(header())
+
+
+def test_an_unknown_episode_is_not_found(store: SQLiteStore) -> None:
+    with pytest.raises(EpisodeNotFound):
+        store.load("nobody")
+
+
+def test_latest_is_told_by_transport(store: SQLiteStore) -> None:
+    assert store.latest("http") is None
+    for episode_id, transport in (("a", "http"), ("b", "http"), ("c", "websocket")):
+        store.create(header(episode_id, transport))  # type: ignore[arg-type]
+    assert store.latest("http") == "b"
+    assert store.latest("websocket") == "c"
+
+
+def test_a_step_and_its_grade_are_stored_together_or_not_at_all(store: SQLiteStore) -> None:
+    store.create(header())
+    store.append("one", 1, STEP, None)
+    with pytest.raises(StoreUnavailable):
+        store.append("one", 1, STEP, GRADE)  # the same step twice
+    assert store.load("one").grade is None
+    store.append("one", 2, STEP, GRADE)
+    assert store.load("one").grade == GRADE
+
+
+def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "episodes.db"
+    first = SQLiteStore(path)
+    first.create(header())
+    first.append("one", 1, STEP, GRADE)
+    second = SQLiteStore(path)  # the first one is never closed, as after a kill
+    assert second.load("one").steps == (STEP,)
+    second.close()
+    first.close()
+
+
+def test_a_closed_database_is_a_clear_error_and_says_nothing_of_its_inside(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    store.close()
+    with pytest.raises(StoreUnavailable) as caught:
+        store.create(header())
+    assert "sqlite" not in caught.value.message.lower()
+    assert str(tmp_path) not in caught.value.message
+
+
+def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("sqlite:///relative.db").close()
+    open_store(f"sqlite:///{tmp_path}/absolute.db").close()
+    assert (tmp_path / "relative.db").is_file()
+    assert (tmp_path / "absolute.db").is_file()
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "postgres://host/db", "episodes.db", "memory"])
+def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"DATASELECT_STORE: .*sqlite:///.*memory:"):
+        open_store(url)
+
+
+def test_a_configured_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(SettingsError, match="cannot be used as a store"):
+        open_store(f"sqlite:///{tmp_path}/file/episodes.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("certainly not a database " * 100)
+    with pytest.raises(SettingsError, match="cannot be used as a store"):
+        open_store(f"sqlite:///{tmp_path}/notes.txt")
+
+
+def test_the_default_place_is_in_the_users_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.store.default_store_path", lambda: tmp_path / "data" / "episodes.db")
+    open_store(None).close()
+    assert (tmp_path / "data" / "episodes.db").is_file()
+
+
+def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr("dataselect_env.store.default_store_path", lambda: tmp_path / "file" / "episodes.db")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = open_store(None)
+    store.create(header())
+    store.close()
+    assert "cannot be written" in caplog.text
+    assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
+
+
+def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.db"
+    store = SQLiteStore(path)
+    store.create(header())
+    saboteur = sqlite3.connect(path, isolation_level=None)
+    saboteur.execute("CREATE TRIGGER no BEFORE UPDATE ON episodes BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StoreUnavailable):
+        store.append("one", 1, STEP, GRADE)
+    saboteur.execute("DROP TRIGGER no")
+    saboteur.close()
+    assert store.load("one").steps == ()
+    store.append("one", 1, STEP, GRADE)
+    store.close()
