@@ -87,7 +87,7 @@ def accepted_datasets() -> dict[str, list[int]]:
     text = resources.files("dataselect_env").joinpath("datasets.json").read_text(encoding="utf-8")
     pinned = json.loads(text)
     if pinned["dynamics_version"] != DYNAMICS_VERSION:
-        raise RuntimeError("datasets.json was made for other dynamics; run bench/validity/pin_datasets.py")
+        raise RuntimeError("datasets.json was made for other dynamics; run python -m bench.validity.pin_datasets")
     return {split: [int(number) for number in numbers] for split, numbers in pinned["datasets"].items()}
 
 

@@ -101,7 +101,7 @@ class Session:
         except EpisodeOver:
             raise
         except Exception:
-            self._env, _ = _replay(header, self._actions)  # whatever went wrong, nothing has happened
+            self._env = None  # whatever went wrong: the next call makes the episode anew as it was before this step
             raise
         self._actions.append(action)
         return reply
@@ -113,8 +113,10 @@ class Session:
         return env.state
 
     def _current(self) -> tuple[DataSelectEnv, EpisodeHeader]:
-        if self._env is None or self._header is None:
+        if self._header is None:
             raise NoEpisode("There is no episode yet; reset starts one.")
+        if self._env is None:
+            self._env, _ = _replay(self._header, self._actions)
         return self._env, self._header
 
     def _parse_action(self, data: object, episode_id: str) -> Action:

@@ -20,7 +20,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Each field is the environment variable ``DATASELECT_<NAME>``; the port may also be given as ``PORT``."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, populate_by_name=True
+    )
 
     host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104  (a server in a container)
     port: int = Field(
@@ -55,8 +57,8 @@ class Settings(BaseSettings):
             return cls(**chosen)  # type: ignore[arg-type]
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = str(first["loc"][0])
-            variable = name.upper() if name.upper() in ("PORT", f"{ENV_PREFIX}PORT") else f"{ENV_PREFIX}{name.upper()}"
+            name = str(first["loc"][0]).upper().removeprefix(ENV_PREFIX)
+            variable = name if name == "PORT" else ENV_PREFIX + name
             raise SettingsError(f"{variable}: {first['msg']}") from None
 
 

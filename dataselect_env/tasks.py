@@ -188,10 +188,11 @@ def choose(task_id: str | None, seed: int | None, split: str | None, index: int 
         UnknownTask, UnknownSplit, TaskIndexOutOfRange: No such thing.
         InvalidInput: The choices contradict each other; the message says which.
     """
+    chosen = None if split is None else get_split(split)
     if index is None:
-        if split is not None and seed is not None and seed not in get_split(split):
-            first, last = get_split(split).first_seed, get_split(split).first_seed + get_split(split).seeds - 1
-            raise InvalidInput(f"seed: split {split} has the seeds {first} to {last}", field="seed")
+        if chosen is not None and seed is not None and seed not in chosen:
+            last = chosen.first_seed + chosen.seeds - 1
+            raise InvalidInput(f"seed: split {split} has the seeds {chosen.first_seed} to {last}", field="seed")
         return get_task(DEFAULT_TASK if task_id is None else task_id), seed
     if split is None:
         raise InvalidInput(f"index: needs a split; choose one of {', '.join(SPLITS)}", field="index")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+SERVER_PY = (sys.executable, str(ROOT / "server.py"))
 LOOPBACK = "127.0.0.1"
 START_DEADLINE = 120.0  # seconds until a start counts as failed: only a broken server ever waits so long
 STOP_DEADLINE = 60.0
@@ -77,7 +78,7 @@ def free_port() -> int:
 
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without what would change a server or an interpreter started from it."""
-    names = ("HOST", "PORT", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    names = ("PORT", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return {
         name: value for name, value in os.environ.items() if name not in names and not name.startswith("DATASELECT_")
     }
@@ -111,8 +112,8 @@ def running_server(
     Args:
         store: Value of DATASELECT_STORE.
         cwd: Working directory; a new temporary one when left out.
-        command: What to run; ``python server.py`` of this checkout when left out. The variables DATASELECT_HOST and PORT tell it
-            where to listen.
+        command: What to run; ``python server.py`` of this checkout when left out. DATASELECT_HOST and PORT tell it
+            where to listen; for what does not read them, ``{port}`` stands for the port.
         env: Further variables, which win over those set here.
 
     Raises:
@@ -125,7 +126,7 @@ def running_server(
             log_path = home / f"log-{attempt}"
             with log_path.open("wb") as log:
                 process = subprocess.Popen(
-                    list(command or (sys.executable, str(ROOT / "server.py"))),
+                    [part.replace("{port}", str(port)) for part in command or SERVER_PY],
                     cwd=cwd or home,
                     env={
                         **clean_environ(),

@@ -1,6 +1,6 @@
 """Compute the list of accepted data sets that the package pins (dataselect_env/datasets.json).
 
-    python bench/validity/pin_datasets.py
+    python -m bench.validity.pin_datasets
 
 A data set is accepted when the warm-started model neither knows the answer already nor is lost, and when a model of
 all clean labels is good but not perfect. Without these bands the difference between data sets drowns the difference

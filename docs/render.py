@@ -1,0 +1,187 @@
+"""Write the tables of README.md and docs/ from the code: every number stands once, in the package.
+
+    python -m docs.render
+
+A table stands between ``<!-- rendered: NAME -->`` and ``<!-- /rendered: NAME -->``; a test fails when one is out of
+date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.validity import pin_datasets
+from dataselect_env import __version__, data, episode, grading, learner, reward, sampling
+from dataselect_env.baseline import baseline_report
+from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.settings import ENV_PREFIX, Settings
+from dataselect_env.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MARKED = re.compile(r"(<!-- rendered: (\w+) -->\n).*?(<!-- /rendered: \2 -->)", re.DOTALL)
+
+
+def table(heading: str, rows: Iterable[Iterable[object]]) -> str:
+    """Return a Markdown table; ``heading`` has its titles, divided by bars."""
+    titles = [title.strip() for title in heading.split("|")]
+    lines = [titles, ["---"] * len(titles), *([str(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def tasks() -> str:
+    return table(
+        "task | wrong labels | budget | steps | passes | score",
+        (
+            (
+                f"`{task.task_id}`",
+                f"{task.flip_y:.0%}",
+                task.budget,
+                task.max_steps,
+                task.success_criteria,
+                task.score_formula,
+            )
+            for task in TASKS.values()
+        ),
+    )
+
+
+def splits() -> str:
+    numbers = data.accepted_datasets()
+    return table(
+        "split | seeds | task specs | data sets",
+        (
+            (
+                f"`{split.name}`",
+                f"{split.first_seed:,} to {split.first_seed + split.seeds - 1:,}",
+                f"{split.num_tasks:,}",
+                f"{len(numbers[split.name]):,}",
+            )
+            for split in SPLITS.values()
+        ),
+    )
+
+
+def settings() -> str:
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        rows.append((f"`{ENV_PREFIX}{name.upper()}`", default, field.description))
+    return table("variable | default | meaning", rows)
+
+
+def fields(model: type[WireModel]) -> str:
+    """Return a table of a wire type's fields."""
+    properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
+    return table(
+        "field | type | meaning",
+        ((f"`{name}`", kind(schema), schema.get("description", "")) for name, schema in properties.items()),
+    )
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """Return a JSON schema's type with its range, in a few words."""
+    if "anyOf" in schema:
+        return " or ".join(kind(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    name = str(schema.get("type", "object"))
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f"{name}, {low:g} to {high:g}"
+    return name if low is None else f"{name} from {low:g}"
+
+
+def constants() -> str:
+    generator = ", ".join(f"{name} {value}" for name, value in data.GENERATOR.items())
+    rows = {
+        "generator": generator,
+        "warm-started performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
+        "clean-pool performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.CEILING_BAND),
+        "jitter of pool samples, in standard deviations": data.POOL_JITTER,
+        "jitter of mislabelled samples, on top": data.MISLABELLED_JITTER,
+        "SGDClassifier alpha": learner.ALPHA,
+        "warm-up passes": learner.WARM_UP_PASSES,
+        "bought samples that pay for a training pass": learner.SAMPLES_PER_PASS,
+        "minimum batch": MIN_BATCH,
+        "diversity: candidates a sample, at least": f"{sampling.CANDIDATES_PER_SAMPLE}, {sampling.CANDIDATES_MINIMUM}",
+        "diversity: k-means passes": sampling.CLUSTERING_PASSES,
+        "noise_estimate: weight of the declared rate, in samples": episode.NOISE_PRIOR_STRENGTH,
+        "noise ceiling": grading.NOISE_CEILING,
+        "coverage": grading.COVERAGE,
+    }
+    return table("constant | value", rows.items())
+
+
+def reward_terms() -> str:
+    rows = {
+        "performance_gain": f"{reward.PERFORMANCE_COEFFICIENT:g} x change of performance",
+        "diversity_bonus": f"{reward.DISTANCE_COEFFICIENT:g} x distance",
+        "redundancy": f"-{reward.REDUNDANCY_COEFFICIENT:g} x redundancy",
+        "noise_penalty": "-(1 + 2 flip_y) x noise ratio of the batch",
+        "cost": f"-{reward.COST_PER_SAMPLE:g} x samples bought",
+        "baseline": f"{reward.BASELINE:g}",
+        "terminal": f"{reward.TERMINAL_COEFFICIENT:g} x grade, at the end of the episode",
+    }
+    return table("term | value", ((f"`{name}`", value) for name, value in rows.items()))
+
+
+def versions() -> str:
+    return f"Package version {__version__}, `DYNAMICS_VERSION` {DYNAMICS_VERSION}.\n"
+
+
+def baseline() -> str:
+    report = baseline_report()
+    first, last = report.seeds[0], report.seeds[-1]
+    text = f"Seeds {first} to {last} of the test split, dynamics version {report.dynamics_version}:\n\n"
+    return text + table(
+        "task | policy | score | passed | return | performance | noise ratio | bought",
+        (
+            (
+                f"`{row.task_id}`",
+                row.policy,
+                f"{row.mean_score:.3f} ± {row.score_standard_error:.3f}",
+                f"{row.pass_rate:.0%}",
+                f"{row.mean_return:.2f}",
+                f"{row.mean_performance:.3f}",
+                "" if row.mean_noise_ratio is None else f"{row.mean_noise_ratio:.2f}",
+                f"{row.mean_budget_used:.0f}",
+            )
+            for row in report.rows
+        ),
+    )
+
+
+RENDERERS: dict[str, Callable[[], str]] = {
+    "action": lambda: fields(Action),
+    "baseline": baseline,
+    "constants": constants,
+    "info": lambda: fields(StepInfo),
+    "observation": lambda: fields(ObservationFields),
+    "reward": reward_terms,
+    "settings": settings,
+    "splits": splits,
+    "tasks": tasks,
+    "versions": versions,
+}
+
+
+def rendered(text: str) -> str:
+    """Return a document with its tables as the code has them now.
+
+    Raises:
+        KeyError: It asks for a table that does not exist.
+    """
+    return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]]()}{found[3]}", text)
+
+
+def main() -> None:
+    for path in DOCUMENTS:
+        path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

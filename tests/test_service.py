@@ -1,0 +1,106 @@
+import pytest
+
+from actions import SCRIPT, select, stop
+from dataselect_env.errors import (
+    CapacityReached,
+    EpisodeNotFound,
+    EpisodeRunning,
+    InvalidInput,
+    NoEpisode,
+    TaskMismatch,
+    UnknownTask,
+)
+from dataselect_env.models import Reply, State
+from dataselect_env.service import Service
+from dataselect_env.settings import Settings
+from dataselect_env.store import SQLiteStore
+
+
+@pytest.fixture
+def service(store: SQLiteStore) -> Service:
+    return Service(Settings(max_sessions=2, max_live_episodes=2), store)
+
+
+def start(service: Service, episode_id: str, seed: int = 1) -> None:
+    service.handle("reset", {"episode_id": episode_id, "seed": seed})
+
+
+def steps_of(service: Service, episode_id: str | None = None) -> int:
+    state = service.handle("state", {"episode_id": episode_id})
+    assert isinstance(state, State)
+    return state.step_count
+
+
+def test_without_an_id_the_most_recently_started_episode_is_meant(service: Service) -> None:
+    start(service, "a")
+    start(service, "b")
+    service.handle("step", select())
+    service.handle("step", {**select(), "episode_id": "a"})
+    service.handle("step", select())
+    assert (steps_of(service, "a"), steps_of(service, "b"), steps_of(service)) == (1, 2, 2)
+
+
+def test_episodes_out_of_memory_go_on_from_the_store(service: Service) -> None:
+    names = ["a", "b", "c", "d"]
+    for name in names:
+        start(service, name, seed=9)
+    observed = []
+    for action in SCRIPT:
+        replies = [service.handle("step", {**action, "episode_id": name}) for name in names]
+        observed.append({reply.observation.model_dump_json() for reply in replies if isinstance(reply, Reply)})
+    assert all(len(same) == 1 for same in observed)
+
+
+def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLiteStore) -> None:
+    start(service, "a")
+    service.handle("step", select())
+    restarted = Service(service.settings, store)
+    assert steps_of(restarted) == 1
+    restarted.handle("step", stop())
+    assert restarted.grade({"episode_id": "a"}).episode_id == "a"
+
+
+def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) -> None:
+    session = service.connect()
+    session.handle("reset", {"episode_id": "ws"})
+    with pytest.raises(NoEpisode):
+        service.handle("step", select())
+    with pytest.raises(EpisodeNotFound, match="WebSocket"):
+        service.handle("step", {**select(), "episode_id": "ws"})
+    session.handle("step", stop())
+    assert service.grade({"episode_id": "ws"}).score == 0
+
+
+def test_capacity_counts_connections(service: Service) -> None:
+    first, second = service.connect(), service.connect()
+    with pytest.raises(CapacityReached, match="2"):
+        service.connect()
+    service.disconnect(first)
+    service.disconnect(first)  # a second farewell frees nothing more
+    assert service.active_sessions == 1
+    service.disconnect(second)
+    assert service.active_sessions == 0
+
+
+def test_what_cannot_be_graded_is_told_apart(service: Service) -> None:
+    start(service, "a")
+    with pytest.raises(InvalidInput, match="episode_id"):
+        service.grade({})
+    with pytest.raises(EpisodeNotFound):
+        service.grade({"episode_id": "nobody"})
+    with pytest.raises(EpisodeRunning):
+        service.grade({"episode_id": "a"})
+    service.handle("step", stop())
+    with pytest.raises(TaskMismatch, match="easy"):
+        service.grade({"episode_id": "a", "task_id": "hard"})
+    with pytest.raises(UnknownTask):
+        service.grade({"episode_id": "a", "task_id": "impossible"})
+    assert service.grade({"episode_id": "a", "task_id": "easy"}).passed is False
+
+
+@pytest.mark.parametrize("chosen", ["", 5, ["a"], "x" * 300])
+def test_an_id_that_is_none_is_refused(service: Service, chosen: object) -> None:
+    with pytest.raises(InvalidInput, match="episode_id"):
+        service.handle("step", {**select(), "episode_id": chosen})
+    with pytest.raises(InvalidInput, match="episode_id"):
+        service.handle("state", {"episode_id": chosen})

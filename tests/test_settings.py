@@ -1,0 +1,51 @@
+import pytest
+
+from dataselect_env.settings import DEFAULT_PORT, Settings, SettingsError, default_store_path
+
+VARIABLES = ["PORT", *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_defaults() -> None:
+    settings = Settings.load()
+    assert settings.port == DEFAULT_PORT == 7860
+    assert settings.store is None
+
+
+def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"host": "127.0.0.1", "store": "memory:", "max_sessions": "7", "port": "1234"}.items():
+        monkeypatch.setenv(f"DATASELECT_{name.upper()}", value)
+    settings = Settings.load()
+    assert (settings.host, settings.store, settings.max_sessions, settings.port) == ("127.0.0.1", "memory:", 7, 1234)
+
+
+def test_port_alone_is_enough_and_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "4321")
+    assert Settings.load().port == 4321
+    assert Settings.load(port=99, host=None).port == 99
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PORT", "http"), ("PORT", "0"), ("PORT", "70000"), ("DATASELECT_MAX_SESSIONS", "0"), ("DATASELECT_PORT", "-1")],
+)
+def test_a_value_that_does_not_fit_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable.replace('DATASELECT_PORT', 'PORT')}: "):
+        Settings.load()
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_default_store_is_a_file_of_this_project() -> None:
+    assert default_store_path().name == "episodes.db"
+    assert "dataselect-env" in default_store_path().parts
