@@ -1,7 +1,19 @@
 """DataSelectEnv: an OpenEnv reinforcement-learning environment for data curation under a budget."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from dataselect_env._version import __version__
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.models import Action, Grade, Reply, State, StrategyWeights
+
+if TYPE_CHECKING:
+    from dataselect_env.env import DataSelectEnv
+    from dataselect_env.models import Action, Grade, Reply, State, StrategyWeights
 
 __all__ = ["Action", "DataSelectEnv", "Grade", "Reply", "State", "StrategyWeights", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: ``dataselect-env --help`` needs no scikit-learn."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("dataselect_env.env" if name == "DataSelectEnv" else "dataselect_env.models"), name)

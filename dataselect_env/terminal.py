@@ -55,7 +55,7 @@ def header(task: Task, policy: Policy, first: Reply, reward_mode: RewardMode) ->
     ]
     heading = f"{'step':>5}{'unc.':>5}{'div.':>5}{'rand':>5}{'all':>6}{'wrong':>10}"
     heading += f"   {f'performance ({low:.2f}-{high:.2f})':<24}left"
-    lines = [_fact(name, text) for name, text in facts]
+    lines = [_wrapped(f"{name:<8}", text) for name, text in facts]
     lines += ["", click.style(heading, bold=True), _row(task, None, first, " " * PURCHASE_WIDTH)]
     return "\n".join(lines)
 
@@ -80,12 +80,11 @@ def verdict(task: Task, last: Reply, episode_return: float) -> str:
     lines.append(click.style(f"Grade  {grade.score:.3f}  {bar(grade.score)}", bold=True))
     for name, value, weight in _weighted(task, parts):
         lines.append(f"  {weight:>4g} x {name:<18} {value:.3f}  {bar(value)}")
-    lines.append(f"Return {episode_return:+.2f}, the sum of the rewards")
+    lines.append(f"Return {episode_return:+.3f}, the sum of the rewards")
     if grade.passed:
-        lines.append(click.style("PASSED", fg="green", bold=True) + f": {task.success_criteria}")
+        lines.append(_wrapped("PASSED: ", task.success_criteria, fg="green"))
     else:
-        reasons = "; ".join(shortfalls(task, parts))
-        lines.append(click.style("NOT PASSED", fg="red", bold=True) + f": {reasons}")
+        lines.append(_wrapped("NOT PASSED: ", "; ".join(shortfalls(task, parts)), fg="red"))
     return "\n".join(lines)
 
 
@@ -106,7 +105,7 @@ def baseline_table(report: BaselineReport) -> str:
     """Return the report as a table with one block for each task."""
     first, last = report.seeds[0], report.seeds[-1]
     lines = [f"{len(report.seeds)} seeds ({first} to {last}) a row; score: mean ± standard error."]
-    columns = f"{'score':<14}  passed   return  performance   noise  bought"
+    columns = f"{'score':<14} passed   return  performance   noise  bought"
     for task_id, rows in groupby(report.rows, key=attrgetter("task_id")):
         lines += ["", click.style(f"{task_id:<12} {columns}", bold=True), *map(_table_row, rows)]
     return "\n".join(lines)
@@ -121,10 +120,10 @@ def _table_row(row: BaselineRow) -> str:
     )
 
 
-def _fact(name: str, text: str) -> str:
-    title = f"{name:<8}"
-    wrapped: str = click.wrap_text(text, width=WIDTH, initial_indent=title, subsequent_indent=" " * len(title))
-    return click.style(title, bold=True) + wrapped[len(title) :]
+def _wrapped(title: str, text: str, fg: str | None = None) -> str:
+    """Return a bold title and a text that is wrapped beside it."""
+    wrapped = click.wrap_text(text, width=WIDTH, initial_indent=title, subsequent_indent=" " * len(title))
+    return click.style(title, fg=fg, bold=True) + wrapped[len(title) :]
 
 
 def _purchase(task: Task, info: StepInfo) -> str:
@@ -154,12 +153,13 @@ def _row(task: Task, before: Reply | None, after: Reply, purchase: str) -> str:
 
 
 def _reward(reward: float, info: StepInfo) -> str:
-    """Return the line of a reward; a term goes by the first word of its name."""
+    """Return the line of a reward; a term goes by the first word of its name, a lone term is the reward itself."""
+    lone = len(info.reward_terms) == 1
     terms = sorted(info.reward_terms.items(), key=lambda term: -abs(term[1]))
-    told = [f"{name.split('_')[0]} {value:+.2f}" for name, value in terms[:MOST_TERMS] if value]
+    told = [f"{name.split('_')[0]} {value:+.2f}" for name, value in terms[:MOST_TERMS] if value and not lone]
     if any(value for _, value in terms[MOST_TERMS:]):
         told.append("...")
-    total = click.style(f"{reward:+.2f}", fg=_colour(reward), bold=True)
+    total = click.style(f"{reward:+.3f}" if lone else f"{reward:+.2f}", fg=_colour(reward), bold=True)
     return f"      reward {total}{': ' if told else ''}{', '.join(told)}"
 
 
