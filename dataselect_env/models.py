@@ -280,57 +280,6 @@ class GraderReply(Grade):
     task_id: str = Field(description="Task that was played.")
 
 
-class TaskDescription(WireModel):
-    """A task, for people and programs; every number comes from the table of tasks."""
-
-    task_id: str = Field(description="Name in requests.")
-    difficulty: str = Field(description="How hard it is meant to be.")
-    description: str = Field(description="What it asks of an agent.")
-    flip_y: float = Field(description="Declared share of wrong labels in the pool.")
-    budget: int = Field(description="Samples that may be bought.")
-    max_steps: int = Field(description="Actions in an episode.")
-    min_batch: int = Field(description="Smallest batch, while budget and pool hold as many.")
-    success_criteria: str = Field(description="What an episode must reach to pass.")
-    score: str = Field(description="How the grade's score is made.")
-
-
-class TaskList(WireModel):
-    """All tasks, and how to act in them."""
-
-    tasks: list[TaskDescription]
-    default_task: str = Field(description="Task of a reset that names none.")
-    reward_modes: list[RewardMode] = Field(description="What rewards can be; the first is the default.")
-    action_schema: dict[str, Any] = Field(description="JSON schema of an action.")
-
-
-class SchemaReply(WireModel):
-    """JSON schemas of what goes in and comes out."""
-
-    action: dict[str, Any] = Field(description="Schema of an action.")
-    observation: dict[str, Any] = Field(description="Schema of an observation.")
-    state: dict[str, Any] = Field(description="Schema of the state.")
-
-
-class Health(WireModel):
-    """Whether the server works, and how full it is."""
-
-    status: Literal["healthy"] = Field(description="The server answers and its store is open.")
-    version: str = Field(description="Version of the package.")
-    dynamics_version: int = Field(description="Version of the rules that episodes are played by.")
-    active_sessions: int = Field(ge=0, description="WebSocket sessions at this moment.")
-    max_sessions: int = Field(ge=1, description="WebSocket sessions that there may be.")
-
-
-class Metadata(WireModel):
-    """What this environment is."""
-
-    name: str = Field(description="Name of the environment.")
-    description: str = Field(description="What it is, in a sentence.")
-    version: str = Field(description="Version of the package.")
-    author: str = Field(description="Who makes it.")
-    documentation_url: str | None = Field(None, description="Where to read on.")
-
-
 class ErrorBody(WireModel):
     """The one shape of every error; on WebSocket it is the ``data`` of an ``error`` message."""
 

@@ -6,7 +6,7 @@ things with the same words; the OpenAPI document gets its request bodies from :f
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -17,27 +17,22 @@ from dataselect_env import jsonrpc
 from dataselect_env._version import __version__
 from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
 from dataselect_env.baseline import BaselineReport
+from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList, task_list
 from dataselect_env.errors import InvalidJSON, PayloadTooLarge
 from dataselect_env.models import (
     Action,
     ErrorBody,
     GraderReply,
     GraderRequest,
-    Health,
-    Metadata,
     Observation,
     Reply,
     ResetRequest,
-    RewardMode,
-    SchemaReply,
     State,
     StepEnvelope,
     StepRequest,
-    TaskDescription,
-    TaskList,
 )
 from dataselect_env.service import Service
-from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, MIN_BATCH, TASKS
+from dataselect_env.tasks import DYNAMICS_VERSION
 from dataselect_env.wire import parse_json
 
 router = APIRouter()
@@ -206,26 +201,3 @@ async def mcp(request: Request) -> JSONResponse:
 async def index() -> RedirectResponse:
     """Show the console to whoever opens the server's address in a browser."""
     return RedirectResponse("docs")
-
-
-def task_list() -> TaskList:
-    """Return all tasks as ``GET /tasks`` tells them."""
-    return TaskList(
-        tasks=[
-            TaskDescription(
-                task_id=task.task_id,
-                difficulty=task.task_id,
-                description=task.summary,
-                flip_y=task.flip_y,
-                budget=task.budget,
-                max_steps=task.max_steps,
-                min_batch=MIN_BATCH,
-                success_criteria=task.success_criteria,
-                score=task.score_formula,
-            )
-            for task in TASKS.values()
-        ],
-        default_task=DEFAULT_TASK,
-        reward_modes=list(get_args(RewardMode)),
-        action_schema=Action.model_json_schema(),
-    )

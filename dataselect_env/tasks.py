@@ -61,7 +61,9 @@ class Task:
             raise ValueError(f"{self.task_id}: needs a budget of at least {MIN_BATCH} and at least one step")
         if not 0 <= low < high <= 1:
             raise ValueError(f"{self.task_id}: performance_range must rise within [0, 1], not {self.performance_range}")
-        if min(weights) < 0 or abs(sum(weights) - 1) > 1e-12:
+        if not all(0 <= bound <= 1 for bound in (self.pass_performance, self.pass_noise or 0.0)):
+            raise ValueError(f"{self.task_id}: pass_performance and pass_noise must lie in [0, 1]")
+        if not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-12):
             raise ValueError(f"{self.task_id}: score weights must be non-negative and add up to 1, not {weights}")
 
     @property

@@ -1,0 +1,37 @@
+.DEFAULT_GOAL := help
+.PHONY: help install serve test lint format render lock ci
+
+help:  ## Show what there is.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install:  ## Install the package, editable, with everything that development needs.
+	python -m pip install --editable ".[dev]"
+	pre-commit install
+
+serve:  ## Serve on port 7860.
+	python server.py
+
+test:  ## Run all tests.
+	python -m pytest
+
+lint:  ## Check style and types.
+	ruff check .
+	ruff format --check .
+	mypy
+	mypy server.py  # on its own: mypy, like import, takes server/ for the module of that name
+
+format:  ## Mend what can be mended without thinking.
+	ruff check --fix .
+	ruff format .
+
+render:  ## Render openenv.yaml and the tables of the documents from the code.
+	python -m bench.render_manifest
+	python -m docs.render
+
+lock:  ## Pin what the image installs. Keeps the pins that still fit; remove requirements.lock first to renew them all.
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --build-deps-for wheel \
+		--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file requirements.lock pyproject.toml
+
+ci:  ## Everything that must hold, in fresh virtual environments.
+	.ci/run

@@ -1,0 +1,70 @@
+"""Record the episodes that tests/test_golden.py compares with (tests/golden/dynamics-<DYNAMICS_VERSION>/).
+
+    python -m bench.record_golden
+
+For every task it plays two fixed scripts and writes the actions with all replies, one file for each episode. Once a
+DYNAMICS_VERSION is released its recordings stay as they are: episodes that change need a new version. While a version
+is still being made, ``--overwrite`` records it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dataselect_env import Action, DataSelectEnv
+from dataselect_env.tasks import DYNAMICS_VERSION, TASKS
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+EVERY_STRATEGY = [
+    Action.select(5, random=1),
+    Action.select(12, uncertainty=1),
+    Action.select(0, diversity=1),
+    Action.select(20, uncertainty=0.4, diversity=0.4, random=0.2),
+    Action.select(7, uncertainty=3, random=1),
+    Action.stop(),
+]
+WHOLE_BUDGET = [
+    Action.select(30, diversity=1, random=1),
+    Action.select(15, uncertainty=1, diversity=2),
+    Action.select(1_000, random=1),
+]
+SCRIPTS = {7: EVERY_STRATEGY, 20_007: WHOLE_BUDGET}
+"""What is played with which seed."""
+
+
+def record(task_id: str, seed: int, actions: list[Action]) -> dict[str, Any]:
+    """Play one episode and return it as JSON; the replies without ``metadata``, which repeats what stands beside it."""
+    env = DataSelectEnv()
+    replies = [env.reset(task_id=task_id, seed=seed, episode_id="golden"), *map(env.step, actions)]
+    return {
+        "dynamics_version": DYNAMICS_VERSION,
+        "task_id": task_id,
+        "seed": seed,
+        "actions": [action.model_dump(mode="json") for action in actions],
+        "replies": [reply.model_dump(mode="json", exclude={"metadata"}) for reply in replies],
+    }
+
+
+@click.command()
+@click.option("--overwrite", is_flag=True, help="Replace the recordings of the current DYNAMICS_VERSION.")
+def main(*, overwrite: bool) -> None:
+    """Record the golden episodes of the current dynamics."""
+    folder = GOLDEN / f"dynamics-{DYNAMICS_VERSION}"
+    if folder.exists() and not overwrite:
+        raise click.ClickException(
+            f"Dynamics {DYNAMICS_VERSION} are recorded already; raise DYNAMICS_VERSION, or use --overwrite."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for task_id in TASKS:
+        for seed, actions in SCRIPTS.items():
+            episode = json.dumps(record(task_id, seed, actions), indent=1)
+            (folder / f"{task_id}-{seed}.json").write_text(episode + "\n", encoding="utf-8")
+    click.echo(f"{len(TASKS) * len(SCRIPTS)} episodes recorded in {folder.name}")
+
+
+if __name__ == "__main__":
+    main()

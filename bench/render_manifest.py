@@ -1,0 +1,137 @@
+"""Render openenv.yaml from the code, so that every number in it stands in one place only.
+
+    python -m bench.render_manifest
+
+A test holds that it is up to date.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from dataselect_env._version import __version__
+from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env.models import Action, Observation
+from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+
+TARGET = Path(__file__).parents[1] / "openenv.yaml"
+HEADER = """\
+# Rendered by `make render` from the package: change dataselect_env/tasks.py, models.py or about.py, not this file.
+# What only this file says stands in bench/render_manifest.py.
+"""
+REWARD_RANGE = [-10.0, 60.0]
+"""Bounds of a step's reward in both reward modes; tests/test_manifest.py shows that none can lie outside."""
+
+TAGS = [
+    "openenv",
+    "active-learning",
+    "data-curation",
+    "noisy-labels",
+    "machine-learning",
+    "reinforcement-learning",
+]
+ENDPOINTS = {
+    "websocket": "WS /ws (primary, required on HF Spaces)",
+    "reset": "POST /reset",
+    "step": "POST /step",
+    "state": "GET /state",
+    "tasks": "GET /tasks",
+    "grader": "POST /grader",
+    "baseline": "GET /baseline",
+    "health": "GET /health",
+}
+
+
+class Quoted(str):
+    """Text that is quoted in YAML, so that no reader takes a version for a number."""
+
+
+yaml.SafeDumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, '"')
+)
+
+
+def space(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of ``model`` without titles and references: nested models stand where they are used."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, list):
+            return [plain(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        reference = node.get("$ref")
+        if reference is not None:
+            # A description beside the reference tells what the field is for; it wins over the model's own.
+            node = {**definitions[reference.rsplit("/", 1)[-1]], **node}
+        keys = sorted(node, key=lambda key: key not in ("type", "description"))
+        return {key: plain(node[key]) for key in keys if key not in ("title", "$ref")}
+
+    tidy: dict[str, Any] = plain(schema)
+    return tidy
+
+
+def manifest() -> dict[str, Any]:
+    """Return the content of openenv.yaml."""
+    return {
+        "spec_version": 1,
+        "name": NAME,
+        "version": Quoted(__version__),
+        "type": "space",
+        "runtime": "fastapi",
+        "app": "server.app:app",
+        "port": 8000,
+        "description": DESCRIPTION,
+        "tags": TAGS,
+        "authors": [AUTHOR],
+        "observation_space": space(Observation),
+        "action_space": space(Action),
+        "tasks": [
+            {
+                "id": task.task_id,
+                "difficulty": task.task_id,
+                "description": task.summary,
+                "success_criteria": task.success_criteria,
+                "score": task.score_formula,
+                "flip_y": task.flip_y,
+                "budget": task.budget,
+                "max_steps": task.max_steps,
+            }
+            for task in TASKS.values()
+        ],
+        "reward": {
+            "type": "continuous",
+            "range": [-math.inf, math.inf],
+            "description": "Shaped and dense: every step pays for what its batch brought and cost, not only the last "
+            "one. The end of an episode also pays for its grade.",
+        },
+        "endpoints": ENDPOINTS,
+        # There is no `execution` block: with it, `openenv validate` fails wherever no Docker daemon runs.
+        "validation": {
+            "reward": {"range": REWARD_RANGE, "oracle_tolerance": 0.1, "floor_margin": 0.1},
+            "resources": {"cpu": 1.0, "memory_mb": 512, "disk_mb": 256, "episode_timeout_s": 300},
+            "network": {"mode": "no-network"},
+            "capabilities": {
+                "verifier": {"kind": "reward_channel"},
+                "task_api": True,
+                "declared_task_count": {split.name: split.num_tasks for split in SPLITS.values()},
+            },
+            "task_distribution": {"dataset_version": Quoted(DYNAMICS_VERSION)},
+            "types": {"tags": ["active-learning", "data-curation", "noisy-labels"]},
+        },
+    }
+
+
+def render() -> str:
+    """Return the text of openenv.yaml."""
+    return HEADER + yaml.safe_dump(manifest(), sort_keys=False, allow_unicode=True, width=110)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")

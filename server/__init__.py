@@ -1,0 +1,5 @@
+"""Door for OpenEnv tools: ``uvicorn server:app``."""
+
+from .app import app, main
+
+__all__ = ["app", "main"]

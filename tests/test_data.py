@@ -1,0 +1,173 @@
+"""Data sets and pools: shapes, splits, flips and jitter, and what may not leak into what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+
+from bench.validity.pin_datasets import CEILING_BAND, WARM_START_BAND, ceiling, warm_start
+from dataselect_env import data
+from dataselect_env.data import N_FEATURES, Pool, accepted_datasets, dataset_number, make_dataset, make_pool
+from dataselect_env.tasks import DYNAMICS_VERSION, SEED_LIMIT, SPLITS, TASKS, Task
+
+ARRAYS = ("X_seed", "y_seed", "X_validation", "y_validation", "X_pool", "y_pool")
+NUMBER = accepted_datasets()["train"][0]
+TASK_TABLE = pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.task_id)
+
+
+def pool_of(task: Task, seed: int = 0, number: int = NUMBER) -> Pool:
+    return make_pool(task, make_dataset(number), np.random.default_rng(seed))
+
+
+# --- data sets ------------------------------------------------------------------------------------------------------
+
+
+def test_shapes_are_the_specification() -> None:
+    dataset = make_dataset(NUMBER)
+    shapes = {name: getattr(dataset, name).shape for name in ARRAYS}
+    assert shapes == {
+        "X_seed": (100, N_FEATURES),
+        "y_seed": (100,),
+        "X_validation": (200, N_FEATURES),
+        "y_validation": (200,),
+        "X_pool": (1_100, N_FEATURES),
+        "y_pool": (1_100,),
+    }
+
+
+def test_rows_are_those_of_the_generator() -> None:
+    dataset = make_dataset(NUMBER)
+    _, y = make_classification(**data.GENERATOR, random_state=NUMBER)
+    assert dataset.number == NUMBER
+    assert dataset.y_seed.tolist() == y[:100].tolist()
+    assert dataset.y_validation.tolist() == y[200:400].tolist()
+    assert dataset.y_pool.tolist() == y[400:].tolist()
+    assert set(y) == {0, 1}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_shared_arrays_are_read_only(name: str) -> None:
+    array = getattr(make_dataset(NUMBER), name)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 0
+
+
+def test_seed_set_and_pool_are_standardised_together() -> None:
+    dataset = make_dataset(NUMBER)
+    known = np.concatenate([dataset.X_seed, dataset.X_pool])
+    assert known.mean(axis=0) == pytest.approx(np.zeros(N_FEATURES), abs=1e-12)
+    assert known.std(axis=0) == pytest.approx(np.ones(N_FEATURES), abs=1e-12)
+
+
+def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One validation row is changed: every other row of every part stays as it was."""
+
+    def with_a_changed_row(**settings: Any) -> tuple[Any, Any]:
+        X, y = make_classification(**settings)
+        X[250] = 1e6
+        return X, y
+
+    before = make_dataset.__wrapped__(NUMBER)
+    monkeypatch.setattr(data, "make_classification", with_a_changed_row)
+    after = make_dataset.__wrapped__(NUMBER)
+
+    assert np.array_equal(before.X_seed, after.X_seed)
+    assert np.array_equal(before.X_pool, after.X_pool)
+    changed = np.flatnonzero((before.X_validation != after.X_validation).any(axis=1))
+    assert changed.tolist() == [50]
+
+
+def test_a_number_always_means_the_same_data_set() -> None:
+    first, second = make_dataset.__wrapped__(NUMBER), make_dataset.__wrapped__(NUMBER)
+    other = make_dataset.__wrapped__(NUMBER + 1)
+    assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in ARRAYS)
+    assert not np.array_equal(first.X_pool, other.X_pool)
+
+
+# --- pools ----------------------------------------------------------------------------------------------------------
+
+
+@TASK_TABLE
+def test_exactly_the_declared_share_is_flipped(task: Task) -> None:
+    pool = pool_of(task)
+    assert pool.mislabelled.sum() == round(task.flip_y * 1_100)
+
+
+@TASK_TABLE
+def test_labels_are_flipped_under_the_mask_and_nowhere_else(task: Task) -> None:
+    pool, truth = pool_of(task), make_dataset(NUMBER).y_pool
+    assert np.array_equal(pool.y[pool.mislabelled], 1 - truth[pool.mislabelled])
+    assert np.array_equal(pool.y[~pool.mislabelled], truth[~pool.mislabelled])
+
+
+@TASK_TABLE
+def test_a_stream_always_means_the_same_pool(task: Task) -> None:
+    first, second, other = pool_of(task, 1), pool_of(task, 1), pool_of(task, 2)
+    assert np.array_equal(first.X, second.X)
+    assert np.array_equal(first.mislabelled, second.mislabelled)
+    assert not np.array_equal(first.mislabelled, other.mislabelled)
+
+
+@TASK_TABLE
+def test_mislabelled_samples_are_jittered_more(task: Task) -> None:
+    pool = pool_of(task)
+    jitter = pool.X - make_dataset(NUMBER).X_pool
+    expected = np.hypot(data.POOL_JITTER, data.MISLABELLED_JITTER)
+    assert jitter[~pool.mislabelled].std() == pytest.approx(data.POOL_JITTER, rel=0.05)
+    assert jitter[pool.mislabelled].std() == pytest.approx(expected, rel=0.05)
+
+
+def test_making_a_pool_leaves_the_data_set_alone() -> None:
+    dataset = make_dataset(NUMBER)
+    before = dataset.X_pool.copy(), dataset.y_pool.copy()
+    pool = pool_of(TASKS["hard"])
+    assert not np.shares_memory(pool.X, dataset.X_pool)
+    assert np.array_equal(dataset.X_pool, before[0])
+    assert np.array_equal(dataset.y_pool, before[1])
+
+
+# --- which seed uses which data set ---------------------------------------------------------------------------------
+
+
+def test_splits_use_disjoint_data_sets() -> None:
+    numbers = accepted_datasets()
+    assert set(numbers) == set(SPLITS)
+    used = [number for split in numbers.values() for number in split]
+    assert len(used) == len(set(used))
+    assert all(split for split in numbers.values())
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_seeds_of_a_split_use_its_data_sets_and_all_of_them(name: str) -> None:
+    split = SPLITS[name]
+    used = {dataset_number(seed) for seed in range(split.first_seed, split.first_seed + split.seeds)}
+    assert used == set(accepted_datasets()[name])
+
+
+def test_a_seed_outside_of_all_splits_uses_the_data_sets_of_train() -> None:
+    assert dataset_number(SEED_LIMIT - 1) in accepted_datasets()["train"]
+
+
+def test_pinned_list_is_of_these_dynamics() -> None:
+    pinned = json.loads(Path(data.__file__).with_name("datasets.json").read_text(encoding="utf-8"))
+    assert pinned["dynamics_version"] == DYNAMICS_VERSION
+
+
+def test_a_list_of_other_dynamics_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "DYNAMICS_VERSION", DYNAMICS_VERSION + 1)
+    with pytest.raises(RuntimeError, match="pin_datasets"):
+        accepted_datasets.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("split", "place"), [("train", 0), ("train", -1), ("validation", 0), ("test", 0), ("test", -1)]
+)
+def test_pinned_data_sets_satisfy_the_bands(split: str, place: int) -> None:
+    dataset = make_dataset(accepted_datasets()[split][place])
+    assert WARM_START_BAND[0] <= warm_start(dataset) <= WARM_START_BAND[1]
+    assert CEILING_BAND[0] <= ceiling(dataset) <= CEILING_BAND[1]

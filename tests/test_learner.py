@@ -1,0 +1,114 @@
+"""The learner is plain scikit-learn, computed faster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import SGDClassifier
+from sklearn.metrics import log_loss
+
+from dataselect_env.arrays import Floats, Labels
+from dataselect_env.learner import ALPHA, CLASSES, SAMPLES_PER_PASS, Learner, passes_for
+
+
+def rows(count: int, seed: int) -> tuple[Floats, Labels]:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((count, 12))
+    return X, (X[:, 0] + rng.standard_normal(count) > 0).astype(np.int64)
+
+
+def trained(seed: int, *, passes: int = 4) -> Learner:
+    learner = Learner()
+    learner.train(*rows(80, seed), passes, np.random.default_rng(seed))
+    return learner
+
+
+def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassifier:
+    """Train as anyone would write it: one ``partial_fit`` for each pass."""
+    rng = np.random.default_rng(seed)
+    model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
+    for X, y, passes in batches:
+        for _ in range(passes):
+            order = rng.permutation(len(y))
+            model.partial_fit(X[order], y[order], classes=CLASSES)
+    return model
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
+    batches = [(*rows(80, seed), 10), (*rows(95, seed + 50), 5), (*rows(100, seed + 90), 1)]
+    learner, rng = Learner(), np.random.default_rng(seed)
+    for X, y, passes in batches:
+        learner.train(X, y, passes, rng)
+    expected = textbook(batches, seed)
+    assert learner.model.coef_ == pytest.approx(expected.coef_, abs=1e-12, rel=1e-12)
+    assert learner.model.intercept_ == pytest.approx(expected.intercept_, abs=1e-12, rel=1e-12)
+    assert learner.model.t_ == expected.t_
+
+
+def test_training_on_one_class_only_still_knows_both() -> None:
+    learner = Learner()
+    learner.train(rows(20, 0)[0], np.ones(20, dtype=np.int64), 1, np.random.default_rng(0))
+    assert learner.model.classes_.tolist() == [0, 1]
+
+
+def test_training_depends_on_nothing_but_its_arguments() -> None:
+    first, second = trained(3), trained(3)
+    assert np.array_equal(first.model.coef_, second.model.coef_)
+    assert not np.array_equal(first.model.coef_, trained(4).model.coef_)
+
+
+def test_training_leaves_its_rows_alone() -> None:
+    X, y = rows(30, 0)
+    X.flags.writeable = y.flags.writeable = False
+    Learner().train(X, y, 2, np.random.default_rng(0))
+    assert np.array_equal(X, rows(30, 0)[0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_log_odds_are_the_decision_function(seed: int) -> None:
+    learner, (X, _) = trained(seed), rows(60, seed + 7)
+    assert learner.log_odds(X) == pytest.approx(learner.model.decision_function(X), abs=1e-12, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_performance_is_one_over_one_plus_log_loss(seed: int) -> None:
+    learner, (X, y) = trained(seed), rows(60, seed + 7)
+    expected = 1 / (1 + log_loss(y, learner.model.predict_proba(X)))
+    assert learner.performance(X, y) == pytest.approx(expected, abs=1e-10)
+
+
+def test_performance_sees_new_training_at_once() -> None:
+    learner, (X, y) = trained(0, passes=1), rows(60, 7)
+    before = learner.performance(X, y)
+    learner.train(*rows(80, 1), 5, np.random.default_rng(1))
+    assert learner.performance(X, y) != before
+    assert learner.performance(X, y) == pytest.approx(1 / (1 + log_loss(y, learner.model.predict_proba(X))), abs=1e-10)
+
+
+def test_performance_of_overconfident_answers_stays_in_range_and_silent() -> None:
+    learner, (X, y) = trained(0), rows(60, 7)
+    right = (learner.log_odds(1e9 * X) > 0).astype(np.int64)
+    assert learner.performance(1e9 * X, right) == pytest.approx(1.0)
+    assert 0 < learner.performance(1e9 * X, 1 - right) < 1e-6
+    assert 0 < learner.performance(1e9 * X, y) < 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(batches=st.lists(st.integers(SAMPLES_PER_PASS, 60), min_size=1, max_size=12))
+def test_the_same_purchases_pay_for_the_same_passes_however_they_are_cut(batches: list[int]) -> None:
+    bought, passes = 0, 0
+    for batch in batches:
+        passes += passes_for(bought, bought + batch)
+        bought += batch
+    assert passes == passes_for(0, bought)
+
+
+@settings(deadline=None, max_examples=100)
+@given(bought=st.integers(0, 300), batch=st.integers(1, 300))
+def test_every_batch_pays_for_a_pass(bought: int, batch: int) -> None:
+    passes = passes_for(bought, bought + batch)
+    assert passes >= 1
+    assert abs(passes - batch / SAMPLES_PER_PASS) < 1

@@ -1,0 +1,176 @@
+"""openenv.yaml: what SPEC section 8 asks for, rendered from the code, and a declared reward range that holds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bench import render_manifest
+from dataselect_env import Action, DataSelectEnv, __version__, about
+from dataselect_env.app import create_app
+from dataselect_env.data import (
+    MISLABELLED_JITTER,
+    N_FEATURES,
+    N_SAMPLES,
+    POOL_JITTER,
+    POOL_ROWS,
+    SEED_ROWS,
+    accepted_datasets,
+    make_dataset,
+    make_pool,
+)
+from dataselect_env.models import RewardMode
+from dataselect_env.reward import selection_terms, stop_terms, terminal
+from dataselect_env.tasks import SPLITS, TASKS
+
+MANIFEST: dict[str, Any] = yaml.safe_load(render_manifest.TARGET.read_text(encoding="utf-8"))
+
+
+def test_it_is_rendered_from_the_code() -> None:
+    assert render_manifest.TARGET.read_text(encoding="utf-8") == render_manifest.render(), "run `make render`"
+
+
+def test_who_and_what_it_is() -> None:
+    assert MANIFEST["name"] == about.NAME == "DataSelectEnv"
+    assert MANIFEST["version"] == __version__
+    assert MANIFEST["authors"] == [about.AUTHOR] == ["InfraNova"]
+    assert MANIFEST["description"] == about.DESCRIPTION
+    assert {"openenv", "active-learning", "data-curation", "noisy-labels", "reinforcement-learning"} < {
+        *MANIFEST["tags"]
+    }
+
+
+def test_what_openenv_tools_start() -> None:
+    assert (MANIFEST["spec_version"], MANIFEST["type"], MANIFEST["runtime"]) == (1, "space", "fastapi")
+    assert (MANIFEST["app"], MANIFEST["port"]) == ("server.app:app", 8000)
+
+
+def test_the_spaces_have_described_fields() -> None:
+    observation, action = MANIFEST["observation_space"], MANIFEST["action_space"]
+    assert {
+        "remaining_budget": "integer",
+        "diversity_score": "number",
+        "noise_estimate": "number",
+        "current_performance": "number",
+        "samples_available": "integer",
+    }.items() <= {name: field.get("type") for name, field in observation["properties"].items()}.items()
+    assert observation["properties"]["noise_estimate"].items() >= {"minimum": 0, "maximum": 1}.items()
+    assert action["required"] == ["action_type", "batch_size", "strategy_weights"]
+    assert action["properties"]["action_type"]["enum"] == ["select_batch", "stop"]
+    assert action["properties"]["batch_size"].items() >= {"type": "integer", "minimum": 0}.items()
+    weights = action["properties"]["strategy_weights"]["properties"]
+    assert {name: field["minimum"] for name, field in weights.items()} == {
+        "uncertainty": 0,
+        "diversity": 0,
+        "random": 0,
+    }
+    for space in (observation, action, action["properties"]["strategy_weights"]):
+        assert all(field["description"] for field in space["properties"].values())
+
+
+def test_the_tasks_are_the_table() -> None:
+    assert [
+        (task["id"], task["success_criteria"], task["flip_y"], task["budget"], task["max_steps"])
+        for task in MANIFEST["tasks"]
+    ] == [(task.task_id, task.success_criteria, task.flip_y, task.budget, task.max_steps) for task in TASKS.values()]
+    assert all(task["difficulty"] and task["description"] for task in MANIFEST["tasks"])
+
+
+def test_the_endpoints_exist() -> None:
+    app = create_app()
+    routes = {
+        f"{method.upper()} {path}" for path, operations in app.openapi()["paths"].items() for method in operations
+    }
+    endpoints = dict(MANIFEST["endpoints"])
+    assert endpoints.pop("websocket").startswith("WS /ws ")
+    assert {getattr(route, "path", None) for route in app.routes} >= {"/ws"}
+    assert {*endpoints.values()} <= routes
+    assert {*endpoints} == {"reset", "step", "state", "tasks", "grader", "baseline", "health"}
+
+
+def test_the_validation_block() -> None:
+    validation = MANIFEST["validation"]
+    assert "execution" not in validation  # it would make `openenv validate` fail where no Docker daemon runs
+    assert validation["network"] == {"mode": "no-network"}
+    assert validation["capabilities"]["verifier"] == {"kind": "reward_channel"}
+    assert validation["capabilities"]["task_api"] is True
+    assert validation["capabilities"]["declared_task_count"] == {
+        split.name: split.num_tasks for split in SPLITS.values()
+    }
+
+
+# --- the declared reward range --------------------------------------------------------------------------------------
+#
+# Documentation says that rewards are unbounded; the validator wants finite bounds that hold. They do:
+#
+# - performance lies in [0, 1], so its change lies in [-1, 1]; redundancy and noise ratio lie in [0, 1]; a batch has 1
+#   to `budget` samples; a grade lies in [0, 1].
+# - A standardised feature of n rows never exceeds sqrt(n - 1) in absolute value (Samuelson's inequality).
+# - A standard normal draw of NumPy never exceeds 12.3: its ziggurat ends at 3.6542, and a draw from the tail is that
+#   plus x with x^2 < 2 y, where y is the negative logarithm of a 53-bit fraction.
+# - So every row of a pool is bounded, and so is its distance from the mean of others.
+#
+# Each term is monotonous in each of these, so the worst cases are corners. In `grade` mode a reward is the difference
+# of two grades.
+
+LARGEST_NORMAL = 3.6542 + math.sqrt(2 * 53 * math.log(2))
+LONGEST_STANDARDISED = math.sqrt(N_FEATURES * (len(range(N_SAMPLES)[SEED_ROWS]) + len(range(N_SAMPLES)[POOL_ROWS]) - 1))
+LONGEST_ROW = LONGEST_STANDARDISED + math.sqrt(N_FEATURES) * (POOL_JITTER + MISLABELLED_JITTER) * LARGEST_NORMAL
+
+
+def corners() -> list[float]:
+    """Return the rewards of the worst and best conceivable steps of all tasks in both modes."""
+    rewards = [-1.0, 1.0]
+    for task in TASKS.values():
+        for change, distance, redundancy, noise_ratio, batch_size, score in itertools.product(
+            (-1, 1), (0, 2 * LONGEST_ROW), (0, 1), (0, 1), (1, task.budget), (0, 1)
+        ):
+            terms = selection_terms(
+                performance_change=change,
+                distance=distance,
+                redundancy=redundancy,
+                noise_ratio=noise_ratio,
+                batch_size=batch_size,
+                flip_y=task.flip_y,
+            )
+            rewards.append(sum(terms.values()) + terminal(score))
+            rewards.append(sum(stop_terms().values()) + terminal(score))
+    return rewards
+
+
+def test_no_reward_can_lie_outside_the_declared_range() -> None:
+    low, high = MANIFEST["validation"]["reward"]["range"]
+    assert low <= min(corners())
+    assert max(corners()) <= high
+    assert high - low < 1.1 * (max(corners()) - min(corners())), "the declared range is wider than it need be"
+
+
+@pytest.mark.parametrize("number", [numbers[0] for numbers in accepted_datasets().values()])
+def test_rows_are_as_short_as_the_range_supposes(number: int) -> None:
+    dataset = make_dataset(number)
+    assert np.linalg.norm(dataset.X_seed, axis=1).max() <= LONGEST_STANDARDISED
+    for task in TASKS.values():
+        pool = make_pool(task, dataset, np.random.default_rng(number))
+        assert np.linalg.norm(pool.X, axis=1).max() <= LONGEST_ROW
+
+
+@pytest.mark.parametrize("mode", ["shaped", "grade"])
+@pytest.mark.parametrize("task_id", TASKS)
+def test_rewards_of_played_episodes_lie_in_the_declared_range(task_id: str, mode: RewardMode) -> None:
+    low, high = MANIFEST["validation"]["reward"]["range"]
+    rng = np.random.default_rng(7)
+    env = DataSelectEnv()
+    for seed in range(3):
+        done = env.reset(task_id=task_id, seed=seed, reward_mode=mode).done
+        while not done:
+            uncertainty, diversity, random = rng.dirichlet([1, 1, 1])
+            size = int(rng.integers(0, TASKS[task_id].budget // 2))
+            reply = env.step(Action.select(size, uncertainty=uncertainty, diversity=diversity, random=random))
+            assert reply.reward is not None
+            assert low <= reply.reward <= high
+            done = reply.done

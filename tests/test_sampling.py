@@ -1,0 +1,190 @@
+"""Query strategies: fair quotas, exact entropy, spread-out medoids, and a trap that reads the mask for one purpose."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataselect_env.arrays import Floats, Indices
+from dataselect_env.sampling import STRATEGIES, entropy, highest, medoids, quotas, select, trap_strength
+
+ROWS = 400
+SOURCE = np.random.default_rng(0)
+X = SOURCE.standard_normal((ROWS, 6))
+LOG_ODDS = SOURCE.normal(0, 2, ROWS)
+MISLABELLED = SOURCE.random(ROWS) < 0.3
+TRAP = 0.55
+
+WEIGHT = st.floats(0, 1e308, allow_nan=False) | st.sampled_from([0.0, 5e-324, 1e308])
+WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
+
+
+def choose(counts: tuple[int, int, int], *, trap: float = TRAP, seed: int = 0, invert: bool = False) -> Indices:
+    mask = ~MISLABELLED if invert else MISLABELLED
+    return select(X, LOG_ODDS, mislabelled=mask, trap=trap, counts=counts, rng=np.random.default_rng(seed))
+
+
+# --- quotas ---------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=300)
+@given(batch_size=st.integers(0, 1_100), weights=WEIGHTS)
+def test_quotas_add_up_and_stay_within_one_of_the_exact_share(
+    batch_size: int, weights: tuple[float, float, float]
+) -> None:
+    counts = quotas(batch_size, weights)
+    assert sum(counts) == batch_size
+    total = sum(map(Fraction, weights))
+    for quota, weight in zip(counts, weights, strict=True):
+        assert quota >= 0
+        assert abs(quota - float(batch_size * Fraction(weight) / total)) < 1 + 1e-9
+        assert weight > 0 or quota == 0
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    batch_size=st.integers(0, 1_100),
+    parts=st.tuples(*[st.integers(0, 9)] * 3).filter(any),
+    exponent=st.integers(-1_070, 1_019),
+)
+def test_only_the_ratios_of_the_weights_matter(batch_size: int, parts: tuple[int, ...], exponent: int) -> None:
+    weights = tuple(float(part) for part in parts)
+    scaled = tuple(math.ldexp(weight, exponent) for weight in weights)
+    assert quotas(batch_size, scaled) == quotas(batch_size, weights)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "weights", "expected"),
+    [
+        (10, (0.5, 0.5, 0.0), (5, 5, 0)),
+        (10, (1.0, 1.0, 1.0), (4, 3, 3)),
+        (11, (1.0, 1.0, 1.0), (4, 4, 3)),
+        (10, (0.4, 0.4, 0.2), (4, 4, 2)),
+        (5, (0.0, 0.0, 1.0), (0, 0, 5)),
+        (5, (0.15, 0.25, 0.60), (1, 1, 3)),
+        (20, (1e308, 1e308, 0.0), (10, 10, 0)),
+        (20, (5e-324, 5e-324, 0.0), (10, 10, 0)),
+        (20, (1e308, 5e-324, 0.0), (20, 0, 0)),
+    ],
+)
+def test_quotas_of_known_cases(batch_size: int, weights: tuple[float, ...], expected: tuple[int, ...]) -> None:
+    assert quotas(batch_size, weights) == expected
+
+
+# --- utilities ------------------------------------------------------------------------------------------------------
+
+
+def test_entropy_is_the_textbook_formula() -> None:
+    odds = np.linspace(-15, 15, 301)
+    p = 1 / (1 + np.exp(-odds))
+    assert entropy(odds) == pytest.approx(-p * np.log(p) - (1 - p) * np.log1p(-p), abs=1e-12)
+
+
+def test_entropy_of_extremes_is_finite_and_silent() -> None:
+    odds = np.array([0.0, 5e-324, -5e-324, 800.0, -800.0, 1e300, -1e300])
+    assert entropy(odds).tolist() == pytest.approx([math.log(2)] * 3 + [0.0] * 4, abs=1e-15)
+
+
+@pytest.mark.parametrize(("flip_y", "nats"), [(0.0, 0.1), (0.05, 0.2), (0.2, 0.5), (0.25, 0.55), (0.3, 0.55)])
+def test_trap_is_the_specification(flip_y: float, nats: float) -> None:
+    assert trap_strength(flip_y) == pytest.approx(nats)
+
+
+def test_highest_are_best_first_and_ties_go_to_the_lower_index() -> None:
+    utilities = np.array([0.2, 0.9, 0.5, 0.9, 0.1])
+    assert highest(utilities, 4).tolist() == [1, 3, 2, 0]
+    assert highest(np.zeros(50), 3).tolist() == [0, 1, 2]
+
+
+# --- medoids --------------------------------------------------------------------------------------------------------
+
+
+def coverage(rows: Indices) -> float:
+    """Mean distance of all samples from the nearest of these."""
+    distances: Floats = np.linalg.norm(X[:, None] - X[None, rows], axis=2)
+    return float(distances.min(axis=1).mean())
+
+
+@pytest.mark.parametrize("count", [1, 5, 40, ROWS])
+def test_medoids_are_distinct_rows(count: int) -> None:
+    rows = medoids(X, count, np.random.default_rng(1)).tolist()
+    assert len(set(rows)) == len(rows) == count
+    assert set(rows) <= set(range(ROWS))
+
+
+def test_medoids_of_identical_rows_are_distinct_and_silent() -> None:
+    assert len(set(medoids(np.ones((12, 3)), 7, np.random.default_rng(1)).tolist())) == 7
+
+
+def test_medoids_are_a_function_of_the_stream() -> None:
+    first, second, other = (medoids(X, 9, np.random.default_rng(seed)).tolist() for seed in (1, 1, 2))
+    assert first == second != other
+
+
+def test_medoids_cover_the_pool_better_than_random_rows() -> None:
+    streams = [np.random.default_rng(seed) for seed in range(20)]
+    by_medoids = np.mean([coverage(medoids(X, 8, rng)) for rng in streams])
+    by_chance = np.mean([coverage(rng.choice(ROWS, 8, replace=False)) for rng in streams])
+    assert by_medoids < 0.97 * by_chance
+
+
+# --- selection ------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(counts=st.tuples(*[st.integers(0, 130)] * 3).filter(any), seed=st.integers(0, 2**32))
+def test_a_batch_has_the_size_asked_for_and_no_sample_twice(counts: tuple[int, int, int], seed: int) -> None:
+    chosen = choose(counts, seed=seed).tolist()
+    assert len(set(chosen)) == len(chosen) == sum(counts)
+    assert set(chosen) <= set(range(ROWS))
+
+
+@pytest.mark.parametrize("counts", [(ROWS, 0, 0), (0, ROWS, 0), (0, 0, ROWS), (100, 200, 100)])
+def test_the_whole_pool_can_be_chosen(counts: tuple[int, int, int]) -> None:
+    assert sorted(choose(counts).tolist()) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("counts", [(7, 0, 0), (0, 7, 0), (0, 0, 7), (3, 3, 3)])
+def test_selection_is_a_function_of_the_stream(counts: tuple[int, int, int]) -> None:
+    assert choose(counts, seed=5).tolist() == choose(counts, seed=5).tolist()
+
+
+@pytest.mark.parametrize("counts", [(0, 7, 0), (0, 0, 7)])
+def test_other_streams_choose_otherwise(counts: tuple[int, int, int]) -> None:
+    assert choose(counts, seed=5).tolist() != choose(counts, seed=6).tolist()
+
+
+def test_uncertainty_picks_first_and_by_entropy() -> None:
+    chosen = choose((6, 4, 4), trap=0.0)
+    assert chosen[:6].tolist() == highest(entropy(LOG_ODDS), 6).tolist()
+
+
+def test_the_trap_raises_mislabelled_samples_and_no_other() -> None:
+    raised = entropy(LOG_ODDS)
+    raised[MISLABELLED] += TRAP
+    assert choose((50, 0, 0)).tolist() == highest(raised, 50).tolist()
+    assert MISLABELLED[choose((50, 0, 0))].mean() > 0.9
+    assert MISLABELLED[choose((50, 0, 0), invert=True)].mean() < 0.1
+
+
+def test_without_the_trap_the_mask_means_nothing() -> None:
+    assert choose((9, 9, 9), trap=0.0).tolist() == choose((9, 9, 9), trap=0.0, invert=True).tolist()
+
+
+def test_diversity_and_random_never_read_the_mask() -> None:
+    assert choose((0, 9, 9)).tolist() == choose((0, 9, 9), invert=True).tolist()
+
+
+def test_selecting_changes_none_of_its_arguments() -> None:
+    before = X.copy(), LOG_ODDS.copy(), MISLABELLED.copy()
+    choose((9, 9, 9))
+    assert all(np.array_equal(old, new) for old, new in zip(before, (X, LOG_ODDS, MISLABELLED), strict=True))
+
+
+def test_strategies_are_named_in_the_order_of_the_weights() -> None:
+    assert STRATEGIES == ("uncertainty", "diversity", "random")
