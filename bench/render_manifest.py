@@ -7,6 +7,7 @@ A test holds that it is up to date.
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from dataselect_env import reward as rewards_of
 from dataselect_env._version import __version__
 from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env.data import N_FEATURES, N_SAMPLES, POOL_ROWS, SEED_ROWS
 from dataselect_env.models import Action, Observation
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
@@ -24,9 +27,6 @@ HEADER = """\
 # Rendered by `make render` from the package: change dataselect_env/tasks.py, models.py or about.py, not this file.
 # What only this file says stands in bench/render_manifest.py.
 """
-REWARD_RANGE = [-10.0, 60.0]
-"""Bounds of a step's reward in both reward modes; tests/test_manifest.py shows that none can lie outside."""
-
 TAGS = [
     "openenv",
     "active-learning",
@@ -77,6 +77,37 @@ def space(model: type[BaseModel]) -> dict[str, Any]:
     return tidy
 
 
+def longest_row() -> float:
+    """Return a bound on the length of every standardised row: no feature of n rows exceeds sqrt(n - 1) (Samuelson)."""
+    rows = len(range(N_SAMPLES)[SEED_ROWS]) + len(range(N_SAMPLES)[POOL_ROWS])
+    return math.sqrt(N_FEATURES * (rows - 1))
+
+
+def reward_range() -> list[float]:
+    """Return bounds that the reward of no step can leave, in either reward mode, as whole tens.
+
+    The reward is a sum of terms, each monotonous in its argument, so its extremes are corners: performance, and so its
+    change, lies in [0, 1]; redundancy, noise ratio and grade do too; a batch has 1 to ``budget`` samples; and no sample
+    is farther from the mean of others than twice the longest row. A ``stop`` has the terminal term alone, and a reward
+    in ``grade`` mode is the difference of two grades.
+    """
+    rewards = [-1.0, 1.0, *(sum(rewards_of.stop_terms().values()) + rewards_of.terminal(score) for score in (0, 1))]
+    for task in TASKS.values():
+        for change, distance, redundancy, noise_ratio, batch_size, score in itertools.product(
+            (-1, 1), (0, 2 * longest_row()), (0, 1), (0, 1), (1, task.budget), (0, 1)
+        ):
+            terms = rewards_of.selection_terms(
+                performance_change=change,
+                distance=distance,
+                redundancy=redundancy,
+                noise_ratio=noise_ratio,
+                batch_size=batch_size,
+                flip_y=task.flip_y,
+            )
+            rewards.append(sum(terms.values()) + rewards_of.terminal(score))
+    return [10.0 * math.floor(min(rewards) / 10), 10.0 * math.ceil(max(rewards) / 10)]
+
+
 def manifest() -> dict[str, Any]:
     """Return the content of openenv.yaml."""
     return {
@@ -114,7 +145,7 @@ def manifest() -> dict[str, Any]:
         "endpoints": ENDPOINTS,
         # There is no `execution` block: with it, `openenv validate` fails wherever no Docker daemon runs.
         "validation": {
-            "reward": {"range": REWARD_RANGE, "oracle_tolerance": 0.1, "floor_margin": 0.1},
+            "reward": {"range": reward_range(), "oracle_tolerance": 0.1, "floor_margin": 0.1},
             "resources": {"cpu": 1.0, "memory_mb": 512, "disk_mb": 256, "episode_timeout_s": 300},
             "network": {"mode": "no-network"},
             "capabilities": {

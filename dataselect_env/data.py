@@ -1,8 +1,8 @@
 """Data sets and pools as plain arrays: what is generated, how it is split, which labels are wrong (SPEC section 6).
 
 A seed determines everything. It picks one of the accepted data sets that ``datasets.json`` pins (see
-``bench/validity/pin_datasets.py``) and drives the noise that is laid over its pool. Data sets of different splits are
-disjoint; a seed outside of every split uses those of the train split.
+``bench/validity/pin_datasets.py``), the world that decides where mislabelled samples sit, and the draw of them. Data
+sets of different splits are disjoint; a seed outside of every split uses those of the train split.
 """
 
 from __future__ import annotations
@@ -23,23 +23,32 @@ SEED_ROWS = slice(None, 100)
 VALIDATION_ROWS = slice(200, 400)
 POOL_ROWS = slice(400, None)
 
-N_FEATURES = 40
-"""Generator setting S1: 100 seed samples are not enough to learn this, so bought data matter."""
+N_FEATURES = 80
+"""So many that 100 seed samples are not enough to learn from: what is bought matters."""
 GENERATOR = {
     "n_samples": N_SAMPLES,
     "n_features": N_FEATURES,
-    "n_informative": 8,
-    "n_redundant": 5,
-    "n_clusters_per_class": 2,
-    "class_sep": 1.5,
-    "flip_y": 0.05,
+    "n_informative": 16,
+    "n_redundant": 0,
+    "n_clusters_per_class": 1,
+    "class_sep": 1.0,
+    "flip_y": 0.0,
 }
-POOL_JITTER = 0.1
-"""Standard deviation of the noise on every feature of every pool sample, in units of the feature's own."""
-MISLABELLED_JITTER = 0.5
-"""The same for mislabelled samples alone, on top: what makes them look a little out of place."""
 DATASET_CACHE_SIZE = 32
-"""Data sets kept in memory, 0.5 MB each."""
+"""Data sets kept in memory, 1 MB each."""
+
+WORLDS = ("core", "confident")
+"""Where mislabelled pool samples sit. Which world it is an agent must find out from the replies.
+
+- ``core``: near the centre of the pool. Diversity buys clean, uncertainty falls into the noise trap.
+- ``confident``: where the warm-started model is sure of itself. Uncertainty buys clean, diversity does not.
+"""
+SEEDS_A_BLOCK = 10
+CONFIDENT_SEEDS_A_BLOCK = 4
+"""So many of every ten consecutive seeds are ``confident``, the others ``core``: any run of seeds has both."""
+SHARPNESS = 30.0
+"""How strictly the worlds place the noise: the rank, in [0, 1], weighs this much against a Gumbel draw."""
+_WORLD_STREAM = 77
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Pool:
     """The pool of one episode.
 
     Attributes:
-        X: Features, (1100, N_FEATURES), jittered.
+        X: Features, (1100, N_FEATURES); those of the data set, shared with other episodes.
         y: Labels as an agent's purchase is trained on, (1100,), flipped where ``mislabelled``.
         mislabelled: The hidden noise mask, (1100,).
     """
@@ -118,11 +127,31 @@ def make_dataset(number: int) -> Dataset:
     )
 
 
-def make_pool(task: Task, dataset: Dataset, rng: np.random.Generator) -> Pool:
-    """Lay the task's noise over a data set's pool: flip ``flip_y`` of the labels, jitter all features."""
-    size = len(dataset.y_pool)
-    mislabelled = np.zeros(size, dtype=np.bool_)
-    mislabelled[rng.choice(size, round(task.flip_y * size), replace=False)] = True
-    jitter = POOL_JITTER * rng.standard_normal(dataset.X_pool.shape)
-    jitter[mislabelled] += MISLABELLED_JITTER * rng.standard_normal((int(mislabelled.sum()), N_FEATURES))
-    return Pool(dataset.X_pool + jitter, np.where(mislabelled, 1 - dataset.y_pool, dataset.y_pool), mislabelled)
+def world_of(seed: int) -> str:
+    """Return the world of a seed, one of ``WORLDS``."""
+    block, position = divmod(seed, SEEDS_A_BLOCK)
+    order = np.random.default_rng([block, _WORLD_STREAM]).permutation(SEEDS_A_BLOCK)
+    return "confident" if order[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
+
+
+def make_pool(task: Task, dataset: Dataset, world: str, margins: Floats, rng: np.random.Generator) -> Pool:
+    """Mislabel an exact share ``flip_y`` of a data set's pool, drawn by a rank that depends on the world.
+
+    The samples with the highest ``SHARPNESS x rank + Gumbel draw`` are mislabelled, which is a draw without replacement
+    with probabilities proportional to exp(SHARPNESS x rank) (Efraimidis and Spirakis, 2006).
+
+    Args:
+        task: Says how many.
+        dataset: Whose pool it is.
+        world: ``core`` ranks by nearness to the pool's centroid, ``confident`` by margin.
+        margins: Absolute log-odds of the warm-started model on the pool, (1100,).
+        rng: Stream of the draw.
+    """
+    X, y = dataset.X_pool, dataset.y_pool
+    by = margins if world == "confident" else -((X - X.mean(axis=0)) ** 2).sum(axis=1)
+    rank = np.empty(len(y))
+    rank[np.argsort(by, kind="stable")] = np.linspace(0, 1, len(y))
+    priority = SHARPNESS * rank + rng.gumbel(size=len(y))
+    mislabelled = np.zeros(len(y), dtype=np.bool_)
+    mislabelled[np.argsort(-priority, kind="stable")[: round(task.flip_y * len(y))]] = True
+    return Pool(X, np.where(mislabelled, 1 - y, y), mislabelled)

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Indices
-from dataselect_env.data import dataset_number, make_dataset, make_pool
+from dataselect_env.arrays import Floats, Indices
+from dataselect_env.data import dataset_number, make_dataset, make_pool, world_of
 from dataselect_env.grading import TracePoint, average_noise, grade
 from dataselect_env.learner import WARM_UP_PASSES, Learner, passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.tasks import MIN_BATCH, Task
 
-NOISE_PRIOR_STRENGTH = 20
+NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
 
 
@@ -68,7 +68,6 @@ class Episode:
 
         dataset = make_dataset(dataset_number(seed))
         self._dataset = dataset
-        self._pool = make_pool(task, dataset, np.random.default_rng(noise))
         self._available = np.arange(len(dataset.y_pool))
         self._X_train = dataset.X_seed
         self._y_train = dataset.y_seed
@@ -76,6 +75,8 @@ class Episode:
         # The warm start belongs to the data set: the order of its rows is drawn from the data set's number and not
         # from the seed, so every episode starts from exactly the performance that the data set was accepted for.
         self.learner.train(dataset.X_seed, dataset.y_seed, WARM_UP_PASSES, np.random.default_rng(dataset.number))
+        margins = np.abs(self.learner.log_odds(dataset.X_pool))
+        self._pool = make_pool(task, dataset, world_of(seed), margins, np.random.default_rng(noise))
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=self._measure())]
         self.end_reason: EndReason | None = None
 
@@ -137,9 +138,10 @@ class Episode:
         """
         bought = min(max(batch_size, MIN_BATCH), self.remaining_budget, self.samples_available)
         counts = sampling.quotas(bought, weights)
-        batch = self._take(counts)
+        centroid = self._X_train.mean(axis=0)
+        batch = self._take(counts, centroid)
         X, mislabelled = self._pool.X[batch], int(self._pool.mislabelled[batch].sum())
-        distance, redundancy = distance_and_redundancy(X, self._X_train.mean(axis=0))
+        distance, redundancy = distance_and_redundancy(X, centroid)
 
         used, before = self.budget_used, self.performance
         self._X_train = np.concatenate([self._X_train, X])
@@ -149,12 +151,13 @@ class Episode:
         self.end_reason = self._exhausted()
         return Purchase(counts, bought, mislabelled, distance, redundancy, self.performance - before)
 
-    def _take(self, counts: tuple[int, ...]) -> Indices:
+    def _take(self, counts: tuple[int, ...], centroid: Floats) -> Indices:
         """Choose a batch by the strategies and remove it from the pool; return its indices into the pool."""
         X = self._pool.X[self._available]
         chosen = sampling.select(
             X,
             self.learner.log_odds(X),
+            centroid=centroid,
             mislabelled=self._pool.mislabelled[self._available],
             trap=sampling.trap_strength(self.task.flip_y),
             counts=counts,

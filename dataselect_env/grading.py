@@ -12,6 +12,8 @@ NOISE_CEILING = 0.5
 """Average noise ratio that scores 0: labels as wrong as coin flips."""
 COVERAGE = 0.4
 """Share of the budget that must be spent before the noise score counts in full, so that buying little is no merit."""
+EFFICIENCY_PRICE = 0.5
+"""What spending the whole budget takes off the efficiency: half, or nobody would ever buy to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     - performance score: the last performance over the task's ``performance_range``, clipped to [0, 1];
     - noise score: (1 - average noise / NOISE_CEILING), clipped to [0, 1], times min(1, used / (COVERAGE x budget));
       0 when nothing was bought;
-    - efficiency: performance score x (1 - used / budget): what was saved counts as far as something was reached.
+    - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget): what was saved counts as far as something
+      was reached.
 
     Args:
         task: The task that was played.
@@ -59,7 +62,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     performance_score = min(1.0, max(0.0, (performance - low) / (high - low)))
     coverage = min(1.0, used / (COVERAGE * task.budget))
     noise_score = 0.0 if noise is None else max(0.0, 1 - noise / NOISE_CEILING) * coverage
-    efficiency = performance_score * (1 - used / task.budget)
+    efficiency = performance_score * (1 - EFFICIENCY_PRICE * used / task.budget)
     score = (
         task.performance_weight * performance_score
         + task.noise_weight * noise_score

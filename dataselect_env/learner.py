@@ -11,17 +11,18 @@ CLASSES = np.array([0, 1])
 ALPHA = 0.006
 """L2 penalty; with scikit-learn's ``optimal`` schedule it also sets the learning rate, 1 / (alpha (t + t0))."""
 WARM_UP_PASSES = 10
-SAMPLES_PER_PASS = 3
-"""Bought samples that pay for one pass over everything acquired: budget buys training, the number of steps does not."""
+SAMPLES_PER_PASS = 5
+MOST_PASSES = 4
+"""Every fifth sample bought pays for a pass over everything acquired, at most four a batch: budget buys training, the
+number of steps does not, and one giant batch buys less of it than several batches."""
 
 
 def passes_for(bought_before: int, bought_after: int) -> int:
-    """Return the training passes that a batch pays for, at least 1.
+    """Return the training passes that a batch pays for, 1 to ``MOST_PASSES``.
 
-    Counted on the running total, so that the same purchases pay for the same passes however they are cut into batches
-    (but for the minimum of one).
+    Counted on the running total, so that small batches together pay for as much as they would at once.
     """
-    return max(1, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS)
+    return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
 
 
 class Learner:

@@ -48,7 +48,7 @@ class StrategyWeights(WireModel):
     """How to mix the query strategies. Only the ratios matter; at least one weight must be positive."""
 
     uncertainty: float = Field(0.0, ge=0, description="Weight of uncertainty sampling (highest predictive entropy).")
-    diversity: float = Field(0.0, ge=0, description="Weight of diversity sampling (samples that cover the pool).")
+    diversity: float = Field(0.0, ge=0, description="Weight of diversity sampling (farthest from what is known).")
     random: float = Field(0.0, ge=0, description="Weight of uniformly random sampling.")
 
     @model_validator(mode="after")
@@ -177,7 +177,7 @@ class GradeBreakdown(WireModel):
     performance_score: float = Field(ge=0, le=1, description="Performance over the task's range.")
     avg_noise_ratio: float | None = Field(description="Share of mislabelled samples among all bought; null if none.")
     noise_score: float = Field(ge=0, le=1, description="1 for clean purchases; grows with coverage of the budget.")
-    efficiency: float = Field(ge=0, le=1, description="Performance score times the share of the budget left.")
+    efficiency: float = Field(ge=0, le=1, description="Performance score, less a share for the budget spent.")
     budget_used: int = Field(ge=0, description="Samples bought.")
     budget: int = Field(ge=0, description="Samples that could have been bought.")
     success_criteria: str = Field(description="What an episode must reach to pass.")

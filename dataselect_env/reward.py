@@ -14,7 +14,7 @@ DISTANCE_COEFFICIENT = 0.05
 REDUNDANCY_COEFFICIENT = 0.3
 COST_PER_SAMPLE = 0.01
 BASELINE = 0.15
-TERMINAL_COEFFICIENT = 25.0
+TERMINAL_COEFFICIENT = 40.0
 """Reward for a grade of 1 at the end of a shaped episode: what makes return and grade rank policies alike."""
 
 

@@ -2,7 +2,7 @@
 
 References:
     Settles, "Active Learning Literature Survey", 2009 (entropy as uncertainty).
-    Park and Jun, "A simple and fast algorithm for K-medoids clustering", 2009 (medoids as representative choices).
+    Brinker, "Incorporating Diversity in Active Learning with Support Vector Machines", 2003 (far from what is known).
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ from dataselect_env.arrays import Floats, Indices, Mask
 
 STRATEGIES: Final = ("uncertainty", "diversity", "random")
 """Names of the strategies, in the order in which they pick."""
-
-CANDIDATES_MINIMUM = 200
-CANDIDATES_PER_SAMPLE = 15
-"""Diversity clusters a random subset: this many samples a medoid, never fewer than CANDIDATES_MINIMUM."""
-CLUSTERING_PASSES = 5
 
 
 def trap_strength(flip_y: float) -> float:
@@ -63,41 +58,29 @@ def highest(utilities: Floats, count: int) -> Indices:
     return np.argsort(-utilities, kind="stable")[:count]
 
 
-def medoids(X: Floats, count: int, rng: np.random.Generator) -> Indices:
-    """Return ``count`` distinct rows of ``X``, (count,), each near the centre of one k-means cluster.
-
-    A few Lloyd passes from random rows are enough: the aim is to cover the pool, not to converge.
-    """
-    squares = np.einsum("ij,ij->i", X, X)
-
-    def distances(centres: Floats) -> Floats:  # squared, (n, count)
-        to_centres: Floats = squares[:, None] - 2 * X @ centres.T + np.einsum("ij,ij->i", centres, centres)
-        return to_centres
-
-    centres = X[rng.choice(len(X), count, replace=False)]
-    for _ in range(CLUSTERING_PASSES):
-        nearest = distances(centres).argmin(axis=1)
-        sizes = np.bincount(nearest, minlength=count)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, X)
-        filled = sizes > 0
-        centres[filled] = sums[filled] / sizes[filled, None]
-    remaining = distances(centres)
-    chosen = np.empty(count, dtype=np.intp)
-    for cluster in range(count):
-        chosen[cluster] = remaining[:, cluster].argmin()
-        remaining[chosen[cluster]] = np.inf
-    return chosen
+def distance(X: Floats, centroid: Floats) -> Floats:
+    """Return the squared Euclidean distance, (n,), of rows (n, n_features) from the training centroid."""
+    offsets = X - centroid
+    squares: Floats = np.einsum("ij,ij->i", offsets, offsets)
+    return squares
 
 
 def select(
-    X: Floats, log_odds: Floats, *, mislabelled: Mask, trap: float, counts: tuple[int, ...], rng: np.random.Generator
+    X: Floats,
+    log_odds: Floats,
+    *,
+    centroid: Floats,
+    mislabelled: Mask,
+    trap: float,
+    counts: tuple[int, ...],
+    rng: np.random.Generator,
 ) -> Indices:
     """Choose a batch from the pool: first uncertainty, then diversity, then random, each among what is left.
 
     Args:
         X: Features of the available samples, (n, n_features).
         log_odds: The model's log-odds for them, (n,).
+        centroid: Mean of everything trained on so far, (n_features,); diversity buys what is farthest from it.
         mislabelled: Their noise mask, (n,); read for the noise trap alone.
         trap: Nats added to the entropy of mislabelled samples.
         counts: Samples to choose by uncertainty, diversity and random; at most n together.
@@ -114,9 +97,7 @@ def select(
         chosen.append(left[picked])
         left = np.delete(left, picked)
     if by_diversity:
-        size = min(len(left), max(CANDIDATES_MINIMUM, CANDIDATES_PER_SAMPLE * by_diversity))
-        candidates = rng.choice(len(left), size, replace=False)
-        picked = candidates[medoids(X[left[candidates]], by_diversity, rng)]
+        picked = highest(distance(X[left], centroid), by_diversity)
         chosen.append(left[picked])
         left = np.delete(left, picked)
     if by_random:

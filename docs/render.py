@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.validity import pin_datasets
-from dataselect_env import __version__, data, episode, grading, learner, reward, sampling
+from dataselect_env import __version__, data, episode, grading, learner, reward
 from dataselect_env.baseline import baseline_report
 from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
 from dataselect_env.settings import ENV_PREFIX, Settings
@@ -100,18 +100,17 @@ def constants() -> str:
     rows = {
         "generator": generator,
         "warm-started performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
-        "clean-pool performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.CEILING_BAND),
-        "jitter of pool samples, in standard deviations": data.POOL_JITTER,
-        "jitter of mislabelled samples, on top": data.MISLABELLED_JITTER,
+        "seeds of the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
+        "sharpness of the worlds": data.SHARPNESS,
         "SGDClassifier alpha": learner.ALPHA,
         "warm-up passes": learner.WARM_UP_PASSES,
         "bought samples that pay for a training pass": learner.SAMPLES_PER_PASS,
+        "most training passes a batch": learner.MOST_PASSES,
         "minimum batch": MIN_BATCH,
-        "diversity: candidates a sample, at least": f"{sampling.CANDIDATES_PER_SAMPLE}, {sampling.CANDIDATES_MINIMUM}",
-        "diversity: k-means passes": sampling.CLUSTERING_PASSES,
         "noise_estimate: weight of the declared rate, in samples": episode.NOISE_PRIOR_STRENGTH,
         "noise ceiling": grading.NOISE_CEILING,
         "coverage": grading.COVERAGE,
+        "efficiency price": grading.EFFICIENCY_PRICE,
     }
     return table("constant | value", rows.items())
 

@@ -1,4 +1,4 @@
-"""Data sets and pools: shapes, splits, flips and jitter, and what may not leak into what."""
+"""Data sets and pools: shapes, splits, flips and worlds, and what may not leak into what."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 
-from bench.validity.pin_datasets import CEILING_BAND, WARM_START_BAND, ceiling, warm_start
+from bench.validity.pin_datasets import WARM_START_BAND, warm_start
 from dataselect_env import data
-from dataselect_env.data import N_FEATURES, Pool, accepted_datasets, dataset_number, make_dataset, make_pool
+from dataselect_env.data import (
+    CONFIDENT_SEEDS_A_BLOCK,
+    N_FEATURES,
+    SEEDS_A_BLOCK,
+    WORLDS,
+    Pool,
+    accepted_datasets,
+    dataset_number,
+    make_dataset,
+    make_pool,
+    world_of,
+)
 from dataselect_env.tasks import DYNAMICS_VERSION, SEED_LIMIT, SPLITS, TASKS, Task
 
 ARRAYS = ("X_seed", "y_seed", "X_validation", "y_validation", "X_pool", "y_pool")
@@ -20,8 +31,12 @@ NUMBER = accepted_datasets()["train"][0]
 TASK_TABLE = pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.task_id)
 
 
-def pool_of(task: Task, seed: int = 0, number: int = NUMBER) -> Pool:
-    return make_pool(task, make_dataset(number), np.random.default_rng(seed))
+MARGINS = np.random.default_rng(3).random(1_100)
+EACH_WORLD = pytest.mark.parametrize("world", WORLDS)
+
+
+def pool_of(task: Task, seed: int = 0, world: str = "core") -> Pool:
+    return make_pool(task, make_dataset(NUMBER), world, MARGINS, np.random.default_rng(seed))
 
 
 # --- data sets ------------------------------------------------------------------------------------------------------
@@ -92,15 +107,17 @@ def test_a_number_always_means_the_same_data_set() -> None:
 # --- pools ----------------------------------------------------------------------------------------------------------
 
 
+@EACH_WORLD
 @TASK_TABLE
-def test_exactly_the_declared_share_is_flipped(task: Task) -> None:
-    pool = pool_of(task)
+def test_exactly_the_declared_share_is_flipped(task: Task, world: str) -> None:
+    pool = pool_of(task, world=world)
     assert pool.mislabelled.sum() == round(task.flip_y * 1_100)
 
 
+@EACH_WORLD
 @TASK_TABLE
-def test_labels_are_flipped_under_the_mask_and_nowhere_else(task: Task) -> None:
-    pool, truth = pool_of(task), make_dataset(NUMBER).y_pool
+def test_labels_are_flipped_under_the_mask_and_nowhere_else(task: Task, world: str) -> None:
+    pool, truth = pool_of(task, world=world), make_dataset(NUMBER).y_pool
     assert np.array_equal(pool.y[pool.mislabelled], 1 - truth[pool.mislabelled])
     assert np.array_equal(pool.y[~pool.mislabelled], truth[~pool.mislabelled])
 
@@ -113,22 +130,44 @@ def test_a_stream_always_means_the_same_pool(task: Task) -> None:
     assert not np.array_equal(first.mislabelled, other.mislabelled)
 
 
-@TASK_TABLE
-def test_mislabelled_samples_are_jittered_more(task: Task) -> None:
-    pool = pool_of(task)
-    jitter = pool.X - make_dataset(NUMBER).X_pool
-    expected = np.hypot(data.POOL_JITTER, data.MISLABELLED_JITTER)
-    assert jitter[~pool.mislabelled].std() == pytest.approx(data.POOL_JITTER, rel=0.05)
-    assert jitter[pool.mislabelled].std() == pytest.approx(expected, rel=0.05)
+def rank(values: Any) -> Any:
+    """Return the ranks of values, from 0 for the lowest to 1 for the highest."""
+    return np.argsort(np.argsort(values)) / (len(values) - 1)
 
 
-def test_making_a_pool_leaves_the_data_set_alone() -> None:
+def test_in_the_core_world_mislabelled_samples_lie_near_the_centre() -> None:
+    pool = pool_of(TASKS["medium"], world="core")
+    distances = rank(np.linalg.norm(pool.X - pool.X.mean(axis=0), axis=1))
+    assert distances[pool.mislabelled].mean() < 0.2
+    assert pool.mislabelled[distances > 0.6].sum() == 0
+
+
+def test_in_the_confident_world_mislabelled_samples_have_the_largest_margins() -> None:
+    pool = pool_of(TASKS["medium"], world="confident")
+    margins = rank(MARGINS)
+    assert margins[pool.mislabelled].mean() > 0.8
+    assert pool.mislabelled[margins < 0.4].sum() == 0
+
+
+def test_every_block_of_seeds_has_both_worlds_in_the_declared_numbers() -> None:
+    for block in range(200):
+        worlds = [world_of(seed) for seed in range(block * SEEDS_A_BLOCK, (block + 1) * SEEDS_A_BLOCK)]
+        assert worlds.count("confident") == CONFIDENT_SEEDS_A_BLOCK
+        assert worlds.count("core") == SEEDS_A_BLOCK - CONFIDENT_SEEDS_A_BLOCK
+
+
+def test_the_place_of_a_seed_in_its_block_does_not_tell_its_world() -> None:
+    for place in range(SEEDS_A_BLOCK):
+        worlds = {world_of(block * SEEDS_A_BLOCK + place) for block in range(50)}
+        assert worlds == set(WORLDS)
+
+
+def test_a_pool_shares_its_features_and_leaves_the_data_set_alone() -> None:
     dataset = make_dataset(NUMBER)
-    before = dataset.X_pool.copy(), dataset.y_pool.copy()
+    before = dataset.y_pool.copy()
     pool = pool_of(TASKS["hard"])
-    assert not np.shares_memory(pool.X, dataset.X_pool)
-    assert np.array_equal(dataset.X_pool, before[0])
-    assert np.array_equal(dataset.y_pool, before[1])
+    assert pool.X is dataset.X_pool
+    assert np.array_equal(dataset.y_pool, before)
 
 
 # --- which seed uses which data set ---------------------------------------------------------------------------------
@@ -167,7 +206,6 @@ def test_a_list_of_other_dynamics_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("split", "place"), [("train", 0), ("train", -1), ("validation", 0), ("test", 0), ("test", -1)]
 )
-def test_pinned_data_sets_satisfy_the_bands(split: str, place: int) -> None:
+def test_pinned_data_sets_satisfy_the_band(split: str, place: int) -> None:
     dataset = make_dataset(accepted_datasets()[split][place])
     assert WARM_START_BAND[0] <= warm_start(dataset) <= WARM_START_BAND[1]
-    assert CEILING_BAND[0] <= ceiling(dataset) <= CEILING_BAND[1]

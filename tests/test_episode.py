@@ -10,7 +10,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from dataselect_env.arrays import Floats, Indices
-from dataselect_env.data import Dataset, Pool, accepted_datasets, dataset_number, make_dataset, make_pool
+from dataselect_env.data import Dataset, Pool, accepted_datasets, dataset_number, make_dataset, make_pool, world_of
 from dataselect_env.episode import NOISE_PRIOR_STRENGTH, Episode
 from dataselect_env.learner import ALPHA, CLASSES, WARM_UP_PASSES, passes_for
 from dataselect_env.sampling import STRATEGIES
@@ -30,7 +30,19 @@ def dataset_of(seed: int) -> Dataset:
 def pool_of(task: Task, seed: int) -> Pool:
     """Make the pool of an episode anew, from the first of its streams."""
     stream = np.random.SeedSequence(seed).spawn(3)[0]
-    return make_pool(task, dataset_of(seed), np.random.default_rng(stream))
+    dataset = dataset_of(seed)
+    margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
+    return make_pool(task, dataset, world_of(seed), margins, np.random.default_rng(stream))
+
+
+def warm_model(dataset: Dataset) -> SGDClassifier:
+    """Return a plain scikit-learn model after the warm-up, one call a pass."""
+    model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=1)
+    rng = np.random.default_rng(dataset.number)
+    for _ in range(WARM_UP_PASSES):
+        order = rng.permutation(100)
+        model.partial_fit(dataset.X_seed[order], dataset.y_seed[order], classes=CLASSES)
+    return model
 
 
 def bought(episode: Episode) -> Indices:
@@ -55,13 +67,7 @@ def test_an_episode_starts_with_everything_to_buy(task: Task) -> None:
 
 
 def test_warm_up_is_passes_over_the_seed_set() -> None:
-    dataset = dataset_of(SEED)
-    model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
-    rng = np.random.default_rng(dataset.number)
-    for _ in range(WARM_UP_PASSES):
-        order = rng.permutation(100)
-        model.partial_fit(dataset.X_seed[order], dataset.y_seed[order], classes=CLASSES)
-    assert Episode(EASY, SEED).learner.model.coef_ == pytest.approx(model.coef_, abs=1e-12)
+    assert Episode(EASY, SEED).learner.model.coef_ == pytest.approx(warm_model(dataset_of(SEED)).coef_, abs=1e-12)
 
 
 def test_seeds_of_one_data_set_start_alike_and_differ_in_noise() -> None:

@@ -51,8 +51,8 @@ def test_medium_weighs_performance_and_noise() -> None:
 
 def test_hard_weighs_performance_and_efficiency_jointly() -> None:
     result = graded(HARD, performance_for(HARD, 0.8), bought=HARD.budget // 4)
-    assert result.breakdown.efficiency == pytest.approx(0.8 * 0.75)
-    assert result.score == pytest.approx(0.65 * 0.8 + 0.35 * 0.8 * 0.75)
+    assert result.breakdown.efficiency == pytest.approx(0.8 * 0.875)
+    assert result.score == pytest.approx(0.65 * 0.8 + 0.35 * 0.8 * 0.875)
 
 
 def test_hard_pays_nothing_for_saving_without_performance() -> None:

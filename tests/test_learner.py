@@ -10,7 +10,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from dataselect_env.arrays import Floats, Labels
-from dataselect_env.learner import ALPHA, CLASSES, SAMPLES_PER_PASS, Learner, passes_for
+from dataselect_env.learner import ALPHA, CLASSES, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for
 
 
 def rows(count: int, seed: int) -> tuple[Floats, Labels]:
@@ -97,18 +97,18 @@ def test_performance_of_overconfident_answers_stays_in_range_and_silent() -> Non
 
 
 @settings(deadline=None, max_examples=100)
-@given(batches=st.lists(st.integers(SAMPLES_PER_PASS, 60), min_size=1, max_size=12))
-def test_the_same_purchases_pay_for_the_same_passes_however_they_are_cut(batches: list[int]) -> None:
+@given(batches=st.lists(st.integers(SAMPLES_PER_PASS, SAMPLES_PER_PASS * MOST_PASSES), min_size=1, max_size=12))
+def test_small_batches_together_pay_for_as_much_as_they_would_at_once(batches: list[int]) -> None:
     bought, passes = 0, 0
     for batch in batches:
         passes += passes_for(bought, bought + batch)
         bought += batch
-    assert passes == passes_for(0, bought)
+    assert passes == bought // SAMPLES_PER_PASS
 
 
 @settings(deadline=None, max_examples=100)
 @given(bought=st.integers(0, 300), batch=st.integers(1, 300))
-def test_every_batch_pays_for_a_pass(bought: int, batch: int) -> None:
+def test_every_batch_pays_for_a_pass_and_none_for_more_than_the_most(bought: int, batch: int) -> None:
     passes = passes_for(bought, bought + batch)
-    assert passes >= 1
-    assert abs(passes - batch / SAMPLES_PER_PASS) < 1
+    assert 1 <= passes <= MOST_PASSES
+    assert abs(passes - min(MOST_PASSES, batch / SAMPLES_PER_PASS)) < 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,7 @@ import yaml
 from bench import render_manifest
 from dataselect_env import Action, DataSelectEnv, __version__, about
 from dataselect_env.app import create_app
-from dataselect_env.data import (
-    MISLABELLED_JITTER,
-    N_FEATURES,
-    N_SAMPLES,
-    POOL_JITTER,
-    POOL_ROWS,
-    SEED_ROWS,
-    accepted_datasets,
-    make_dataset,
-    make_pool,
-)
+from dataselect_env.episode import Episode
 from dataselect_env.models import RewardMode
 from dataselect_env.reward import selection_terms, stop_terms, terminal
 from dataselect_env.tasks import SPLITS, TASKS
@@ -106,57 +94,37 @@ def test_the_validation_block() -> None:
 
 # --- the declared reward range --------------------------------------------------------------------------------------
 #
-# Documentation says that rewards are unbounded; the validator wants finite bounds that hold. They do:
-#
-# - performance lies in [0, 1], so its change lies in [-1, 1]; redundancy and noise ratio lie in [0, 1]; a batch has 1
-#   to `budget` samples; a grade lies in [0, 1].
-# - A standardised feature of n rows never exceeds sqrt(n - 1) in absolute value (Samuelson's inequality).
-# - A standard normal draw of NumPy never exceeds 12.3: its ziggurat ends at 3.6542, and a draw from the tail is that
-#   plus x with x^2 < 2 y, where y is the negative logarithm of a 53-bit fraction.
-# - So every row of a pool is bounded, and so is its distance from the mean of others.
-#
-# Each term is monotonous in each of these, so the worst cases are corners. In `grade` mode a reward is the difference
-# of two grades.
-
-LARGEST_NORMAL = 3.6542 + math.sqrt(2 * 53 * math.log(2))
-LONGEST_STANDARDISED = math.sqrt(N_FEATURES * (len(range(N_SAMPLES)[SEED_ROWS]) + len(range(N_SAMPLES)[POOL_ROWS]) - 1))
-LONGEST_ROW = LONGEST_STANDARDISED + math.sqrt(N_FEATURES) * (POOL_JITTER + MISLABELLED_JITTER) * LARGEST_NORMAL
+# Documentation says that rewards are unbounded; the validator wants finite bounds that hold. render_manifest says why
+# they do: the worst conceivable step is one of finitely many, as long as what it supposes is so.
 
 
-def corners() -> list[float]:
-    """Return the rewards of the worst and best conceivable steps of all tasks in both modes."""
-    rewards = [-1.0, 1.0]
-    for task in TASKS.values():
-        for change, distance, redundancy, noise_ratio, batch_size, score in itertools.product(
-            (-1, 1), (0, 2 * LONGEST_ROW), (0, 1), (0, 1), (1, task.budget), (0, 1)
-        ):
-            terms = selection_terms(
-                performance_change=change,
-                distance=distance,
-                redundancy=redundancy,
-                noise_ratio=noise_ratio,
-                batch_size=batch_size,
-                flip_y=task.flip_y,
-            )
-            rewards.append(sum(terms.values()) + terminal(score))
-            rewards.append(sum(stop_terms().values()) + terminal(score))
-    return rewards
+@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_rows_are_as_short_as_the_reward_range_supposes(split: str, task_id: str) -> None:
+    episode = Episode(TASKS[task_id], SPLITS[split].first_seed)
+    for X in (episode._dataset.X_seed, episode._pool.X):
+        assert np.linalg.norm(X, axis=1).max() <= render_manifest.longest_row()
 
 
-def test_no_reward_can_lie_outside_the_declared_range() -> None:
+def test_the_reward_range_holds_for_the_worst_and_the_best_step() -> None:
     low, high = MANIFEST["validation"]["reward"]["range"]
-    assert low <= min(corners())
-    assert max(corners()) <= high
-    assert high - low < 1.1 * (max(corners()) - min(corners())), "the declared range is wider than it need be"
-
-
-@pytest.mark.parametrize("number", [numbers[0] for numbers in accepted_datasets().values()])
-def test_rows_are_as_short_as_the_range_supposes(number: int) -> None:
-    dataset = make_dataset(number)
-    assert np.linalg.norm(dataset.X_seed, axis=1).max() <= LONGEST_STANDARDISED
+    far = 2 * render_manifest.longest_row()
     for task in TASKS.values():
-        pool = make_pool(task, dataset, np.random.default_rng(number))
-        assert np.linalg.norm(pool.X, axis=1).max() <= LONGEST_ROW
+        worst = selection_terms(
+            performance_change=-1,
+            distance=0,
+            redundancy=1,
+            noise_ratio=1,
+            batch_size=task.budget,
+            flip_y=task.flip_y,
+        )
+        best = selection_terms(
+            performance_change=1, distance=far, redundancy=0, noise_ratio=0, batch_size=1, flip_y=task.flip_y
+        )
+        assert low <= sum(worst.values()) + terminal(0)
+        assert sum(best.values()) + terminal(1) <= high
+    assert low <= sum(stop_terms().values()) <= sum(stop_terms().values()) + terminal(1) <= high
+    assert low <= -1 <= 1 <= high  # what the difference of two grades can be
 
 
 @pytest.mark.parametrize("mode", ["shaped", "grade"])
