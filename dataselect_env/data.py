@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 
 import numpy as np
@@ -34,9 +34,6 @@ GENERATOR = {
     "class_sep": 1.0,
     "flip_y": 0.0,
 }
-DATASET_CACHE_SIZE = 32
-"""Data sets kept in memory, 1 MB each."""
-
 WORLDS = ("core", "confident")
 """Where mislabelled pool samples sit. Which world it is an agent must find out from the replies.
 
@@ -53,7 +50,7 @@ _WORLD_STREAM = 77
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One generated data set, standardised; read-only arrays that episodes share.
+    """One generated data set, standardised; its arrays are read-only, for episodes share them.
 
     Attributes:
         number: What it was generated from.
@@ -106,7 +103,6 @@ def dataset_number(seed: int) -> int:
     return numbers[seed % len(numbers)]
 
 
-@lru_cache(maxsize=DATASET_CACHE_SIZE)
 def make_dataset(number: int) -> Dataset:
     """Generate and standardise data set ``number``.
 
@@ -134,8 +130,23 @@ def world_of(seed: int) -> str:
     return "confident" if order[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
 
 
-def make_pool(task: Task, dataset: Dataset, world: str, margins: Floats, rng: np.random.Generator) -> Pool:
-    """Mislabel an exact share ``flip_y`` of a data set's pool, drawn by a rank that depends on the world.
+def placement(dataset: Dataset, world: str, margins: Floats) -> Floats:
+    """Return how much a world favours each pool sample for a wrong label: ranks in [0, 1], (1100,).
+
+    Args:
+        dataset: Whose pool it is.
+        world: ``core`` ranks by nearness to the pool's centroid, ``confident`` by margin.
+        margins: Absolute log-odds of the warm-started model on the pool, (1100,).
+    """
+    X = dataset.X_pool
+    by = margins if world == "confident" else -((X - X.mean(axis=0)) ** 2).sum(axis=1)
+    rank = np.empty(len(by))
+    rank[np.argsort(by, kind="stable")] = np.linspace(0, 1, len(by))
+    return rank
+
+
+def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generator) -> Pool:
+    """Mislabel an exact share ``flip_y`` of a data set's pool.
 
     The samples with the highest ``SHARPNESS x rank + Gumbel draw`` are mislabelled, which is a draw without replacement
     with probabilities proportional to exp(SHARPNESS x rank) (Efraimidis and Spirakis, 2006).
@@ -143,15 +154,12 @@ def make_pool(task: Task, dataset: Dataset, world: str, margins: Floats, rng: np
     Args:
         task: Says how many.
         dataset: Whose pool it is.
-        world: ``core`` ranks by nearness to the pool's centroid, ``confident`` by margin.
-        margins: Absolute log-odds of the warm-started model on the pool, (1100,).
+        rank: From :func:`placement`, (1100,).
         rng: Stream of the draw.
     """
-    X, y = dataset.X_pool, dataset.y_pool
-    by = margins if world == "confident" else -((X - X.mean(axis=0)) ** 2).sum(axis=1)
-    rank = np.empty(len(y))
-    rank[np.argsort(by, kind="stable")] = np.linspace(0, 1, len(y))
+    y = dataset.y_pool
+    count = round(task.flip_y * len(y))
     priority = SHARPNESS * rank + rng.gumbel(size=len(y))
     mislabelled = np.zeros(len(y), dtype=np.bool_)
-    mislabelled[np.argsort(-priority, kind="stable")[: round(task.flip_y * len(y))]] = True
-    return Pool(X, np.where(mislabelled, 1 - y, y), mislabelled)
+    mislabelled[np.argpartition(-priority, count)[:count]] = True
+    return Pool(dataset.X_pool, np.where(mislabelled, 1 - y, y), mislabelled)

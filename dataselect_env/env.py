@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Callable
 
 from sklearn.linear_model import SGDClassifier
 
@@ -106,18 +107,10 @@ class DataSelectEnv:
             NoEpisode: Before the first reset.
             EpisodeOver: After the end.
         """
-        episode = self._current()
-        if episode.end_reason is not None:
-            raise EpisodeOver("The episode is over; reset starts another one.")
-        purchase = None
         if action.action_type == "stop":
-            episode.stop()
-        else:
-            purchase = episode.select_batch(action.batch_size, action.strategy_weights.as_tuple())
-        terms = self._reward_terms(episode, purchase)
-        reward = sum(terms.values())
-        self._paid += reward
-        return self._reply(episode, reward=reward, info=_info(episode, purchase, terms))
+            return self._advance(Episode.stop)
+        weights = action.strategy_weights.as_tuple()
+        return self._advance(lambda episode: episode.select_batch(action.batch_size, weights))
 
     @property
     def state(self) -> State:
@@ -156,6 +149,17 @@ class DataSelectEnv:
         if self._episode is None:
             raise NoEpisode("There is no episode yet; reset starts one.")
         return self._episode
+
+    def _advance(self, move: Callable[[Episode], Purchase | None]) -> Reply:
+        """Make a move, which buys something or ends the episode, and answer as :meth:`step` does."""
+        episode = self._current()
+        if episode.end_reason is not None:
+            raise EpisodeOver("The episode is over; reset starts another one.")
+        purchase = move(episode)
+        terms = self._reward_terms(episode, purchase)
+        reward = sum(terms.values())
+        self._paid += reward
+        return self._reply(episode, reward=reward, info=_info(episode, purchase, terms))
 
     def _reward_terms(self, episode: Episode, purchase: Purchase | None) -> dict[str, float]:
         if self._reward_mode == "grade":

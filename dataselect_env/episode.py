@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Floats, Indices
-from dataselect_env.data import dataset_number, make_dataset, make_pool, world_of
+from dataselect_env.arrays import Indices
+from dataselect_env.data import dataset_number, make_pool, world_of
 from dataselect_env.grading import TracePoint, average_noise, grade
-from dataselect_env.learner import WARM_UP_PASSES, Learner, passes_for
+from dataselect_env.learner import passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.tasks import MIN_BATCH, Task
+from dataselect_env.trainingset import TrainingSet
+from dataselect_env.warmstart import warm_start
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -66,18 +68,13 @@ class Episode:
         self._selection_rng = np.random.default_rng(selection)
         self._training_rng = np.random.default_rng(training)
 
-        dataset = make_dataset(dataset_number(seed))
-        self._dataset = dataset
-        self._available = np.arange(len(dataset.y_pool))
-        self._X_train = dataset.X_seed
-        self._y_train = dataset.y_seed
-        self.learner = Learner()
-        # The warm start belongs to the data set: the order of its rows is drawn from the data set's number and not
-        # from the seed, so every episode starts from exactly the performance that the data set was accepted for.
-        self.learner.train(dataset.X_seed, dataset.y_seed, WARM_UP_PASSES, np.random.default_rng(dataset.number))
-        margins = np.abs(self.learner.log_odds(dataset.X_pool))
-        self._pool = make_pool(task, dataset, world_of(seed), margins, np.random.default_rng(noise))
-        self.trace = [TracePoint(bought=0, mislabelled=0, performance=self._measure())]
+        start = warm_start(dataset_number(seed))
+        self._start = start
+        self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], np.random.default_rng(noise))
+        self._available = np.ones(len(self._pool.y), dtype=np.bool_)
+        self._acquired = TrainingSet(start.dataset.X_seed, start.dataset.y_seed, capacity=task.budget)
+        self.learner = start.learner.copy()
+        self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.end_reason: EndReason | None = None
 
     @property
@@ -93,7 +90,7 @@ class Episode:
     @property
     def samples_available(self) -> int:
         """Samples left in the pool."""
-        return len(self._available)
+        return len(self._available) - self.budget_used
 
     @property
     def budget_used(self) -> int:
@@ -108,7 +105,7 @@ class Episode:
     @property
     def diversity_score(self) -> float:
         """Standard deviation over all entries of the training set's feature matrix."""
-        return float(self._X_train.std())
+        return self._acquired.spread
 
     @property
     def noise_estimate(self) -> float:
@@ -119,6 +116,14 @@ class Episode:
         used = self.budget_used
         found = (average_noise(self.trace) or 0.0) * used
         return (NOISE_PRIOR_STRENGTH * self.task.flip_y + found) / (NOISE_PRIOR_STRENGTH + used)
+
+    @property
+    def clean_samples(self) -> Indices:
+        """Indices into the pool of the samples left whose labels are right, ascending.
+
+        This is the hidden truth. It is there for oracles and audits in process; no reply may depend on it.
+        """
+        return np.flatnonzero(self._available & ~self._pool.mislabelled)
 
     def grade(self) -> Grade:
         """Return the grade as if the episode ended now."""
@@ -138,37 +143,48 @@ class Episode:
         """
         bought = min(max(batch_size, MIN_BATCH), self.remaining_budget, self.samples_available)
         counts = sampling.quotas(bought, weights)
-        centroid = self._X_train.mean(axis=0)
-        batch = self._take(counts, centroid)
-        X, mislabelled = self._pool.X[batch], int(self._pool.mislabelled[batch].sum())
-        distance, redundancy = distance_and_redundancy(X, centroid)
+        return self._acquire(self._choose(counts), counts)
 
-        used, before = self.budget_used, self.performance
-        self._X_train = np.concatenate([self._X_train, X])
-        self._y_train = np.concatenate([self._y_train, self._pool.y[batch]])
-        self.learner.train(self._X_train, self._y_train, passes_for(used, used + bought), self._training_rng)
-        self.trace.append(TracePoint(bought, mislabelled, self._measure()))
-        self.end_reason = self._exhausted()
-        return Purchase(counts, bought, mislabelled, distance, redundancy, self.performance - before)
+    def buy(self, samples: Indices) -> Purchase:
+        """Buy these very samples, as no action can: the counterpart of :attr:`clean_samples` for oracles in process.
 
-    def _take(self, counts: tuple[int, ...], centroid: Floats) -> Indices:
-        """Choose a batch by the strategies and remove it from the pool; return its indices into the pool."""
-        X = self._pool.X[self._available]
-        chosen = sampling.select(
-            X,
-            self.learner.log_odds(X),
-            centroid=centroid,
-            mislabelled=self._pool.mislabelled[self._available],
-            trap=sampling.trap_strength(self.task.flip_y),
+        Args:
+            samples: Indices into the pool, (n,), distinct and still available; 1 <= n <= ``remaining_budget``.
+
+        Raises:
+            ValueError: The samples are not of this kind; nothing was bought.
+        """
+        if not 1 <= len(samples) <= self.remaining_budget:
+            raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
+        if len(np.unique(samples)) < len(samples) or not self._available[samples].all():
+            raise ValueError("samples must be distinct and still available")
+        return self._acquire(samples, (0,) * len(sampling.STRATEGIES))
+
+    def _choose(self, counts: tuple[int, ...]) -> Indices:
+        """Return the batch that the strategies choose, as indices into the pool."""
+        X, trap = self._pool.X, sampling.trap_strength(self.task.flip_y)
+        return sampling.select(
+            uncertainty=lambda: sampling.entropy(self.learner.log_odds(X)) + trap * self._pool.mislabelled,
+            diversity=lambda: sampling.squared_distance(X, self._start.squares, self._acquired.centroid),
+            available=self._available,
             counts=counts,
             rng=self._selection_rng,
         )
-        batch = self._available[chosen]
-        self._available = np.delete(self._available, chosen)
-        return batch
 
-    def _measure(self) -> float:
-        return self.learner.performance(self._dataset.X_validation, self._dataset.y_validation)
+    def _acquire(self, batch: Indices, counts: tuple[int, ...]) -> Purchase:
+        """Take ``batch`` out of the pool and train on everything acquired."""
+        X, mislabelled = self._pool.X[batch], int(self._pool.mislabelled[batch].sum())
+        distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
+        used, before = self.budget_used, self.performance
+        self._available[batch] = False
+        self._acquired.extend(X, self._pool.y[batch])
+        passes = passes_for(used, used + len(batch))
+        self.learner.train(self._acquired.X, self._acquired.y, passes, self._training_rng)
+        dataset = self._start.dataset
+        performance = self.learner.performance(dataset.X_validation, dataset.y_validation)
+        self.trace.append(TracePoint(len(batch), mislabelled, performance))
+        self.end_reason = self._exhausted()
+        return Purchase(counts, len(batch), mislabelled, distance, redundancy, performance - before)
 
     def _exhausted(self) -> EndReason | None:
         if self.remaining_budget == 0:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
+from dataselect_env import sgd
 from dataselect_env.arrays import Floats, Labels
 
 CLASSES = np.array([0, 1])
@@ -38,13 +41,22 @@ class Learner:
         # without one it would take it from numpy's global generator.
         self.model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=0)
 
+    def copy(self) -> Learner:
+        """Return another learner that has learned the same."""
+        twin = Learner()
+        twin.model = copy.deepcopy(self.model)
+        return twin
+
     def train(self, X: Floats, y: Labels, passes: int, rng: np.random.Generator) -> None:
         """Train incrementally: ``passes`` passes over the rows, each in an order drawn from ``rng``.
 
         The passes are stacked into one ``partial_fit``, which gives the same weights as one call for each pass.
         """
         order = np.concatenate([rng.permutation(len(y)) for _ in range(passes)])
-        self.model.partial_fit(X[order], y[order], classes=CLASSES)
+        if hasattr(self.model, "coef_"):
+            sgd.fastest()(self.model, X[order], y[order])
+        else:
+            self.model.partial_fit(X[order], y[order], classes=CLASSES)
 
     def log_odds(self, X: Floats) -> Floats:
         """Return the log-odds of class 1, (n,), for features of shape (n, n_features)."""

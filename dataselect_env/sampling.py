@@ -7,6 +7,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -54,52 +55,56 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
 
 
 def highest(utilities: Floats, count: int) -> Indices:
-    """Return the indices of the ``count`` highest utilities, (count,), best first; ties go to the lower index."""
-    return np.argsort(-utilities, kind="stable")[:count]
+    """Return the indices of the ``count`` highest utilities, (count,), best first; ties go to the lower index.
+
+    ``count`` is at least 1 and at most the number of utilities.
+    """
+    threshold = np.partition(utilities, -count)[-count]
+    above = np.flatnonzero(utilities > threshold)
+    level = np.flatnonzero(utilities == threshold)[: count - len(above)]
+    chosen = np.concatenate([above, level])
+    return chosen[np.argsort(-utilities[chosen], kind="stable")]
 
 
-def distance(X: Floats, centroid: Floats) -> Floats:
-    """Return the squared Euclidean distance, (n,), of rows (n, n_features) from the training centroid."""
-    offsets = X - centroid
-    squares: Floats = np.einsum("ij,ij->i", offsets, offsets)
-    return squares
+def squared_distance(X: Floats, squares: Floats, centroid: Floats) -> Floats:
+    """Return the squared Euclidean distance, (n,), of rows (n, n_features) from the training centroid (n_features,).
+
+    Args:
+        X: Rows.
+        squares: Their squared lengths, (n,), computed once for a pool.
+        centroid: Where to measure from.
+    """
+    distances: Floats = squares - 2 * (X @ centroid) + centroid @ centroid
+    return distances
 
 
 def select(
-    X: Floats,
-    log_odds: Floats,
     *,
-    centroid: Floats,
-    mislabelled: Mask,
-    trap: float,
+    uncertainty: Callable[[], Floats],
+    diversity: Callable[[], Floats],
+    available: Mask,
     counts: tuple[int, ...],
     rng: np.random.Generator,
 ) -> Indices:
     """Choose a batch from the pool: first uncertainty, then diversity, then random, each among what is left.
 
     Args:
-        X: Features of the available samples, (n, n_features).
-        log_odds: The model's log-odds for them, (n,).
-        centroid: Mean of everything trained on so far, (n_features,); diversity buys what is farthest from it.
-        mislabelled: Their noise mask, (n,); read for the noise trap alone.
-        trap: Nats added to the entropy of mislabelled samples.
-        counts: Samples to choose by uncertainty, diversity and random; at most n together.
+        uncertainty: Gives the utilities of uncertainty sampling for the whole pool, (n,); called when needed.
+        diversity: Gives those of diversity sampling.
+        available: Which samples can be bought, (n,); unchanged.
+        counts: Samples to choose by uncertainty, diversity and random; together at most what is available.
         rng: Stream of selection draws.
 
     Returns:
-        Distinct indices into the available samples, (sum(counts),), in the order of choice.
+        Distinct indices into the pool, (sum(counts),), in the order of choice.
     """
-    by_uncertainty, by_diversity, by_random = counts
-    left = np.arange(len(X))
-    chosen = []
-    if by_uncertainty:
-        picked = highest(entropy(log_odds) + trap * mislabelled, by_uncertainty)
-        chosen.append(left[picked])
-        left = np.delete(left, picked)
-    if by_diversity:
-        picked = highest(distance(X[left], centroid), by_diversity)
-        chosen.append(left[picked])
-        left = np.delete(left, picked)
+    *by_utility, by_random = counts
+    left = available.copy()
+    chosen = [np.empty(0, dtype=np.intp)]
+    for count, utilities in zip(by_utility, (uncertainty, diversity), strict=True):
+        if count:
+            chosen.append(highest(np.where(left, utilities(), -np.inf), count))
+            left[chosen[-1]] = False
     if by_random:
-        chosen.append(left[rng.choice(len(left), by_random, replace=False)])
+        chosen.append(rng.choice(np.flatnonzero(left), by_random, replace=False))
     return np.concatenate(chosen)

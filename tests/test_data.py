@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 
-from bench.validity.pin_datasets import WARM_START_BAND, warm_start
+from bench.validity.pin_datasets import WARM_START_BAND
 from dataselect_env import data
 from dataselect_env.data import (
     CONFIDENT_SEEDS_A_BLOCK,
@@ -22,9 +22,11 @@ from dataselect_env.data import (
     dataset_number,
     make_dataset,
     make_pool,
+    placement,
     world_of,
 )
 from dataselect_env.tasks import DYNAMICS_VERSION, SEED_LIMIT, SPLITS, TASKS, Task
+from dataselect_env.warmstart import warm_start
 
 ARRAYS = ("X_seed", "y_seed", "X_validation", "y_validation", "X_pool", "y_pool")
 NUMBER = accepted_datasets()["train"][0]
@@ -36,7 +38,8 @@ EACH_WORLD = pytest.mark.parametrize("world", WORLDS)
 
 
 def pool_of(task: Task, seed: int = 0, world: str = "core") -> Pool:
-    return make_pool(task, make_dataset(NUMBER), world, MARGINS, np.random.default_rng(seed))
+    dataset = make_dataset(NUMBER)
+    return make_pool(task, dataset, placement(dataset, world, MARGINS), np.random.default_rng(seed))
 
 
 # --- data sets ------------------------------------------------------------------------------------------------------
@@ -87,9 +90,9 @@ def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest
         X[250] = 1e6
         return X, y
 
-    before = make_dataset.__wrapped__(NUMBER)
+    before = make_dataset(NUMBER)
     monkeypatch.setattr(data, "make_classification", with_a_changed_row)
-    after = make_dataset.__wrapped__(NUMBER)
+    after = make_dataset(NUMBER)
 
     assert np.array_equal(before.X_seed, after.X_seed)
     assert np.array_equal(before.X_pool, after.X_pool)
@@ -98,8 +101,8 @@ def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest
 
 
 def test_a_number_always_means_the_same_data_set() -> None:
-    first, second = make_dataset.__wrapped__(NUMBER), make_dataset.__wrapped__(NUMBER)
-    other = make_dataset.__wrapped__(NUMBER + 1)
+    first, second = make_dataset(NUMBER), make_dataset(NUMBER)
+    other = make_dataset(NUMBER + 1)
     assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in ARRAYS)
     assert not np.array_equal(first.X_pool, other.X_pool)
 
@@ -166,7 +169,7 @@ def test_a_pool_shares_its_features_and_leaves_the_data_set_alone() -> None:
     dataset = make_dataset(NUMBER)
     before = dataset.y_pool.copy()
     pool = pool_of(TASKS["hard"])
-    assert pool.X is dataset.X_pool
+    assert np.array_equal(pool.X, dataset.X_pool)
     assert np.array_equal(dataset.y_pool, before)
 
 
@@ -207,5 +210,5 @@ def test_a_list_of_other_dynamics_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     ("split", "place"), [("train", 0), ("train", -1), ("validation", 0), ("test", 0), ("test", -1)]
 )
 def test_pinned_data_sets_satisfy_the_band(split: str, place: int) -> None:
-    dataset = make_dataset(accepted_datasets()[split][place])
-    assert WARM_START_BAND[0] <= warm_start(dataset) <= WARM_START_BAND[1]
+    start = warm_start(accepted_datasets()[split][place])
+    assert WARM_START_BAND[0] <= start.performance <= WARM_START_BAND[1]

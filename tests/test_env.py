@@ -26,6 +26,7 @@ from dataselect_env.errors import EnvError, EpisodeOver, InvalidInput, NoEpisode
 from dataselect_env.models import StepInfo
 from dataselect_env.reward import TERMINAL_COEFFICIENT
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_spec
+from dataselect_env.warmstart import warm_start
 
 MIXED = Action.select(20, uncertainty=1, diversity=1, random=1)
 SCRIPT = [MIXED, Action.select(0, diversity=1), Action.select(12, uncertainty=1), Action.select(9, random=1)]
@@ -151,13 +152,13 @@ def test_interleaved_environments_play_as_if_alone() -> None:
 
 @EACH_TASK
 def test_global_random_streams_are_neither_read_nor_moved(task_id: str) -> None:
-    make_dataset.cache_clear()
+    warm_start.cache_clear()
     before = global_streams()
     first = solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED)
     assert global_streams() == before
     random.random()
     np.random.random()  # noqa: NPY002 - to see that nobody uses it
-    make_dataset.cache_clear()
+    warm_start.cache_clear()
     assert solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED) == first
 
 

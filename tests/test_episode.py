@@ -10,7 +10,16 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from dataselect_env.arrays import Floats, Indices
-from dataselect_env.data import Dataset, Pool, accepted_datasets, dataset_number, make_dataset, make_pool, world_of
+from dataselect_env.data import (
+    Dataset,
+    Pool,
+    accepted_datasets,
+    dataset_number,
+    make_dataset,
+    make_pool,
+    placement,
+    world_of,
+)
 from dataselect_env.episode import NOISE_PRIOR_STRENGTH, Episode
 from dataselect_env.learner import ALPHA, CLASSES, WARM_UP_PASSES, passes_for
 from dataselect_env.sampling import STRATEGIES
@@ -32,7 +41,7 @@ def pool_of(task: Task, seed: int) -> Pool:
     stream = np.random.SeedSequence(seed).spawn(3)[0]
     dataset = dataset_of(seed)
     margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
-    return make_pool(task, dataset, world_of(seed), margins, np.random.default_rng(stream))
+    return make_pool(task, dataset, placement(dataset, world_of(seed), margins), np.random.default_rng(stream))
 
 
 def warm_model(dataset: Dataset) -> SGDClassifier:
@@ -47,7 +56,7 @@ def warm_model(dataset: Dataset) -> SGDClassifier:
 
 def bought(episode: Episode) -> Indices:
     """Return the pool indices of everything that was bought, in rising order."""
-    return np.setdiff1d(np.arange(1_100), episode._available)
+    return np.flatnonzero(~episode._available)
 
 
 def training_features(episode: Episode) -> Floats:
@@ -89,8 +98,8 @@ def test_purchases_leave_the_pool_and_are_trained_on(weights: tuple[float, ...])
     assert (episode.samples_available, episode.budget_used) == (1_100 - 32, 32)
     assert len(bought(episode)) == 32
     expected = {row.tobytes() for row in training_features(episode)}
-    assert {row.tobytes() for row in episode._X_train} == expected
-    assert len(episode._X_train) == len(expected) == 132
+    assert {row.tobytes() for row in episode._acquired.X} == expected
+    assert len(episode._acquired.X) == len(expected) == 132
 
 
 def test_labels_are_trained_on_as_bought() -> None:
@@ -98,8 +107,8 @@ def test_labels_are_trained_on_as_bought() -> None:
     episode.select_batch(60, UNCERTAIN)
     pool, dataset = pool_of(HARD, SEED), dataset_of(SEED)
     labels = {row.tobytes(): label for row, label in zip(pool.X, pool.y, strict=True)}
-    assert episode._y_train[:100].tolist() == dataset.y_seed.tolist()
-    assert episode._y_train[100:].tolist() == [labels[row.tobytes()] for row in episode._X_train[100:]]
+    assert episode._acquired.y[:100].tolist() == dataset.y_seed.tolist()
+    assert episode._acquired.y[100:].tolist() == [labels[row.tobytes()] for row in episode._acquired.X[100:]]
 
 
 def test_a_step_trains_on_everything_acquired_so_far() -> None:

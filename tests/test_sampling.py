@@ -10,25 +10,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.arrays import Indices
-from dataselect_env.sampling import STRATEGIES, distance, entropy, highest, quotas, select, trap_strength
+from dataselect_env.arrays import Floats, Indices, Mask
+from dataselect_env.sampling import STRATEGIES, entropy, highest, quotas, select, squared_distance, trap_strength
 
 ROWS = 400
 SOURCE = np.random.default_rng(0)
 X = SOURCE.standard_normal((ROWS, 6))
 LOG_ODDS = SOURCE.normal(0, 2, ROWS)
 MISLABELLED = SOURCE.random(ROWS) < 0.3
-CENTROID = np.full(6, 0.3)
-TRAP = 0.55
+FAR = SOURCE.random(ROWS)
+EVERYTHING = np.ones(ROWS, dtype=np.bool_)
 
 WEIGHT = st.floats(0, 1e308, allow_nan=False) | st.sampled_from([0.0, 5e-324, 1e308])
 WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
 
 
-def choose(counts: tuple[int, int, int], *, trap: float = TRAP, seed: int = 0, invert: bool = False) -> Indices:
-    mask = ~MISLABELLED if invert else MISLABELLED
-    rng = np.random.default_rng(seed)
-    return select(X, LOG_ODDS, centroid=CENTROID, mislabelled=mask, trap=trap, counts=counts, rng=rng)
+def choose(counts: tuple[int, int, int], *, seed: int = 0, available: Mask = EVERYTHING) -> Indices:
+    return select(
+        uncertainty=lambda: entropy(LOG_ODDS),
+        diversity=lambda: FAR,
+        available=available,
+        counts=counts,
+        rng=np.random.default_rng(seed),
+    )
 
 
 # --- quotas ---------------------------------------------------------------------------------------------------------
@@ -103,8 +107,18 @@ def test_highest_are_best_first_and_ties_go_to_the_lower_index() -> None:
     assert highest(np.zeros(50), 3).tolist() == [0, 1, 2]
 
 
-def test_distance_is_the_squared_euclidean_one() -> None:
-    assert distance(X, CENTROID) == pytest.approx(np.linalg.norm(X - CENTROID, axis=1) ** 2, rel=1e-12)
+@settings(deadline=None, max_examples=200)
+@given(values=st.lists(st.integers(0, 5), min_size=1, max_size=40), data=st.data())
+def test_highest_are_those_of_a_full_stable_sort(values: list[int], data: st.DataObject) -> None:
+    utilities = np.array(values, dtype=np.float64)
+    count = data.draw(st.integers(1, len(values)))
+    assert highest(utilities, count).tolist() == np.argsort(-utilities, kind="stable")[:count].tolist()
+
+
+def test_distances_are_squared_euclidean_ones() -> None:
+    centroid = np.full(6, 0.3)
+    distances = squared_distance(X, (X**2).sum(axis=1), centroid)
+    assert distances == pytest.approx(np.linalg.norm(X - centroid, axis=1) ** 2, rel=1e-12)
 
 
 # --- selection ------------------------------------------------------------------------------------------------------
@@ -134,36 +148,33 @@ def test_other_streams_choose_otherwise_at_random_only() -> None:
 
 
 def test_uncertainty_picks_first_and_by_entropy() -> None:
-    chosen = choose((6, 4, 4), trap=0.0)
+    chosen = choose((6, 4, 4))
     assert chosen[:6].tolist() == highest(entropy(LOG_ODDS), 6).tolist()
 
 
-def test_diversity_picks_what_is_farthest_among_what_is_left() -> None:
+def test_diversity_picks_the_highest_among_what_is_left() -> None:
     chosen = choose((6, 4, 0)).tolist()
-    left = [row for row in highest(distance(X, CENTROID), ROWS).tolist() if row not in chosen[:6]]
+    left = [row for row in highest(FAR, ROWS).tolist() if row not in chosen[:6]]
     assert chosen[6:] == left[:4]
 
 
-def test_the_trap_raises_mislabelled_samples_and_no_other() -> None:
-    raised = entropy(LOG_ODDS)
-    raised[MISLABELLED] += TRAP
-    assert choose((50, 0, 0)).tolist() == highest(raised, 50).tolist()
-    assert MISLABELLED[choose((50, 0, 0))].mean() > 0.9
-    assert MISLABELLED[choose((50, 0, 0), invert=True)].mean() < 0.1
+@settings(deadline=None, max_examples=60)
+@given(counts=st.tuples(*[st.integers(0, 30)] * 3), seed=st.integers(0, 2**32))
+def test_nothing_is_chosen_that_is_not_available(counts: tuple[int, int, int], seed: int) -> None:
+    available = np.arange(ROWS) % 4 == 0
+    chosen = choose(counts, seed=seed, available=available)
+    assert len(chosen) == sum(counts)
+    assert available[chosen].all()
+    assert available.sum() == ROWS // 4
 
 
-def test_without_the_trap_the_mask_means_nothing() -> None:
-    assert choose((9, 9, 9), trap=0.0).tolist() == choose((9, 9, 9), trap=0.0, invert=True).tolist()
+def test_utilities_are_asked_for_when_needed_only() -> None:
+    def unneeded() -> Floats:
+        raise AssertionError("nobody needs this")
 
-
-def test_diversity_and_random_never_read_the_mask() -> None:
-    assert choose((0, 9, 9)).tolist() == choose((0, 9, 9), invert=True).tolist()
-
-
-def test_selecting_changes_none_of_its_arguments() -> None:
-    before = X.copy(), LOG_ODDS.copy(), MISLABELLED.copy()
-    choose((9, 9, 9))
-    assert all(np.array_equal(old, new) for old, new in zip(before, (X, LOG_ODDS, MISLABELLED), strict=True))
+    rng = np.random.default_rng(0)
+    chosen = select(uncertainty=unneeded, diversity=unneeded, available=EVERYTHING, counts=(0, 0, 3), rng=rng)
+    assert len(chosen) == 3
 
 
 def test_strategies_are_named_in_the_order_of_the_weights() -> None:

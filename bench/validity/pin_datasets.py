@@ -16,11 +16,9 @@ from itertools import count
 from pathlib import Path
 
 import click
-import numpy as np
 
-from dataselect_env.data import Dataset, make_dataset
-from dataselect_env.learner import WARM_UP_PASSES, Learner
 from dataselect_env.tasks import DYNAMICS_VERSION
+from dataselect_env.warmstart import warm_start
 
 TARGET = Path(__file__).parents[2] / "dataselect_env" / "datasets.json"
 WARM_START_BAND = (0.44, 0.51)
@@ -28,17 +26,10 @@ WANTED = {"train": 1024, "validation": 128, "test": 256}
 """Accepted data sets by split; a seed picks one by its remainder."""
 
 
-def warm_start(dataset: Dataset) -> float:
-    """Return the performance after the warm-up, which every episode on this data set starts from."""
-    learner = Learner()
-    learner.train(dataset.X_seed, dataset.y_seed, WARM_UP_PASSES, np.random.default_rng(dataset.number))
-    return learner.performance(dataset.X_validation, dataset.y_validation)
-
-
 def is_accepted(number: int) -> bool:
     """Return whether the warm start of data set ``number`` lies in the band."""
     low, high = WARM_START_BAND
-    return low <= warm_start(make_dataset(number)) <= high
+    return low <= warm_start(number).performance <= high
 
 
 def accepted(numbers: Iterable[int], wanted: int) -> Iterator[int]:
