@@ -8,35 +8,21 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
-from dataselect_env import routes, taskapi, websocket
+from dataselect_env import openapi, routes, taskapi, websocket
 from dataselect_env._version import __version__
 from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
-from dataselect_env.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
 from dataselect_env.store import open_store
 from dataselect_env.wire import as_client_error
-
-REQUEST_MODELS = (
-    ResetRequest,
-    StepRequest,
-    StepEnvelope,
-    GraderRequest,
-    taskapi.SplitRequest,
-    taskapi.TaskRequest,
-    taskapi.TaskRangeRequest,
-)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -71,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -96,20 +82,6 @@ def _framework_error(error: HTTPException) -> Exception:
     if error.status_code == MethodNotAllowed.status:
         return MethodNotAllowed("This route takes another method; /docs tells which.")
     return error
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document with the request bodies, which the routes read themselves, among its schemas."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
-        )
-        _, schemas = models_json_schema(
-            [(model, "validation") for model in REQUEST_MODELS], ref_template="#/components/schemas/{model}"
-        )
-        document["components"]["schemas"].update(schemas["$defs"])
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 def serve(settings: Settings) -> None:

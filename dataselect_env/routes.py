@@ -18,7 +18,16 @@ from dataselect_env._version import __version__
 from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
 from dataselect_env.baseline import BaselineReport
 from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList, task_list
-from dataselect_env.errors import InvalidJSON, PayloadTooLarge
+from dataselect_env.errors import (
+    EnvError,
+    EpisodeNotFound,
+    EpisodeOver,
+    InternalError,
+    InvalidInput,
+    InvalidJSON,
+    PayloadTooLarge,
+    StoreUnavailable,
+)
 from dataselect_env.models import (
     Action,
     ErrorBody,
@@ -76,18 +85,36 @@ def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says about the error answers of a route; any can fail with 500 and 503."""
-    return {status: {"model": ErrorBody, "description": ERROR_DESCRIPTIONS[status]} for status in (*statuses, 500, 503)}
+    return {
+        status: {
+            "model": ErrorBody,
+            "description": ERROR_ANSWERS[status][0],
+            "content": {"application/json": {"example": ERROR_ANSWERS[status][1].body()}},
+        }
+        for status in (*statuses, 500, 503)
+    }
 
 
-ERROR_DESCRIPTIONS = {
-    400: "Not JSON, or an index that a split does not have",
-    404: "No such episode, task, split or environment",
-    405: "Another method is needed",
-    409: "Not in this order: no episode yet, episode over or still running, id in use, another task",
-    413: "Body too large",
-    422: "A field is missing, unknown, of the wrong type or out of range",
-    500: "A defect of the server",
-    503: "The store cannot be reached",
+ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
+    400: (
+        "Not JSON, or an index that a split does not have",
+        InvalidJSON("This is not JSON: expecting value, at line 1 column 1."),
+    ),
+    404: (
+        "No such episode, task, split or environment",
+        EpisodeNotFound("episode_id: there is no such episode", field="episode_id"),
+    ),
+    409: (
+        "Not in this order: no episode yet, episode over or still running, id in use, another task, other dynamics",
+        EpisodeOver("The episode is over; reset starts another one."),
+    ),
+    413: ("Body too large", PayloadTooLarge("The body is larger than the 262144 bytes that this server reads.")),
+    422: (
+        "A field is missing, unknown, of the wrong type or out of range",
+        InvalidInput("batch_size: Input should be greater than or equal to 0", field="batch_size"),
+    ),
+    500: ("A defect of the server", InternalError("The server failed at this request; nothing has changed.")),
+    503: ("The store cannot be reached", StoreUnavailable("The episode store cannot be reached right now.")),
 }
 
 EXAMPLE_ACTION = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3).model_dump(exclude={"metadata"})

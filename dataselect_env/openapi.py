@@ -1,0 +1,67 @@
+"""The OpenAPI document: what FastAPI knows of the routes, the request bodies that they read themselves, and examples.
+
+Examples of answers come from an episode that is played when the document is first asked for, so they cannot go stale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from dataselect_env import taskapi
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.models import (
+    Action,
+    GraderReply,
+    GraderRequest,
+    ResetRequest,
+    StepEnvelope,
+    StepRequest,
+    WireModel,
+)
+
+REQUEST_MODELS: tuple[type[WireModel], ...] = (
+    ResetRequest,
+    StepRequest,
+    StepEnvelope,
+    GraderRequest,
+    taskapi.SplitRequest,
+    taskapi.TaskRequest,
+    taskapi.TaskRangeRequest,
+)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the document of an application; made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _, schemas = models_json_schema(
+            [(model, "validation") for model in REQUEST_MODELS], ref_template="#/components/schemas/{model}"
+        )
+        components = made["components"]["schemas"]
+        components.update(schemas["$defs"])
+        for name, example in example_answers().items():
+            components[name]["examples"] = [example]
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def example_answers() -> dict[str, Any]:
+    """Return an example for each wire type that an episode is answered with, by the name of the type."""
+    env = DataSelectEnv()
+    env.reset(task_id="medium", seed=7, episode_id="my-episode-1")
+    env.step(Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3))
+    state = env.state
+    last = env.step(Action.stop())
+    assert last.info is not None  # noqa: S101  (it is a step's reply)
+    assert last.info.grade is not None  # noqa: S101  (the last one)
+    grade = last.info.grade.model_dump()
+    graded = GraderReply(episode_id=last.episode_id, task_id=last.task_id, **grade)
+    return {
+        "Reply": last.model_dump(mode="json"),
+        "State": state.model_dump(mode="json"),
+        "GraderReply": graded.model_dump(mode="json"),
+    }
