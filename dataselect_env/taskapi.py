@@ -118,13 +118,13 @@ def all_tasks(split: str) -> str:
     return AllTasks(tasks=specifications(get_spec_range(split)), env_name=NAME).model_dump_json()
 
 
-@router.get("/list_environments")
+@router.get("/list_environments", responses=errors())
 async def list_environments() -> list[str]:
     """Name the environments of this server."""
     return [NAME]
 
 
-@router.get("/{env_name}/splits", responses=errors(404))
+@router.get("/{env_name}/splits", responses=errors(404, 422))
 async def splits(env_name: str) -> list[SplitDescription]:
     """List the splits; their seeds and their data sets are disjoint."""
     check_name(env_name)
