@@ -1,0 +1,174 @@
+"""How fast a step and a reset are in process, against the textbook and against the floor, in one run.
+
+    python -m bench.speed.in_process
+
+All contenders play the same episodes in turn, many rounds; figures are CPU time of this process, so that a neighbour on
+the machine disturbs little, and each ratio is taken round by round. Prints a table and writes in_process.json.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import sklearn
+import threadpoolctl
+
+from bench.speed.textbook import TextbookEnv
+from dataselect_env import Action, DataSelectEnv, __version__, sgd
+from dataselect_env.data import dataset_number
+from dataselect_env.learner import passes_for
+from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.warmstart import warm_start
+
+RESULTS = Path(__file__).with_suffix(".json")
+ROUNDS = 15
+SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 8)
+"""Few enough for every data set to be in the cache when it is played again, as in training with repeated seeds."""
+COLD_SEEDS = range(200, 240)
+WEIGHTS = {"uncertainty": 0.4, "diversity": 0.4, "random": 0.2}
+BATCH_SIZE = 10
+MICROSECONDS = 1e6
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the CPU seconds that ``work`` takes."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def package(task_id: str) -> tuple[float, float]:
+    """Return the package's seconds for a reset and for a step, mean over the seeds."""
+    envs = [DataSelectEnv() for _ in SEEDS]
+    action = Action.select(BATCH_SIZE, **WEIGHTS)
+    steps = steps_of(task_id)
+
+    def play() -> None:
+        for env in envs:
+            for _ in range(steps):
+                env.step(action)
+
+    reset = timed(lambda: [env.reset(task_id=task_id, seed=seed) for env, seed in zip(envs, SEEDS, strict=True)])
+    return reset / len(envs), timed(play) / len(envs) / steps
+
+
+def textbook(task_id: str) -> tuple[float, float]:
+    """Return the textbook's seconds for a reset and for a step."""
+    envs = [TextbookEnv() for _ in SEEDS]
+    steps = steps_of(task_id)
+
+    def play() -> None:
+        for env in envs:
+            for _ in range(steps):
+                env.step(BATCH_SIZE, WEIGHTS)
+
+    reset = timed(lambda: [env.reset(task_id, seed) for env, seed in zip(envs, SEEDS, strict=True)])
+    return reset / len(envs), timed(play) / len(envs) / steps
+
+
+def floor(task_id: str) -> float:
+    """Return the seconds of what no step can avoid: scoring the pool, a partition, the updates, the measurement.
+
+    The arrays lie ready, the updates run in scikit-learn's compiled loop; nothing is accounted, rewarded or answered.
+    """
+    start = warm_start(dataset_number(SEEDS[0]))
+    data, model, update = start.dataset, start.learner.copy().model, sgd.fastest()
+    steps, rng = steps_of(task_id), np.random.default_rng(0)
+    rows = [
+        rng.integers(0, 1_100, (100 + (step + 1) * BATCH_SIZE) * passes_for(step * BATCH_SIZE, (step + 1) * BATCH_SIZE))
+        for step in range(steps)
+    ]
+    stacked = [(data.X_pool[chosen], data.y_pool[chosen]) for chosen in rows]
+
+    def play() -> None:
+        for X, y in stacked * len(SEEDS):
+            np.partition(data.X_pool @ model.coef_[0], -BATCH_SIZE)
+            np.partition(data.X_pool @ model.coef_[0], -BATCH_SIZE)
+            update(model, X, y)
+            np.logaddexp(0, data.X_validation @ model.coef_[0]).mean()
+
+    return timed(play) / len(SEEDS) / steps
+
+
+def cold_reset(task_id: str) -> float:
+    """Return the package's seconds for a reset on a data set that is not in the cache."""
+    warm_start.cache_clear()
+    env = DataSelectEnv()
+    return timed(lambda: [env.reset(task_id=task_id, seed=seed) for seed in COLD_SEEDS]) / len(COLD_SEEDS)
+
+
+def steps_of(task_id: str) -> int:
+    return min(TASKS[task_id].max_steps, TASKS[task_id].budget // BATCH_SIZE)
+
+
+def quartiles(values: list[float], scale: float = 1.0) -> dict[str, float]:
+    """Return median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": middle * scale, "q1": low * scale, "q3": high * scale}
+
+
+def measure(task_id: str) -> dict[str, Any]:
+    """Return all figures of one task: microseconds, and ratios taken round by round."""
+    rounds: dict[str, list[float]] = {
+        name: [] for name in ("reset", "step", "slow reset", "slow step", "floor", "cold")
+    }
+    for _ in range(ROUNDS):
+        rounds["reset on a new data set"].append(cold_reset(task_id))
+        package(task_id)  # fills the cache again
+        reset, step = package(task_id)
+        slow_reset, slow_step = textbook(task_id)
+        for name, value in zip(rounds, (reset, step, slow_reset, slow_step, floor(task_id)), strict=False):
+            rounds[name].append(value)
+
+    def ratio(above: str, below: str) -> dict[str, float]:
+        return quartiles([a / b for a, b in zip(rounds[above], rounds[below], strict=True)])
+
+    return {
+        "microseconds": {name: quartiles(values, MICROSECONDS) for name, values in rounds.items()},
+        "ratios": {
+            "textbook step / step": ratio("textbook step", "step"),
+            "step / floor": ratio("step", "floor"),
+            "textbook reset / reset": ratio("textbook reset", "reset"),
+            "textbook reset / reset on a new data set": ratio("textbook reset", "reset on a new data set"),
+        },
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Return what the figures were measured with."""
+    return {
+        "package": __version__,
+        "dynamics": DYNAMICS_VERSION,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "direct SGD loop": sgd.fastest() is not sgd.partial_fit,
+    }
+
+
+def main() -> None:
+    """Measure, print and write."""
+    with threadpoolctl.threadpool_limits(1), click.progressbar(TASKS, label="measuring", file=sys.stderr) as bar:
+        tasks = {task_id: measure(task_id) for task_id in bar}
+    RESULTS.write_text(json.dumps({"versions": versions(), "rounds": ROUNDS, "tasks": tasks}, indent=1) + "\n")
+    for task_id, figures in tasks.items():
+        click.echo(f"\n{task_id}: median (quartiles) of {ROUNDS} rounds")
+        for name, spread in figures["microseconds"].items():
+            click.echo(f"  {name:<42} {spread['median']:9.0f} us ({spread['q1']:.0f} to {spread['q3']:.0f})")
+        for name, spread in figures["ratios"].items():
+            click.echo(f"  {name:<42} {spread['median']:9.1f} x  ({spread['q1']:.1f} to {spread['q3']:.1f})")
+
+
+if __name__ == "__main__":
+    main()
