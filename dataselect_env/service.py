@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 
 from dataselect_env.baseline import BaselineReport, baseline_report
@@ -27,6 +28,7 @@ class Service:
         self._connected: set[Session] = set()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._baseline: BaselineReport | None = None
+        self._baseline_lock = threading.Lock()  # it is computed on a thread, and two may ask at once
 
     @property
     def active_sessions(self) -> int:
@@ -96,22 +98,26 @@ class Service:
 
     def baseline(self) -> BaselineReport:
         """Return the reference policies' results; computed at the first call, seconds long, and kept."""
-        if self._baseline is None:
-            self._baseline = baseline_report()
-        return self._baseline
+        with self._baseline_lock:
+            if self._baseline is None:
+                self._baseline = baseline_report()
+            return self._baseline
 
     def close(self) -> None:
         """Release the store; the service is not used afterwards."""
         self._store.close()
 
     def _find(self, episode_id: str | None) -> Session:
-        """Return the session of an HTTP episode, rebuilt from the store when it is not in memory."""
+        """Return the session of an HTTP episode, rebuilt from the store when memory has none or an older state of it.
+
+        Several processes may serve one store; whichever is asked goes on from where the last one was.
+        """
         if episode_id is None:
             episode_id = self._store.latest("http")
             if episode_id is None:
                 raise NoEpisode("There is no episode yet; POST /reset starts one.")
         session = self._live.get(episode_id)
-        if session is None:
+        if session is None or session.step_count != self._store.step_count(episode_id):
             stored = self._store.load(episode_id)
             if stored.header.transport != "http":
                 raise EpisodeNotFound(

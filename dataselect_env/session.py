@@ -63,6 +63,11 @@ class Session:
             )
         return session
 
+    @property
+    def step_count(self) -> int:
+        """Actions so far in the current episode."""
+        return len(self._actions)
+
     def handle(self, operation: str, data: object) -> Reply | State:
         """Do one operation.
 

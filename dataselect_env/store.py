@@ -74,6 +74,9 @@ class EpisodeStore(Protocol):
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode; raises EpisodeNotFound."""
 
+    def step_count(self, episode_id: str) -> int:
+        """Return how many steps of an episode there are; 0 when there is no such episode."""
+
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``, or None."""
 
@@ -200,6 +203,14 @@ class SQLiteStore:
             steps=tuple(StoredStep(Action.model_validate_json(action), *results) for action, *results in steps),
             grade=None if grade is None else Grade.model_validate_json(grade),
         )
+
+    def step_count(self, episode_id: str) -> int:
+        """Return how many steps of an episode there are; 0 when there is no such episode."""
+        with self._guarded():
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM steps JOIN episodes ON episode = number WHERE episode_id = ?", (episode_id,)
+            ).fetchone()
+        return int(count)
 
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``, or None."""

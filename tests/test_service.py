@@ -60,6 +60,20 @@ def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLi
     assert restarted.grade({"episode_id": "a"}).episode_id == "a"
 
 
+def test_services_that_share_a_store_take_turns_at_one_episode(service: Service, store: SQLiteStore) -> None:
+    other = Service(service.settings, store)
+    start(service, "shared", seed=9)
+    start(service, "alone", seed=9)
+    for turn, action in enumerate(SCRIPT):
+        asked = (service, other)[turn % 2]
+        shared = asked.handle("step", {**action, "episode_id": "shared"})
+        alone = service.handle("step", {**action, "episode_id": "alone"})
+        assert isinstance(shared, Reply)
+        assert isinstance(alone, Reply)
+        assert shared.observation == alone.observation
+        assert steps_of(service, "shared") == steps_of(other, "shared") == turn + 1
+
+
 def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) -> None:
     session = service.connect()
     session.handle("reset", {"episode_id": "ws"})

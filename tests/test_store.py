@@ -34,6 +34,15 @@ def test_an_episode_without_a_grade_is_running(store: SQLiteStore) -> None:
     assert store.load("one").steps == ()
 
 
+def test_steps_are_counted(store: SQLiteStore) -> None:
+    assert store.step_count("one") == 0
+    for number in range(1, 4):
+        if number == 1:
+            store.create(header())
+        store.append("one", number, STEP, None)
+        assert store.step_count("one") == number
+
+
 def test_an_id_is_used_once(store: SQLiteStore) -> None:
     store.create(header())
     with pytest.raises(EpisodeExists, match="in use"):
