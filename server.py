@@ -1,6 +1,6 @@
-"""Serve the environment on port 7860: ``python server.py``. What ``import server`` finds is the package beside it."""
+"""Serve on port 7860: ``python server.py``; ``--help`` lists the options. As a module, ``server`` is the folder."""
 
-from dataselect_env.app import main
+from dataselect_env.serve import main
 
 if __name__ == "__main__":
     main()

@@ -146,7 +146,7 @@ def manifest() -> dict[str, Any]:
         # There is no `execution` block: with it, `openenv validate` fails wherever no Docker daemon runs.
         "validation": {
             "reward": {"range": reward_range(), "oracle_tolerance": 0.1, "floor_margin": 0.1},
-            "resources": {"cpu": 1.0, "memory_mb": 512, "disk_mb": 256, "episode_timeout_s": 300},
+            "resources": {"cpu": 1.0, "memory_mb": 1024, "disk_mb": 256, "episode_timeout_s": 300},
             "network": {"mode": "no-network"},
             "capabilities": {
                 "verifier": {"kind": "reward_channel"},

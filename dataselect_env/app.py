@@ -21,23 +21,24 @@ from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
-from dataselect_env.store import open_store
+from dataselect_env.store import EpisodeStore, open_store
 from dataselect_env.wire import as_client_error
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
     """Return an application with its own service.
 
     Args:
         settings: None reads them from the environment when the application starts, or at the first request where the
             server that it runs in tells nobody about its start.
+        store: Where episodes are kept; the application closes it. None opens the one that the settings name.
     """
     opened: list[Service] = []
 
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
-            opened.append(Service(chosen, open_store(chosen.store)))
+            opened.append(Service(chosen, store or open_store(chosen.store)))
         return opened[0]
 
     @asynccontextmanager
@@ -90,9 +91,9 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError: The configured store cannot be used.
     """
-    open_store(settings.store).close()  # a store that cannot be used stops the start with a sentence, not a trace
+    store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, store),
         host=settings.host,
         port=settings.port,
         ws_max_size=settings.max_message_bytes,

@@ -6,8 +6,10 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from dataselect_env.models import Action, RewardMode, WireModel
-from dataselect_env.tasks import DEFAULT_TASK, MIN_BATCH, TASKS
+from dataselect_env._version import __version__
+from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env.models import Action, Observation, RewardMode, State, WireModel
+from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, MIN_BATCH, TASKS
 
 
 class TaskDescription(WireModel):
@@ -44,7 +46,7 @@ class SchemaReply(WireModel):
 class Health(WireModel):
     """Whether the server works, and how full it is."""
 
-    status: Literal["healthy"] = Field(description="The server answers and its store is open.")
+    status: Literal["healthy"] = Field(description="The server answers.")
     version: str = Field(description="Version of the package.")
     dynamics_version: int = Field(description="Version of the rules that episodes are played by.")
     active_sessions: int = Field(ge=0, description="WebSocket sessions at this moment.")
@@ -81,4 +83,29 @@ def task_list() -> TaskList:
         default_task=DEFAULT_TASK,
         reward_modes=list(get_args(RewardMode)),
         action_schema=Action.model_json_schema(),
+    )
+
+
+def schemas() -> SchemaReply:
+    """Return the JSON schemas as ``GET /schema`` tells them."""
+    return SchemaReply(
+        action=Action.model_json_schema(),
+        observation=Observation.model_json_schema(),
+        state=State.model_json_schema(),
+    )
+
+
+def metadata() -> Metadata:
+    """Return what the environment is as ``GET /metadata`` tells it."""
+    return Metadata(name=NAME, description=DESCRIPTION, version=__version__, author=AUTHOR)
+
+
+def health(active_sessions: int, max_sessions: int) -> Health:
+    """Return how full the server is as ``GET /health`` tells it."""
+    return Health(
+        status="healthy",
+        version=__version__,
+        dynamics_version=DYNAMICS_VERSION,
+        active_sessions=active_sessions,
+        max_sessions=max_sessions,
     )

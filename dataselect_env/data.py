@@ -56,7 +56,7 @@ class Dataset:
         number: What it was generated from.
         X_seed, y_seed: The seed set, (100, N_FEATURES) and (100,); labels are right.
         X_validation, y_validation: The validation split, (200, N_FEATURES) and (200,); nothing is fitted on it.
-        X_pool, y_pool: The pool before jitter and flips, (1100, N_FEATURES) and (1100,).
+        X_pool, y_pool: The pool with true labels, (1100, N_FEATURES) and (1100,).
     """
 
     number: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sklearn.linear_model import SGDClassifier
 
@@ -12,6 +12,7 @@ from dataselect_env import reward as rewards
 from dataselect_env.episode import Episode, Purchase
 from dataselect_env.errors import EpisodeOver, NoEpisode
 from dataselect_env.models import (
+    DEFAULT_REWARD_MODE,
     Action,
     ObservationFields,
     Reply,
@@ -43,7 +44,7 @@ class DataSelectEnv:
     def __init__(self) -> None:
         self._episode: Episode | None = None
         self._episode_id = ""
-        self._reward_mode: RewardMode = "shaped"
+        self._reward_mode = DEFAULT_REWARD_MODE
         self._paid = 0.0  # sum of the rewards so far
 
     def reset(
@@ -93,20 +94,26 @@ class DataSelectEnv:
             seed = split.first_seed + secrets.randbelow(split.seeds)
         self._episode = Episode(task, seed)
         self._episode_id = request.episode_id or uuid.uuid4().hex
-        self._reward_mode = request.reward_mode or "shaped"
+        self._reward_mode = request.reward_mode or DEFAULT_REWARD_MODE
         self._paid = 0.0
         return self._reply(self._episode, reward=None, info=None)
 
-    def step(self, action: Action) -> Reply:
+    def step(self, action: Action | Mapping[str, object]) -> Reply:
         """Play one action.
+
+        Args:
+            action: An :class:`Action`, or what one looks like in JSON.
 
         Returns:
             Observation, reward and info; ``info.grade`` is there when this step ended the episode.
 
         Raises:
+            InvalidInput: It is no action.
             NoEpisode: Before the first reset.
             EpisodeOver: After the end.
         """
+        if not isinstance(action, Action):
+            action = parse(Action, action)
         if action.action_type == "stop":
             return self._advance(Episode.stop)
         weights = action.strategy_weights.as_tuple()

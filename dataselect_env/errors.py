@@ -90,6 +90,12 @@ class EpisodeExists(EnvError):
     code, status = "EPISODE_EXISTS", 409
 
 
+class EpisodeConflict(EnvError):
+    """Another process played the same step of the same episode first."""
+
+    code, status = "EPISODE_CONFLICT", 409
+
+
 class EpisodeNotFound(EnvError):
     """No episode of this id, or none that this transport may continue."""
 

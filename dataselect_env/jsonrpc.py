@@ -14,8 +14,8 @@ def failure(code: int, message: str, request_id: object = None) -> dict[str, Any
     return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
 
 
-def answer(request: object) -> dict[str, Any]:
-    """Answer one JSON-RPC request, whatever it is."""
+def answer(request: object) -> dict[str, Any] | None:
+    """Answer one JSON-RPC request, whatever it is; a notification, which has no id, gets None."""
     if not isinstance(request, dict):
         return failure(INVALID_REQUEST, "A request should be a JSON object.")
     request_id = request.get("id")
@@ -24,6 +24,8 @@ def answer(request: object) -> dict[str, Any]:
     method = request.get("method")
     if request.get("jsonrpc") != "2.0" or not isinstance(method, str):
         return failure(INVALID_REQUEST, 'A request should have "jsonrpc": "2.0" and a method.', request_id)
+    if "id" not in request:
+        return None
     if method == "tools/list":
         return {"jsonrpc": "2.0", "id": request_id, "result": {"tools": []}}
     return failure(METHOD_NOT_FOUND, "There is no such method; this server answers tools/list.", request_id)

@@ -15,6 +15,8 @@ from dataselect_env.errors import InvalidInput
 from dataselect_env.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT
 
 RewardMode = Literal["shaped", "grade"]
+DEFAULT_REWARD_MODE: RewardMode = "shaped"
+Operation = Literal["reset", "step", "state"]
 EndReason = Literal["stop", "budget", "max_steps", "pool"]
 MessageType = Literal["reset", "step", "state", "mcp", "close"]
 StrategyName = Literal["uncertainty", "diversity", "random"]
@@ -46,6 +48,8 @@ class WireModel(BaseModel):
 
 class StrategyWeights(WireModel):
     """How to mix the query strategies. Only the ratios matter; at least one weight must be positive."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     uncertainty: float = Field(0.0, ge=0, description="Weight of uncertainty sampling (highest predictive entropy).")
     diversity: float = Field(0.0, ge=0, description="Weight of diversity sampling (farthest from what is known).")
@@ -320,6 +324,6 @@ def _describe(model: type[WireModel], detail: ErrorDetails) -> tuple[str, str]:
         if detail["loc"][0] == "action" and owner is model:
             owner = Action
         return field, f"unknown field; allowed are {', '.join(owner.model_fields)}"
-    if detail["type"] in ("model_type", "model_attributes_type"):
-        return field, "should be a JSON object"
+    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return field, "Input should be a JSON object"
     return field, detail["msg"]

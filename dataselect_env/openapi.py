@@ -5,13 +5,15 @@ Examples of answers come from an episode that is played when the document is fir
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from dataselect_env import taskapi
+from dataselect_env import catalogue, taskapi
+from dataselect_env.about import NAME
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.models import (
     Action,
@@ -22,6 +24,7 @@ from dataselect_env.models import (
     StepRequest,
     WireModel,
 )
+from dataselect_env.tasks import TASKS, get_spec_range, get_split
 
 REQUEST_MODELS: tuple[type[WireModel], ...] = (
     ResetRequest,
@@ -50,18 +53,28 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def example_answers() -> dict[str, Any]:
-    """Return an example for each wire type that an episode is answered with, by the name of the type."""
+    """Return an example for each wire type that is an answer, by the name of the type."""
+    examples = {type(answer).__name__: answer for answer in (*_about_the_environment(), *_about_an_episode())}
+    return {name: answer.model_dump(mode="json") for name, answer in examples.items()}
+
+
+def _about_the_environment() -> Iterator[WireModel]:
+    specs = [taskapi.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
+    yield from (catalogue.task_list(), catalogue.schemas(), catalogue.metadata(), catalogue.health(3, 256))
+    yield taskapi.TaskCount(num_tasks=get_split("test").num_tasks)
+    yield taskapi.SplitDescription(name="test", type="test")
+    yield taskapi.OneTask(task=specs[0])
+    yield taskapi.ManyTasks(tasks=specs)
+    yield taskapi.AllTasks(tasks=specs, env_name=NAME)
+
+
+def _about_an_episode() -> Iterator[WireModel]:
     env = DataSelectEnv()
     env.reset(task_id="medium", seed=7, episode_id="my-episode-1")
     env.step(Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3))
-    state = env.state
+    yield env.state
     last = env.step(Action.stop())
     assert last.info is not None  # noqa: S101  (it is a step's reply)
     assert last.info.grade is not None  # noqa: S101  (the last one)
-    grade = last.info.grade.model_dump()
-    graded = GraderReply(episode_id=last.episode_id, task_id=last.task_id, **grade)
-    return {
-        "Reply": last.model_dump(mode="json"),
-        "State": state.model_dump(mode="json"),
-        "GraderReply": graded.model_dump(mode="json"),
-    }
+    yield last
+    yield GraderReply(episode_id=last.episode_id, task_id=last.task_id, **last.info.grade.model_dump())

@@ -17,6 +17,9 @@ BASELINE = 0.15
 TERMINAL_COEFFICIENT = 40.0
 """Reward for a grade of 1 at the end of a shaped episode: what makes return and grade rank policies alike."""
 
+TERMS = ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "cost", "baseline", "terminal")
+"""Names of the terms of a ``shaped`` reward, in the order in which they are told."""
+
 
 def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, float]:
     """Compare a batch, (n, n_features), with the training centroid, (n_features,).
@@ -59,9 +62,7 @@ def selection_terms(
 
 def stop_terms() -> dict[str, float]:
     """Return the terms of a ``stop`` under the ``shaped`` mode: stopping itself pays nothing."""
-    return dict.fromkeys(
-        ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "cost", "baseline", "terminal"), 0.0
-    )
+    return dict.fromkeys(TERMS, 0.0)
 
 
 def terminal(score: float) -> float:

@@ -13,11 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
-from dataselect_env import jsonrpc
-from dataselect_env._version import __version__
-from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env import catalogue, jsonrpc
 from dataselect_env.baseline import BaselineReport
-from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList, task_list
+from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList
 from dataselect_env.errors import (
     EnvError,
     EpisodeNotFound,
@@ -29,11 +27,11 @@ from dataselect_env.errors import (
     StoreUnavailable,
 )
 from dataselect_env.models import (
+    EPISODE_ID_LENGTH,
     Action,
     ErrorBody,
     GraderReply,
     GraderRequest,
-    Observation,
     Reply,
     ResetRequest,
     State,
@@ -41,7 +39,6 @@ from dataselect_env.models import (
     StepRequest,
 )
 from dataselect_env.service import Service
-from dataselect_env.tasks import DYNAMICS_VERSION
 from dataselect_env.wire import parse_json
 
 router = APIRouter()
@@ -118,6 +115,7 @@ ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
 }
 
 EXAMPLE_ACTION = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3).model_dump(exclude={"metadata"})
+EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
 
 
@@ -148,7 +146,9 @@ async def step(request: Request) -> Response:
 @router.get("/state", response_model=State, responses=errors(404, 409, 422), tags=["Episode"])
 async def state(
     request: Request,
-    episode_id: Annotated[str | None, Query(description="Default: the episode most recently started.")] = None,
+    episode_id: Annotated[
+        str | None, Query(min_length=1, max_length=EPISODE_ID_LENGTH, description="Default: the most recently started.")
+    ] = None,
 ) -> Response:
     """Tell where an episode stands."""
     return json_reply(service_of(request).handle("state", {"episode_id": episode_id}))
@@ -169,7 +169,7 @@ async def grader(request: Request) -> Response:
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])
 async def tasks() -> Response:
     """List all tasks with the action schema."""
-    return json_reply(task_list())
+    return json_reply(catalogue.task_list())
 
 
 @router.get("/baseline", response_model=BaselineReport, responses=errors(), tags=["Environment"])
@@ -182,46 +182,38 @@ async def baseline(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """Tell whether the server works, and how full it is."""
     service = service_of(request)
-    return json_reply(
-        Health(
-            status="healthy",
-            version=__version__,
-            dynamics_version=DYNAMICS_VERSION,
-            active_sessions=service.active_sessions,
-            max_sessions=service.settings.max_sessions,
-        )
-    )
+    return json_reply(catalogue.health(service.active_sessions, service.settings.max_sessions))
 
 
 @router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])
 async def metadata() -> Response:
     """Tell what this environment is."""
-    return json_reply(Metadata(name=NAME, description=DESCRIPTION, version=__version__, author=AUTHOR))
+    return json_reply(catalogue.metadata())
 
 
 @router.get("/schema", response_model=SchemaReply, responses=errors(), tags=["Environment"])
 async def schema() -> Response:
     """Give the JSON schemas of action, observation and state."""
-    schemas = SchemaReply(
-        action=Action.model_json_schema(),
-        observation=Observation.model_json_schema(),
-        state=State.model_json_schema(),
-    )
-    return json_reply(schemas)
+    return json_reply(catalogue.schemas())
 
 
 @router.post(
     "/mcp",
     responses=errors(413),
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE_RPC}},
+        }
+    },
     tags=["Server"],
 )
-async def mcp(request: Request) -> JSONResponse:
-    """Answer one JSON-RPC 2.0 request of the Model Context Protocol."""
+async def mcp(request: Request) -> Response:
+    """Answer one JSON-RPC 2.0 request of the Model Context Protocol; a notification gets 202 and no body."""
     try:
-        return JSONResponse(jsonrpc.answer(await read_json(request)))
+        answer = jsonrpc.answer(await read_json(request))
     except InvalidJSON as error:
-        return JSONResponse(jsonrpc.failure(jsonrpc.PARSE_ERROR, error.message))
+        answer = jsonrpc.failure(jsonrpc.PARSE_ERROR, error.message)
+    return Response(status_code=202) if answer is None else JSONResponse(answer)
 
 
 @router.get("/", include_in_schema=False)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from dataselect_env.baseline import BaselineReport, baseline_report
 from dataselect_env.errors import CapacityReached, EpisodeNotFound, EpisodeRunning, NoEpisode, TaskMismatch
-from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Reply, State, parse
+from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
 from dataselect_env.store import EpisodeStore
@@ -27,6 +27,7 @@ class Service:
         self._store = store
         self._connected: set[Session] = set()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
+        self._latest: str | None = None  # the episode most recently started over HTTP, by this process
         self._baseline: BaselineReport | None = None
         self._baseline_lock = threading.Lock()  # it is computed on a thread, and two may ask at once
 
@@ -53,7 +54,7 @@ class Service:
         """Free the place of a session whose connection has ended."""
         self._connected.discard(session)
 
-    def handle(self, operation: str, data: object) -> Reply | State:
+    def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation that came over HTTP: on the episode named in ``data``, or on the most recent one.
 
         Raises:
@@ -63,6 +64,7 @@ class Service:
             session = Session(self._store, "http")
             reply = session.handle("reset", data)
             self._keep(reply.episode_id, session)
+            self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
@@ -113,7 +115,7 @@ class Service:
         Several processes may serve one store; whichever is asked goes on from where the last one was.
         """
         if episode_id is None:
-            episode_id = self._store.latest("http")
+            episode_id = self._latest or self._store.latest("http")  # the store is asked after a restart
             if episode_id is None:
                 raise NoEpisode("There is no episode yet; POST /reset starts one.")
         session = self._live.get(episode_id)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import DynamicsMismatch, EpisodeNotFound, EpisodeOver, InvalidInput, NoEpisode
-from dataselect_env.models import Action, Reply, ResetRequest, State, StepEnvelope, StepRequest, parse
+from dataselect_env.models import (
+    DEFAULT_REWARD_MODE,
+    Action,
+    Operation,
+    Reply,
+    ResetRequest,
+    State,
+    StepEnvelope,
+    StepRequest,
+    parse,
+)
 from dataselect_env.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 from dataselect_env.tasks import DYNAMICS_VERSION
 
@@ -33,11 +43,6 @@ class Session:
         self._env: DataSelectEnv | None = None
         self._header: EpisodeHeader | None = None
         self._actions: list[Action] = []
-        self._operations: Mapping[str, Callable[[object], Reply | State]] = {
-            "reset": self._reset,
-            "step": self._step,
-            "state": self._state,
-        }
 
     @classmethod
     def resume(cls, store: EpisodeStore, stored: StoredEpisode) -> Session:
@@ -68,18 +73,21 @@ class Session:
         """Actions so far in the current episode."""
         return len(self._actions)
 
-    def handle(self, operation: str, data: object) -> Reply | State:
+    def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation.
 
         Args:
-            operation: ``reset``, ``step`` or ``state``.
+            operation: What to do.
             data: What the client sent with it, as parsed from JSON; None counts as an empty object.
 
         Raises:
             EnvError: Whatever was wrong; the episode is as it was.
         """
+        data = {} if data is None else data
         with self._lock:
-            return self._operations[operation]({} if data is None else data)
+            if operation == "reset":
+                return self._reset(data)
+            return self._step(data) if operation == "step" else self._state(data)
 
     def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
@@ -90,7 +98,7 @@ class Session:
             transport=self._transport,
             task_id=reply.task_id,
             seed=reply.seed,
-            reward_mode=request.reward_mode or "shaped",
+            reward_mode=request.reward_mode or DEFAULT_REWARD_MODE,
             dynamics_version=DYNAMICS_VERSION,
         )
         self._store.create(header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Self
 
@@ -34,12 +35,12 @@ class Settings(BaseSettings):
     )
     store: str | None = Field(
         None,
-        description="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:. "
-        "Default: a SQLite file in the user's data folder.",
+        description="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:, which is this "
+        "process's alone. Default: a SQLite file in the user's data folder.",
     )
-    max_sessions: int = Field(1_024, ge=1, description="WebSocket sessions at once.")
+    max_sessions: int = Field(256, ge=1, description="WebSocket sessions at once; each takes about 1 MB.")
     max_live_episodes: int = Field(
-        256, ge=1, description="HTTP episodes held in memory; older ones are rebuilt from the store when needed."
+        64, ge=1, description="HTTP episodes held in memory; older ones are rebuilt from the store when needed."
     )
     max_message_bytes: int = Field(
         262_144, ge=1_024, le=16_777_216, description="Largest request body and WebSocket frame."
@@ -58,7 +59,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             name = str(first["loc"][0]).upper().removeprefix(ENV_PREFIX)
-            variable = name if name == "PORT" else ENV_PREFIX + name
+            prefixed = ENV_PREFIX + name
+            variable = name if name == "PORT" and prefixed not in os.environ else prefixed
             raise SettingsError(f"{variable}: {first['msg']}") from None
 
 

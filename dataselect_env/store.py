@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from dataselect_env.errors import EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.models import Action, Grade, RewardMode
 from dataselect_env.settings import SettingsError, default_store_path
 
@@ -26,8 +27,9 @@ Transport = Literal["http", "websocket"]
 
 STORED_ACTION_FIELDS = {"action_type", "batch_size", "strategy_weights"}
 SQLITE_PREFIX = "sqlite:///"
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process that is writing."""
+BUSY_TIMEOUT = 0.25
+"""Seconds to wait for another process that is writing. The whole server waits, and a write takes a millisecond."""
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +128,16 @@ class SQLiteStore:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        # Every call runs to its end before the next one starts (see Session), on whichever thread.
+        self._lock = threading.RLock()  # the connection may be used on any thread, by one at a time
         self._connection = sqlite3.connect(
             path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
         )
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._check_version()
             self._connection.executescript(SCHEMA)
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             with self._transaction():  # a place that can be read but not written shows itself now
                 self._connection.execute("DELETE FROM episodes WHERE number < 0")
         except BaseException:
@@ -166,7 +170,7 @@ class SQLiteStore:
     def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
         """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store."""
         with self._guarded(), self._transaction():
-            self._connection.execute(
+            added = self._connection.execute(
                 "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?",
                 (
                     number,
@@ -178,6 +182,8 @@ class SQLiteStore:
                     episode_id,
                 ),
             )
+            if added.rowcount != 1:
+                raise EpisodeNotFound("The episode is no longer in the store.")
             if grade is not None:
                 self._connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
@@ -224,6 +230,11 @@ class SQLiteStore:
         """Release the database."""
         self._connection.close()
 
+    def _check_version(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, SCHEMA_VERSION):  # 0: a new file
+            raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -239,8 +250,13 @@ class SQLiteStore:
     def _guarded(self) -> Iterator[None]:
         """Turn the database's own errors into the one that a client may see; the cause goes to the log."""
         try:
-            yield
+            with self._lock:
+                yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY":
+                raise EpisodeConflict(
+                    "Another process has just played this step of the episode; look at its state and go on from there."
+                ) from error
             logger.exception("the episode store failed")
             raise StoreUnavailable(
                 "The episode store cannot be reached right now; nothing has changed, try again."
@@ -266,7 +282,7 @@ def open_store(url: str | None) -> EpisodeStore:
             "DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:, not a URL of another"
             " kind"
         )
-    path = Path(url.removeprefix(SQLITE_PREFIX))
+    path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
     try:
         return SQLiteStore(path)
     except (OSError, sqlite3.Error) as error:

@@ -15,7 +15,7 @@ from pydantic import Field
 from dataselect_env.about import NAME
 from dataselect_env.errors import NotFound
 from dataselect_env.models import WireModel, parse
-from dataselect_env.routes import body_of, errors, json_reply, read_json
+from dataselect_env.routes import body_of, errors, read_json
 from dataselect_env.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
 
 router = APIRouter(tags=["Task API"])
@@ -107,15 +107,15 @@ def check_name(env_name: str) -> None:
         raise NotFound(f"There is no such environment here; this server has {NAME}.")
 
 
-def specifications(specs: list[TaskSpec]) -> list[TaskSpecification]:
-    """Return task specs as they travel."""
-    return [TaskSpecification.model_validate(spec, from_attributes=True) for spec in specs]
+def specification(spec: TaskSpec) -> TaskSpecification:
+    """Return a task spec as it travels."""
+    return TaskSpecification.model_validate(spec, from_attributes=True)
 
 
 @cache
-def all_tasks(split: str) -> str:
-    """Return the JSON of all task specifications of a split; made once, the largest split has thousands."""
-    return AllTasks(tasks=specifications(get_spec_range(split)), env_name=NAME).model_dump_json()
+def spec_texts(split: str) -> list[str]:
+    """Return the JSON of every task specification of a split; made once, the largest split has thousands."""
+    return [specification(spec).model_dump_json() for spec in get_spec_range(split)]
 
 
 @router.get("/list_environments", responses=errors())
@@ -151,8 +151,8 @@ async def num_tasks(env_name: str, request: Request) -> TaskCount:
 async def tasks(env_name: str, request: Request) -> Response:
     """List all task specifications of a split."""
     asked = await read(request, env_name, SplitRequest)
-    text = await run_in_threadpool(all_tasks, get_split(asked.split).name)
-    return Response(text, media_type="application/json")
+    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
+    return Response(f'{{"tasks":[{",".join(texts)}],"env_name":"{NAME}"}}', media_type="application/json")
 
 
 @router.post(
@@ -163,7 +163,7 @@ async def tasks(env_name: str, request: Request) -> Response:
 async def task(env_name: str, request: Request) -> OneTask:
     """Give one task specification."""
     asked = await read(request, env_name, TaskRequest)
-    return OneTask(task=specifications([get_spec(asked.split, asked.index)])[0])
+    return OneTask(task=specification(get_spec(asked.split, asked.index)))
 
 
 @router.post(
@@ -175,5 +175,5 @@ async def task(env_name: str, request: Request) -> OneTask:
 async def task_range(env_name: str, request: Request) -> Response:
     """Give the task specifications of a range of indices."""
     asked = await read(request, env_name, TaskRangeRequest)
-    specs = get_spec_range(asked.split, asked.start, asked.stop)
-    return json_reply(ManyTasks(tasks=await run_in_threadpool(specifications, specs)))
+    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
+    return Response(f'{{"tasks":[{",".join(texts[asked.start : asked.stop])}]}}', media_type="application/json")

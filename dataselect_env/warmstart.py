@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from dataselect_env.data import WORLDS, Dataset, make_dataset, placement
 from dataselect_env.learner import WARM_UP_PASSES, Learner
 
 CACHE_SIZE = 32
-"""Warm starts kept in memory, 1 MB each."""
+"""Warm starts kept in memory when no episode uses them, 1 MB each."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class WarmStart:
     """A data set with what was learned from its seed set; shared, so nothing here may be changed.
 
@@ -37,8 +38,19 @@ class WarmStart:
     placements: dict[str, Floats]
 
 
+_in_use: WeakValueDictionary[int, WarmStart] = WeakValueDictionary()
+
+
 @lru_cache(maxsize=CACHE_SIZE)
 def warm_start(number: int) -> WarmStart:
+    """Return the warm start of data set ``number``: one object, as long as an episode or the cache holds it."""
+    start = _in_use.get(number)
+    if start is None:
+        start = _in_use[number] = make_warm_start(number)
+    return start
+
+
+def make_warm_start(number: int) -> WarmStart:
     """Make data set ``number`` and warm a learner up with passes over its seed set.
 
     The order of the rows is drawn from the data set's number and not from an episode's seed: every episode starts from

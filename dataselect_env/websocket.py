@@ -1,7 +1,7 @@
 """The OpenEnv protocol on ``/ws``: one connection, one session, one answer for each message.
 
 Frames are ``{"type": ..., "data": ...}``. Whatever is wrong with one is answered by an ``error`` message, and the
-connection goes on; only oversize frames end it (the server library closes with 1009).
+connection goes on; only oversize frames, and bytes that are no WebSocket frames at all, end it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import get_args
 from fastapi import WebSocket, WebSocketDisconnect
 
 from dataselect_env import jsonrpc
-from dataselect_env.errors import CapacityReached, EnvError, InvalidInput, InvalidJSON, UnknownType
+from dataselect_env.errors import CapacityReached, EnvError, InvalidInput, InvalidJSON, PayloadTooLarge, UnknownType
 from dataselect_env.models import Envelope, MessageType, parse
 from dataselect_env.service import Service
 from dataselect_env.session import Session
 from dataselect_env.wire import as_client_error, parse_json
 
 logger = logging.getLogger(__name__)
+
+TOO_BIG = 1009
+"""Close code of RFC 6455 for a message that is too big."""
 
 MESSAGE_TYPES = get_args(MessageType)
 
@@ -44,7 +47,7 @@ def answer(session: Session, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})
+        return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})  # null for a notification
     reply = session.handle(envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
@@ -60,28 +63,33 @@ async def serve(websocket: WebSocket, service: Service) -> None:
         await websocket.close()
         return
     try:
-        await _converse(websocket, session)
+        await _converse(websocket, session, service.settings.max_message_bytes)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
     finally:
         service.disconnect(session)
 
 
-async def _converse(websocket: WebSocket, session: Session) -> None:
+async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
     while True:
         event = await websocket.receive()
         if event["type"] == "websocket.disconnect":
             return
+        frame = event.get("text")
+        if len(frame or event.get("bytes") or "") > limit:
+            error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
+            await websocket.send_text(error_message(error))
+            await websocket.close(TOO_BIG)
+            return
         try:
-            frame = event.get("text")
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
             reply = answer(session, frame)
-        except EnvError as error:
-            reply = error_message(error)
-        except Exception as error:
+        except EnvError as refusal:
+            reply = error_message(refusal)
+        except Exception as defect:
             logger.exception("a message failed")
-            reply = error_message(as_client_error(error))
+            reply = error_message(as_client_error(defect))
         if reply is None:
             await websocket.close()
             return

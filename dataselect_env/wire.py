@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from dataselect_env.errors import EnvError, InternalError, InvalidJSON
@@ -15,10 +16,15 @@ def parse_json(text: str | bytes) -> Any:
         InvalidJSON: It is not JSON (NaN and Infinity are not), not UTF-8, nested too deeply or has a number too long
             to read.
     """
-    if not text.strip():
-        return None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        if isinstance(text, bytes):
+            text = text.decode()
+        if not text.strip():
+            return None
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\u" in text:  # an escape may be half a character, which no text can carry
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except RecursionError:
         raise InvalidJSON("The JSON is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -27,13 +33,27 @@ def parse_json(text: str | bytes) -> Any:
         ) from None
     except UnicodeDecodeError:
         raise InvalidJSON("This is not JSON: the text is not UTF-8.") from None
-    except ValueError as error:
-        reason = str(error) if error.args and str(error).startswith("JSON has no") else "it has too long a number"
-        raise InvalidJSON(f"This is not JSON: {reason}.") from None
+    except UnicodeEncodeError:
+        raise InvalidJSON("A text has half of a surrogate pair, which is no character.") from None
+    except _NotJSON as error:
+        raise InvalidJSON(str(error)) from None
+    except ValueError:
+        raise InvalidJSON("A number has too many digits.") from None
+
+
+class _NotJSON(ValueError):
+    """Refused by one of the hooks below; the message is for the client."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"JSON has no {name}")
+    raise _NotJSON(f"This is not JSON: JSON has no {name}.")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _NotJSON("A number is too large.")
+    return number
 
 
 def as_client_error(error: Exception) -> EnvError:

@@ -246,3 +246,12 @@ def test_the_model_is_a_classifier_that_scores_as_reported() -> None:
         assert type(env.model) is SGDClassifier
         odds = dataset.X_validation @ env.model.coef_[0] + env.model.intercept_[0]
         assert reported == pytest.approx(1 / (1 + log_loss(dataset.y_validation, 1 / (1 + np.exp(-odds)))), abs=1e-10)
+
+
+def test_an_action_may_be_what_it_looks_like_in_json() -> None:
+    env = DataSelectEnv()
+    env.reset(seed=SEED)
+    like = {"action_type": "select_batch", "batch_size": 7, "strategy_weights": {"random": 1}}
+    assert env.step(like).observation.remaining_budget == TASKS["easy"].budget - 7
+    with pytest.raises(InvalidInput, match="batch_size"):
+        env.step({**like, "batch_size": -1})

@@ -8,6 +8,10 @@ def test_tools_can_be_listed() -> None:
     assert jsonrpc.answer(request) == {"jsonrpc": "2.0", "id": "a", "result": {"tools": []}}
 
 
+def test_a_notification_gets_no_answer() -> None:
+    assert jsonrpc.answer({"jsonrpc": "2.0", "method": "notifications/initialized"}) is None
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "request_id"),
     [
@@ -23,6 +27,7 @@ def test_tools_can_be_listed() -> None:
 )
 def test_other_requests_get_an_error_with_their_id(request_: object, code: int, request_id: object) -> None:
     answer = jsonrpc.answer(request_)
+    assert answer is not None
     assert answer["jsonrpc"] == "2.0"
     assert answer["id"] == request_id
     assert answer["error"]["code"] == code

@@ -145,7 +145,7 @@ def test_unknown_fields_are_refused_with_the_known_ones(
 @pytest.mark.parametrize("model", [Action, ResetRequest, GraderRequest])
 def test_only_objects_are_messages(model: type[WireModel], data: object) -> None:
     error = refusal(model, data)
-    assert (error.field, error.message) == (None, "should be a JSON object")
+    assert (error.field, error.message) == (None, "Input should be a JSON object")
 
 
 @pytest.mark.parametrize(

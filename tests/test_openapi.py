@@ -21,10 +21,12 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
-    names = set(re.findall(r"'#/components/schemas/([^']+)'", str(document)))
+    schemas = document["components"]["schemas"].values()
+    text = str([document["paths"], *({**schema, "examples": None} for schema in schemas)])
+    names = set(re.findall(r"'#/components/schemas/([^']+)'", text))
     assert {"ResetRequest", "StepRequest", "StepEnvelope", "Reply", "ErrorBody"} <= names
     assert names <= set(document["components"]["schemas"])
-    assert "#/$defs" not in str(document)
+    assert "#/$defs" not in text
 
 
 def test_every_error_answer_has_the_one_shape_and_an_example_of_it(document: dict[str, Any]) -> None:
@@ -49,6 +51,16 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
         schema = {**document["components"]["schemas"][name], "components": document["components"]}
         jsonschema.validate(example, schema)
         assert schema["examples"] == [example]
+
+
+def test_every_answer_and_request_has_an_example(document: dict[str, Any]) -> None:
+    for path, operation in operations(document):
+        content = operation["responses"]["200"]["content"]["application/json"]
+        name = content["schema"].get("$ref", "").rpartition("/")[2]
+        if path not in ("/mcp", "/baseline", "/list_environments", "/{env_name}/splits"):
+            assert document["components"]["schemas"][name]["examples"], path
+        if "requestBody" in operation:
+            assert "example" in operation["requestBody"]["content"]["application/json"], path
 
 
 def test_documented_requests_work_as_they_stand(document: dict[str, Any], client: TestClient) -> None:

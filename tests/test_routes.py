@@ -110,6 +110,8 @@ def test_mcp_answers_json_rpc_whatever_comes(client: TestClient) -> None:
         response = client.post("/mcp", content=body)
         assert response.status_code == 200
         assert response.json()["jsonrpc"] == "2.0"
+    notification = client.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+    assert (notification.status_code, notification.content) == (202, b"")
 
 
 def test_baseline_is_the_same_at_every_call(client: TestClient) -> None:

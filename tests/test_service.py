@@ -1,6 +1,9 @@
+import gc
+
 import pytest
 
 from actions import SCRIPT, select, stop
+from dataselect_env.episode import Episode
 from dataselect_env.errors import (
     CapacityReached,
     EpisodeNotFound,
@@ -12,6 +15,7 @@ from dataselect_env.errors import (
 )
 from dataselect_env.models import Reply, State
 from dataselect_env.service import Service
+from dataselect_env.session import Session
 from dataselect_env.settings import Settings
 from dataselect_env.store import SQLiteStore
 
@@ -118,3 +122,26 @@ def test_an_id_that_is_none_is_refused(service: Service, chosen: object) -> None
         service.handle("step", {**select(), "episode_id": chosen})
     with pytest.raises(InvalidInput, match="episode_id"):
         service.handle("state", {"episode_id": chosen})
+
+
+def test_episodes_out_of_memory_are_out_of_memory(store: SQLiteStore) -> None:
+    """Without waiting for a garbage collection: nothing of an evicted session refers to itself."""
+    service = Service(Settings(max_live_episodes=2), store)
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(20):
+            start(service, f"episode-{seed}", seed)
+            service.handle("step", select())
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, Session | Episode)]
+        assert len(alive) == 4
+    finally:
+        gc.enable()
+
+
+def test_the_most_recent_episode_is_this_process_s_own(service: Service, store: SQLiteStore) -> None:
+    other = Service(service.settings, store)
+    start(service, "mine")
+    start(other, "another's")
+    assert isinstance(state := service.handle("state", None), State)
+    assert state.episode_id == "mine"

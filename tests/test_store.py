@@ -1,9 +1,10 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from dataselect_env.errors import EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.grading import TracePoint, grade
 from dataselect_env.models import Action
 from dataselect_env.settings import SettingsError
@@ -65,7 +66,7 @@ def test_latest_is_told_by_transport(store: SQLiteStore) -> None:
 def test_a_step_and_its_grade_are_stored_together_or_not_at_all(store: SQLiteStore) -> None:
     store.create(header())
     store.append("one", 1, STEP, None)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(EpisodeConflict):
         store.append("one", 1, STEP, GRADE)  # the same step twice
     assert store.load("one").grade is None
     store.append("one", 2, STEP, GRADE)
@@ -81,6 +82,39 @@ def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
     assert second.load("one").steps == (STEP,)
     second.close()
     first.close()
+
+
+def test_a_step_of_an_episode_that_is_gone_is_not_acknowledged(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    store.create(header())
+    with sqlite3.connect(tmp_path / "episodes.db") as operator:
+        operator.execute("DELETE FROM episodes")
+    operator.close()
+    with pytest.raises(EpisodeNotFound):
+        store.append("one", 1, STEP, GRADE)
+    store.close()
+
+
+def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "episodes.db") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(SettingsError, match="another version"):
+        open_store(f"sqlite:///{tmp_path}/episodes.db")
+
+
+def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+
+    def play(name: int) -> int:
+        store.create(header(f"episode-{name}"))
+        for number in range(1, 9):
+            store.append(f"episode-{name}", number, STEP, GRADE if number == 8 else None)
+        return len(store.load(f"episode-{name}").steps)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(play, range(40))) == [8] * 40
+    store.close()
 
 
 def test_a_closed_database_is_a_clear_error_and_says_nothing_of_its_inside(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import numpy as np
 from dataselect_env.data import WORLDS, accepted_datasets, dataset_number
 from dataselect_env.episode import Episode
 from dataselect_env.tasks import TASKS
-from dataselect_env.warmstart import warm_start
+from dataselect_env.warmstart import make_warm_start, warm_start
 
 NUMBER = accepted_datasets()["test"][0]
 
@@ -11,9 +11,15 @@ NUMBER = accepted_datasets()["test"][0]
 def test_it_is_made_once_and_always_the_same() -> None:
     first = warm_start(NUMBER)
     assert warm_start(NUMBER) is first
-    again = warm_start.__wrapped__(NUMBER)
+    again = make_warm_start(NUMBER)
     assert again.learner.model.coef_.tobytes() == first.learner.model.coef_.tobytes()
     assert again.performance == first.performance
+
+
+def test_what_an_episode_still_uses_is_not_made_again() -> None:
+    held = warm_start(NUMBER)
+    warm_start.cache_clear()
+    assert warm_start(NUMBER) is held
 
 
 def test_what_it_tells_of_the_pool() -> None:
