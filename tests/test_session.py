@@ -14,7 +14,7 @@ from dataselect_env.errors import (
     NoEpisode,
     StoreUnavailable,
 )
-from dataselect_env.models import Reply, State
+from dataselect_env.models import Operation, Reply, State
 from dataselect_env.session import Session
 from dataselect_env.store import SQLiteStore, StoredStep
 
@@ -31,7 +31,7 @@ def session(store: SQLiteStore) -> Session:
 
 
 @pytest.mark.parametrize("operation", ["step", "state"])
-def test_nothing_goes_before_a_reset(store: SQLiteStore, operation: str) -> None:
+def test_nothing_goes_before_a_reset(store: SQLiteStore, operation: Operation) -> None:
     with pytest.raises(NoEpisode, match="reset starts one"):
         Session(store, "http").handle(operation, select())
 
