@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 from pydantic import Field
 
 from dataselect_env.models import RewardMode, WireModel
-from dataselect_env.policies import Policy, get_policy
+from dataselect_env.policies import get_policy
+from dataselect_env.policy import AnyPolicy
 from dataselect_env.rollout import Rollout, rollout
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
@@ -72,7 +73,7 @@ def baseline_report(progress: Callable[[int], None] | None = None) -> BaselineRe
     )
 
 
-def summarise(policy: Policy, task_id: str, rollouts: Sequence[Rollout]) -> BaselineRow:
+def summarise(policy: AnyPolicy, task_id: str, rollouts: Sequence[Rollout]) -> BaselineRow:
     """Return the row of at least two rollouts of one policy on one task."""
     grades = [episode.grade for episode in rollouts]
     parts = [grade.breakdown for grade in grades]

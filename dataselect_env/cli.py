@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: serve, baseline and play.
+"""The command line, ``dataselect-env``: serve, baseline, play and evaluate.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -6,103 +6,40 @@ Each command imports what it needs when it runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
 
 from dataselect_env._version import __version__
+from dataselect_env.cli_evaluate import evaluate
+from dataselect_env.console import REWARD_MODES, Mistake, find_policy, progress, say
 from dataselect_env.errors import EnvError
-from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, TASKS, Task, get_task
+from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, TASKS, get_task
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from dataselect_env.baseline import BaselineReport
-    from dataselect_env.models import Action, Reply, RewardMode
-    from dataselect_env.policies import Act, Policy
-
-REWARD_MODES = ("shaped", "grade")
-LONGEST_REASON = 300
-"""Characters of a policy's own error that are shown."""
-
-
-class Mistake(click.ClickException):
-    """Something that the user can put right: a sentence on stderr and exit code 2."""
-
-    exit_code = 2
+    from dataselect_env.models import RewardMode
+    from dataselect_env.policy import AnyPolicy
 
 
 class PlayCommand(click.Command):
-    """The command ``play``; its help lists the reference policies."""
+    """The command ``play``; its help lists the policies."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the reference policies with their descriptions."""
-        from dataselect_env.policies import POLICIES
+        """Write the policies with their descriptions."""
+        from dataselect_env.policies import GROUPS, POLICIES
 
-        with formatter.section("Policies"):
-            formatter.write_dl([(policy.name, policy.description) for policy in POLICIES.values()])
+        for title, group in (("Policies", "reference"), ("Policies that try to be paid for nothing", "degenerate")):
+            with formatter.section(title):
+                formatter.write_dl([(name, POLICIES[name].description) for name in GROUPS[group]])
         super().format_epilog(ctx, formatter)
 
 
-def find_policy(_ctx: click.Context, _param: click.Parameter, name: str) -> Policy:
-    """Return the policy that an option names; for ``module:attribute`` the working directory is searched last.
+def policy_of(_ctx: click.Context, _param: click.Parameter, name: str) -> AnyPolicy:
+    """Return the policy that an option names, a user's own with its exceptions put into a sentence."""
+    from dataselect_env.policy import guarded
 
-    Raises:
-        click.BadParameter: There is no such policy, or it cannot be imported.
-    """
-    from dataselect_env.policies import get_policy
-
-    own = ":" in name
-    if own and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        policy = get_policy(name)
-    except EnvError as error:
-        raise click.BadParameter(error.message.removeprefix("policy: ")) from error
-    return guarded(policy) if own else policy
-
-
-def guarded(policy: Policy) -> Policy:
-    """Return the policy with its own exceptions as a sentence that says where they were raised."""
-
-    def start(task: Task, rng: np.random.Generator) -> Act:
-        def guarded_act(reply: Reply) -> Action:
-            try:
-                return act(reply)
-            except Exception as error:
-                raise _failure(policy, error) from error
-
-        try:
-            act = policy.start(task, rng)
-        except Exception as error:
-            raise _failure(policy, error) from error
-        return guarded_act
-
-    return dataclasses.replace(policy, start=start)
-
-
-def _failure(policy: Policy, error: Exception) -> Mistake:
-    frames = traceback.extract_tb(error.__traceback__)
-    source = getattr(sys.modules.get(policy.start.__module__), "__file__", None)
-    own = [frame for frame in frames if frame.filename == source] or frames
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
-    return Mistake(f"policy {policy.name} failed in {own[-1].filename}, line {own[-1].lineno}: {reason}")
-
-
-def say(text: str) -> None:
-    """Print to stdout: colours only in a terminal that wants them, ASCII where the encoding has nothing better."""
-    from dataselect_env.terminal import ASCII
-
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(ASCII).encode(encoding, errors="replace").decode(encoding)
-    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+    policy = find_policy(name)
+    return guarded(policy) if ":" in name else policy
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -133,20 +70,12 @@ def baseline(as_json: bool) -> None:
 
     They play all tasks at the fixed seeds of GET /baseline; this takes some seconds.
     """
+    from dataselect_env.baseline import baseline_report, episode_count
     from dataselect_env.terminal import baseline_table
 
-    report = _report()
+    with progress(episode_count(), "Playing episodes") as advance:
+        report = baseline_report(advance)
     say(report.model_dump_json(indent=2) if as_json else baseline_table(report))
-
-
-def _report() -> BaselineReport:
-    """Return the baseline report, with a progress bar where stderr is a terminal."""
-    from dataselect_env.baseline import baseline_report, episode_count
-
-    if not sys.stderr.isatty():
-        return baseline_report()
-    with click.progressbar(length=episode_count(), label="Playing episodes", file=sys.stderr) as progress:
-        return baseline_report(progress.update)
 
 
 @main.command(cls=PlayCommand)
@@ -155,7 +84,7 @@ def _report() -> BaselineReport:
     "--policy",
     default="balanced",
     show_default=True,
-    callback=find_policy,
+    callback=policy_of,
     help="One of the policies below, or your own as module:attribute.",
 )
 @click.option("--seed", type=click.IntRange(0, SEED_LIMIT - 1), help="Seed of the episode; default: drawn and shown.")
@@ -166,9 +95,10 @@ def _report() -> BaselineReport:
     show_default=True,
     help="shaped: the formula and a terminal term. grade: rewards add up to the grade.",
 )
-def play(task: str, policy: Policy, seed: int | None, reward_mode: RewardMode) -> None:
+def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Show one episode step by step."""
     from dataselect_env import rollout, terminal
+    from dataselect_env.policy import PolicyError
 
     chosen = get_task(task)
     replies = rollout.play(policy, task, seed, reward_mode=reward_mode)
@@ -182,4 +112,9 @@ def play(task: str, policy: Policy, seed: int | None, reward_mode: RewardMode) -
             last = reply
     except EnvError as error:  # the policy answered with something that is no action
         raise Mistake(error.message) from error
+    except PolicyError as error:
+        raise Mistake(str(error)) from error
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
+
+
+main.add_command(evaluate)

@@ -1,7 +1,4 @@
-"""Reference policies: what an agent can be compared with, in process and over any client.
-
-A policy sees what an agent sees: the :class:`~dataselect_env.tasks.Task` at the start, then one
-:class:`~dataselect_env.models.Reply` a step. Each answers with an :class:`~dataselect_env.models.Action`.
+"""The registry of policies: by name, by group, or a user's own.
 
 A policy of your own is a function (or a class) in any module that can be imported, named ``module:attribute``:
 
@@ -15,72 +12,53 @@ A policy of your own is a function (or a class) in any module that can be import
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
+from dataselect_env.degenerate_policies import DEGENERATE_POLICIES
 from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, Reply
-from dataselect_env.tasks import Task
+from dataselect_env.models import Action
+from dataselect_env.oracle import ORACLES
+from dataselect_env.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant
+from dataselect_env.reference_policies import REFERENCE_POLICIES
 
-if TYPE_CHECKING:
-    import numpy as np
+__all__ = [
+    "GROUPS",
+    "POLICIES",
+    "Act",
+    "Action",
+    "AnyPolicy",
+    "OraclePolicy",
+    "Policy",
+    "Start",
+    "constant",
+    "expand",
+    "get_policy",
+]
 
-Act = Callable[[Reply], Action]
-"""Chooses the next action from the last reply; called until a reply is ``done``."""
-Start = Callable[[Task, "np.random.Generator"], Act]
-"""Called once an episode; all randomness of the policy comes from the generator, so that an episode can be repeated."""
+_REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, *ORACLES)
+POLICIES: dict[str, AnyPolicy] = {policy.name: policy for policy in (*_REFERENCE, *DEGENERATE_POLICIES)}
+"""All policies by name, in the order in which reports list them."""
 
-BATCH_SIZE = 10
-"""Samples that the constant reference policies ask for in each step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A way to play.
-
-    Attributes:
-        name: What ``get_policy`` and reports call it; the policy's random stream depends on it.
-        description: What it does, one sentence.
-        start: Called once an episode with the task and a random generator; returns the function from reply to action.
-    """
-
-    name: str
-    description: str
-    start: Start
-
-
-def constant(name: str, description: str, action: Action) -> Policy:
-    """Return the policy that answers every reply with the same action."""
-
-    def start(_task: Task, _rng: np.random.Generator) -> Act:
-        return lambda _reply: action
-
-    return Policy(name, description, start)
-
-
-POLICIES: dict[str, Policy] = {
-    policy.name: policy
-    for policy in (
-        constant(
-            "balanced",
-            f"Batches of {BATCH_SIZE}: two fifths by uncertainty, two fifths by diversity, one fifth at random.",
-            Action.select(BATCH_SIZE, uncertainty=0.4, diversity=0.4, random=0.2),
-        ),
-        constant("random", f"Batches of {BATCH_SIZE} at random.", Action.select(BATCH_SIZE, random=1)),
-        constant("uncertainty", f"Batches of {BATCH_SIZE} by uncertainty.", Action.select(BATCH_SIZE, uncertainty=1)),
-        constant("diversity", f"Batches of {BATCH_SIZE} by diversity.", Action.select(BATCH_SIZE, diversity=1)),
-        constant("stop", "Stops at once and buys nothing.", Action.stop()),
-    )
+GROUPS: dict[str, tuple[str, ...]] = {
+    "all": tuple(POLICIES),
+    "reference": tuple(policy.name for policy in _REFERENCE),
+    "ladder": ("stop", "uncertainty", "balanced", "random", "best-constant", "probing", "oracle", "greedy-oracle"),
+    "degenerate": ("stop", *(policy.name for policy in DEGENERATE_POLICIES)),
 }
-"""The reference policies by name, in the order in which reports list them."""
+"""Names by group; the ladder goes from the bottom to the top."""
 
 
-def get_policy(name: str) -> Policy:
-    """Return the reference policy of this name, or a user's own named ``module:attribute``.
+def expand(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with every group's name replaced by its members, each once, in order of first mention."""
+    return tuple(dict.fromkeys(member for name in names for member in GROUPS.get(name, (name,))))
+
+
+def get_policy(name: str) -> AnyPolicy:
+    """Return the policy of this name, or a user's own named ``module:attribute``.
 
     The attribute is a :class:`Policy`, or a function or class that is called as :attr:`Policy.start` is; the first
     line of its docstring describes it. Importing a module runs its code: never pass on a name from a client.
@@ -92,11 +70,15 @@ def get_policy(name: str) -> Policy:
         return _load(name)
     policy = POLICIES.get(name)
     if policy is None:
-        raise _refusal(f"there is no such policy; choose one of {', '.join(POLICIES)}, or module:attribute")
+        near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, POLICIES, 1))
+        raise _refusal(
+            f"there is no policy {name!r}{near or '.'} Choose one of {', '.join(GROUPS['reference'])}, "
+            "one of the group degenerate, or module:attribute"
+        )
     return policy
 
 
-def _load(name: str) -> Policy:
+def _load(name: str) -> AnyPolicy:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -106,7 +88,7 @@ def _load(name: str) -> Policy:
         found = attrgetter(attribute)(module)
     except AttributeError as error:
         raise _refusal(f"module {module_name} has no attribute {attribute!r}") from error
-    if isinstance(found, Policy):
+    if isinstance(found, Policy | OraclePolicy):
         return found
     if not callable(found):
         raise _refusal(f"{name} should be a Policy or a function start(task, rng), not {type(found).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,8 @@ import numpy as np
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Grade, Reply, RewardMode
-from dataselect_env.policies import Policy
+from dataselect_env.oracle import OracleEnv
+from dataselect_env.policy import AnyPolicy, OraclePolicy, Policy
 from dataselect_env.tasks import get_task
 
 
@@ -54,7 +55,7 @@ def policy_rng(policy_name: str, seed: int) -> np.random.Generator:
 
 
 def play(
-    policy: Policy,
+    policy: AnyPolicy,
     task_id: str,
     seed: int | None,
     *,
@@ -67,29 +68,46 @@ def play(
         policy: Who plays.
         task_id: Name of the task.
         seed: In [0, 2^32); None lets the environment draw one.
-        env: Where to play; default a new :class:`DataSelectEnv`. Its running episode is abandoned.
+        env: Where to play; default a new :class:`DataSelectEnv`, for an oracle a new :class:`OracleEnv`. Its running
+            episode is abandoned.
         reward_mode: ``shaped`` or ``grade``.
 
     Raises:
-        EnvError: Unknown task, a seed out of range, or the policy answered with something that is no action.
+        EnvError: Unknown task, a seed out of range, the policy answered with something that is no action, or it is an
+            oracle and ``env`` is not made for one.
     """
     if env is None:
-        env = DataSelectEnv()
+        env = OracleEnv() if isinstance(policy, OraclePolicy) else DataSelectEnv()
     reply = env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
     yield reply
-    act = policy.start(get_task(task_id), policy_rng(policy.name, reply.seed))
+    step = _stepper(policy, env, reply)
     while not reply.done:
-        action: object = act(reply)
-        if not isinstance(action, Action):
-            raise InvalidInput(
-                f"policy: {policy.name} answered with {type(action).__name__}, not an Action", field="policy"
-            )
-        reply = env.step(action)
+        reply = step(reply)
         yield reply
 
 
+def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Reply]:
+    """Start a policy on an episode; return the function that plays its next step and returns the reply to it."""
+    task, rng = get_task(first.task_id), policy_rng(policy.name, first.seed)
+    if isinstance(policy, Policy):
+        act = policy.start(task, rng)
+        return lambda reply: env.step(_checked(policy, act(reply)))
+    if not isinstance(env, OracleEnv):
+        raise InvalidInput(f"policy: {policy.name} sees hidden labels and needs an OracleEnv", field="policy")
+    oracle_env, move = env, policy.start(task, rng)
+    return lambda _reply: oracle_env.move(move)
+
+
+def _checked(policy: Policy, action: object) -> Action:
+    if not isinstance(action, Action):
+        raise InvalidInput(
+            f"policy: {policy.name} answered with {type(action).__name__}, not an Action", field="policy"
+        )
+    return action
+
+
 def rollout(
-    policy: Policy,
+    policy: AnyPolicy,
     task_id: str,
     seed: int,
     *,

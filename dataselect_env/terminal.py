@@ -10,7 +10,7 @@ import click
 
 from dataselect_env.baseline import BaselineReport, BaselineRow
 from dataselect_env.models import GradeBreakdown, Reply, RewardMode, StepInfo
-from dataselect_env.policies import Policy
+from dataselect_env.policy import AnyPolicy
 from dataselect_env.rollout import final_grade
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import Task, split_of
@@ -38,7 +38,7 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
     return FULL * filled + EMPTY * (width - filled)
 
 
-def header(task: Task, policy: Policy, first: Reply, reward_mode: RewardMode) -> str:
+def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode) -> str:
     """Return what is played, what passes and the heading of the table of steps, with the row of the reset."""
     low, high = task.performance_range
     split = split_of(first.seed)

@@ -14,10 +14,10 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from dataselect_env import app, baseline, cli
+from dataselect_env import app, baseline, cli, console
 from dataselect_env._version import __version__
 from dataselect_env.models import RewardMode
-from dataselect_env.policies import POLICIES
+from dataselect_env.policies import GROUPS, POLICIES
 from dataselect_env.settings import Settings, SettingsError
 from dataselect_env.tasks import TASKS
 
@@ -81,7 +81,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command() -> None:
     output = run("--help").output
     assert re.findall(r"^  (\w+) ", output, flags=re.MULTILINE) == sorted(cli.main.commands)
-    assert {"serve", "baseline", "play"} <= set(cli.main.commands)
+    assert {"serve", "baseline", "play", "evaluate"} <= set(cli.main.commands)
 
 
 def test_version() -> None:
@@ -135,14 +135,18 @@ def test_play_draws_and_shows_a_seed() -> None:
 
 
 def test_play_help_lists_the_policies() -> None:
-    output = run("play", "--help").output
+    output = " ".join(run("play", "--help").output.split())
     for policy in POLICIES.values():
-        assert policy.name in output
-        assert policy.description.split(":")[0] in output
+        assert f" {policy.name} {policy.description}" in output
 
 
 def test_reward_modes_are_those_of_the_models() -> None:
-    assert get_args(RewardMode) == cli.REWARD_MODES
+    assert get_args(RewardMode) == console.REWARD_MODES
+
+
+def test_play_an_oracle() -> None:
+    output = run("play", "--task", "hard", "--policy", "oracle", "--seed", "1").stdout
+    assert "Bought 100 of 100 samples; 0% of them carry a wrong label." in output
 
 
 def test_play_own_policy_of_the_working_directory(own: str) -> None:
@@ -160,7 +164,7 @@ def test_play_own_policy_object(own: str) -> None:
     ("arguments", "words"),
     [
         (["--task", "hrad"], [*TASKS]),
-        (["--policy", "balancd"], [*POLICIES, "module:attribute", "Invalid value"]),
+        (["--policy", "balancd"], [*GROUPS["reference"], "module:attribute", "Invalid value"]),
         (["--policy", "nowhere:start"], ["could not import", "nowhere"]),
         (["--policy", "os:nothing"], ["module os has no attribute 'nothing'"]),
         (["--policy", "os:sep"], ["start(task, rng)", "str"]),
@@ -205,7 +209,9 @@ def test_output_without_unicode() -> None:
 def test_baseline_table() -> None:
     result = run("baseline")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split()[0] for line in result.stdout.splitlines() if "%" in line] == list(POLICIES) * len(TASKS)
+    assert [line.split()[0] for line in result.stdout.splitlines() if "%" in line] == list(
+        baseline.BASELINE_POLICIES
+    ) * len(TASKS)
 
 
 @pytest.mark.usefixtures("short")
@@ -314,5 +320,5 @@ def test_module_is_the_command_line() -> None:
 def test_module_without_arguments_serves() -> None:
     result = as_module(PORT="http", DATASELECT_PORT="http")  # a server would stay; this one cannot start
     assert result.returncode == 2
-    assert result.stderr.startswith("Error: PORT: ")
+    assert result.stderr.startswith("Error: DATASELECT_PORT: ")
     assert "Traceback" not in result.stderr

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput, UnknownTask
 from dataselect_env.models import Action, Reply, RewardMode, parse
-from dataselect_env.policies import POLICIES, Act, Policy, get_policy
+from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
 from dataselect_env.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.tasks import TASKS, Task
 
@@ -50,7 +50,7 @@ def without_id(reply: Reply) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("task_id", TASKS)
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", GROUPS["all"])
 def test_plays_to_the_end(name: str, task_id: str) -> None:
     episode = rollout(get_policy(name), task_id, SEED)
     assert (episode.policy, episode.task_id, episode.seed) == (name, task_id, SEED)
@@ -62,7 +62,7 @@ def test_plays_to_the_end(name: str, task_id: str) -> None:
 
 
 @pytest.mark.parametrize("policy", [get_policy("balanced"), AT_RANDOM], ids=lambda policy: policy.name)
-def test_rewards_of_mode_grade_add_up_to_the_score(policy: Policy) -> None:
+def test_rewards_of_mode_grade_add_up_to_the_score(policy: AnyPolicy) -> None:
     episode = rollout(policy, "medium", SEED, reward_mode="grade")
     assert episode.episode_return == pytest.approx(episode.grade.score, abs=1e-12)
 

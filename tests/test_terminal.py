@@ -9,18 +9,20 @@ import pytest
 from click import unstyle
 
 from dataselect_env import terminal
-from dataselect_env.baseline import BASELINE_SEEDS, BaselineReport, summarise
+from dataselect_env.baseline import BASELINE_POLICIES, BASELINE_SEEDS, BaselineReport, summarise
 from dataselect_env.grading import TracePoint, grade
 from dataselect_env.models import Action, RewardMode
-from dataselect_env.policies import POLICIES, Policy, constant, get_policy
+from dataselect_env.policies import AnyPolicy, Policy, constant, get_policy
 from dataselect_env.rollout import Rollout, rollout
 from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
 
 REWARD_MODES: tuple[RewardMode, ...] = ("shaped", "grade")
+COMPARED = [get_policy(name) for name in BASELINE_POLICIES]
+SHOWN = [*COMPARED, get_policy("oracle"), get_policy("one-min-uncertainty")]
 WHOLE_BUDGET = constant("all at once", "Spends the budget in one step.", Action.select(1_000, random=1))
 
 
-def shown(episode: Rollout, policy: Policy, reward_mode: RewardMode = "shaped") -> str:
+def shown(episode: Rollout, policy: AnyPolicy, reward_mode: RewardMode = "shaped") -> str:
     task, replies = TASKS[episode.task_id], episode.replies
     parts = [terminal.header(task, policy, replies[0], reward_mode)]
     parts += [terminal.step(task, before, after) for before, after in pairwise(replies)]
@@ -34,15 +36,15 @@ def flat(text: str) -> str:
 
 @pytest.mark.parametrize("reward_mode", REWARD_MODES)
 @pytest.mark.parametrize("task_id", TASKS)
-@pytest.mark.parametrize("policy", [*POLICIES.values(), WHOLE_BUDGET], ids=lambda policy: policy.name)
-def test_fits_eighty_columns(policy: Policy, task_id: str, reward_mode: RewardMode) -> None:
+@pytest.mark.parametrize("policy", [*SHOWN, WHOLE_BUDGET], ids=lambda policy: policy.name)
+def test_fits_eighty_columns(policy: AnyPolicy, task_id: str, reward_mode: RewardMode) -> None:
     text = unstyle(shown(rollout(policy, task_id, 20_003, reward_mode=reward_mode), policy, reward_mode))
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_long_names_are_wrapped() -> None:
     name = "some.package.of.a.user.with.a.long.name:and_a_policy"
-    policy = Policy(name, "Does this and that. " * 6, get_policy("stop").start)
+    policy = constant(name, "Does this and that. " * 6, Action.stop())
     first = rollout(get_policy("stop"), "easy", 7).replies[0]
     assert max(map(len, unstyle(terminal.header(TASKS["easy"], policy, first, "shaped")).splitlines())) <= 80
 
@@ -121,7 +123,7 @@ def test_reply_to_a_reset_is_no_step() -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Policy) else "",
 )
-def test_verdict_tells_why_it_ended(policy: Policy, reason: str) -> None:
+def test_verdict_tells_why_it_ended(policy: AnyPolicy, reason: str) -> None:
     episode = rollout(policy, "hard", 20_003)
     assert reason in terminal.verdict(TASKS["hard"], episode.replies[-1], 0.0)
 
@@ -141,7 +143,7 @@ def test_shortfalls_are_named_exactly_when_an_episode_fails(
 
 @pytest.mark.parametrize("policy", [get_policy("diversity"), get_policy("uncertainty")], ids=lambda policy: policy.name)
 @pytest.mark.parametrize("task_id", TASKS)
-def test_verdict_ends_with_passed_or_why_not(task_id: str, policy: Policy) -> None:
+def test_verdict_ends_with_passed_or_why_not(task_id: str, policy: AnyPolicy) -> None:
     episode = rollout(policy, task_id, 20_003)
     text = flat(terminal.verdict(TASKS[task_id], episode.replies[-1], episode.episode_return))
     missed = terminal.shortfalls(TASKS[task_id], episode.grade.breakdown)
@@ -171,7 +173,7 @@ def table() -> str:
     rows = [
         summarise(policy, task_id, [rollout(policy, task_id, seed) for seed in seeds])
         for task_id in TASKS
-        for policy in POLICIES.values()
+        for policy in COMPARED
     ]
     report = BaselineReport(dynamics_version=DYNAMICS_VERSION, reward_mode="shaped", seeds=seeds, rows=tuple(rows))
     return unstyle(terminal.baseline_table(report))
@@ -183,8 +185,8 @@ def test_baseline_table() -> None:
     assert lines[0].startswith("2 seeds (20000 to 20001)")
     headings = [line.split()[0] for line in lines if "score" in line and line.split()[0] in TASKS]
     assert headings == list(TASKS)
-    assert [line.split()[0] for line in lines if "±" in line][1:] == list(POLICIES) * len(TASKS)
-    assert len({len(line) for line in lines if line and line.split()[0] in (*TASKS, *POLICIES)}) == 1
+    assert [line.split()[0] for line in lines if "±" in line][1:] == list(BASELINE_POLICIES) * len(TASKS)
+    assert len({len(line) for line in lines if line and line.split()[0] in (*TASKS, *BASELINE_POLICIES)}) == 1
 
 
 def test_ascii_stand_ins_cover_all_signs() -> None:

@@ -1,0 +1,173 @@
+"""Does anything that an agent receives depend on what it must not know?
+
+Episodes are played twice with the same actions, once with some hidden labels changed, and the replies compared.
+
+- *Noise mask*: which of the samples that the episode never buys are mislabelled is shuffled. Replies may change only
+  where the noise trap lets uncertainty choose others.
+- *Validation labels*: half of them are flipped. Only what is made from the performance may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from dataselect_env import sampling
+from dataselect_env.arrays import Indices, Mask
+from dataselect_env.data import Pool, make_pool
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.models import Action
+from dataselect_env.warmstart import WarmStart, warm_start
+
+PERFORMANCE_FIELDS = frozenset(
+    {
+        "observation.current_performance",
+        "reward",
+        "info.reward_terms.performance_gain",
+        "info.reward_terms.grade_change",
+        "info.gain",
+    }
+)
+"""What is made from the performance (SPEC sections 4 and 6), and may change with the validation labels."""
+
+WITHOUT_UNCERTAINTY = (
+    Action.select(5, diversity=1),
+    Action.select(13, random=1),
+    Action.select(20, diversity=1, random=2),
+    Action.select(0, random=1),
+)
+EVERY_STRATEGY = (
+    Action.select(5, uncertainty=1),
+    Action.select(13, diversity=1),
+    Action.select(20, uncertainty=2, diversity=1, random=1),
+    Action.select(0, random=1),
+)
+"""What is played: actions that do not end an episode of any task."""
+
+ChangePool = Callable[[Pool], Pool]
+ChangeStart = Callable[[WarmStart], WarmStart]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a script.
+
+    Attributes:
+        replies: One flat dictionary for each reply, from dotted names to values, without the episode's random id.
+        bought: Indices of all samples that the strategies chose.
+        pool: The pool as it was played.
+    """
+
+    replies: list[dict[str, Any]]
+    bought: Indices
+    pool: Pool
+
+
+def play(
+    task_id: str,
+    seed: int,
+    actions: Sequence[Action],
+    *,
+    change_pool: ChangePool = lambda pool: pool,
+    change_start: ChangeStart = lambda start: start,
+    trap: bool = True,
+) -> Played:
+    """Play a script with hidden labels changed; ``trap`` false takes the noise trap away."""
+    batches: list[Indices] = []
+    pools: list[Pool] = []
+    select = sampling.select
+
+    def made(*arguments: Any) -> Pool:
+        pools.append(change_pool(make_pool(*arguments)))
+        return pools[-1]
+
+    def selected(**arguments: Any) -> Indices:
+        batches.append(select(**arguments))
+        return batches[-1]
+
+    with ExitStack() as stack:
+        stack.enter_context(patch("dataselect_env.episode.make_pool", made))
+        stack.enter_context(patch("dataselect_env.episode.warm_start", lambda number: change_start(warm_start(number))))
+        stack.enter_context(patch.object(sampling, "select", selected))
+        if not trap:
+            stack.enter_context(patch.object(sampling, "trap_strength", lambda _: 0.0))
+        env = DataSelectEnv()
+        first = env.reset(task_id=task_id, seed=seed, episode_id="leak")
+        replies = [first, *map(env.step, actions)]
+    flat = [dict(flattened(reply.model_dump(exclude={"metadata"}))) for reply in replies]
+    return Played(flat, np.concatenate(batches), pools[0])
+
+
+def flattened(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested dictionaries with their dotted names."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from flattened(part, f"{name}.{key}" if name else key)
+    else:
+        yield name, value
+
+
+def differing(ours: Played, theirs: Played) -> set[str]:
+    """Return the names of all fields that differ in some reply."""
+    return {
+        name
+        for one, other in zip(ours.replies, theirs.replies, strict=True)
+        for name in one.keys() | other.keys()
+        if one.get(name) != other.get(name) or (name in one) != (name in other)
+    }
+
+
+def with_other_noise(bought: Indices, rng: np.random.Generator) -> ChangePool:
+    """Return the change that shuffles the noise mask among all samples but those bought."""
+
+    def change(pool: Pool) -> Pool:
+        others = np.setdiff1d(np.arange(len(pool.y)), bought)
+        mask: Mask = pool.mislabelled.copy()
+        mask[others] = rng.permutation(mask[others])
+        return replace(pool, y=np.where(mask != pool.mislabelled, 1 - pool.y, pool.y), mislabelled=mask)
+
+    return change
+
+
+def with_other_validation_labels(rng: np.random.Generator) -> ChangeStart:
+    """Return the change that flips half of the validation labels."""
+
+    def change(start: WarmStart) -> WarmStart:
+        old = start.dataset.y_validation
+        y = np.where(rng.permutation(len(old)) % 2, 1 - old, old)
+        performance = start.learner.performance(start.dataset.X_validation, y)
+        return replace(start, dataset=replace(start.dataset, y_validation=y), performance=performance)
+
+    return change
+
+
+def audit(task_id: str, seeds: Iterable[int]) -> dict[str, Any]:
+    """Play every seed in all ways; return how often replies differed, and in which fields.
+
+    Returns:
+        ``episodes``; ``mask``: episodes without uncertainty in which the mask of what was not bought changed a reply;
+        ``mask_without_trap``: the same with every strategy but no trap; ``mask_with_trap``: with it, where differences
+        are what the trap is for; ``validation``: fields that changed with the validation labels.
+    """
+    found = {"episodes": 0, "mask": 0, "mask_without_trap": 0, "mask_with_trap": 0}
+    fields: set[str] = set()
+    for seed in seeds:
+        found["episodes"] += 1
+        for name, script, trap in (
+            ("mask", WITHOUT_UNCERTAINTY, True),
+            ("mask_without_trap", EVERY_STRATEGY, False),
+            ("mask_with_trap", EVERY_STRATEGY, True),
+        ):
+            before = play(task_id, seed, script, trap=trap)
+            change = with_other_noise(before.bought, np.random.default_rng(seed))
+            after = play(task_id, seed, script, trap=trap, change_pool=change)
+            found[name] += bool(differing(before, after))
+        before = play(task_id, seed, EVERY_STRATEGY)
+        flips = with_other_validation_labels(np.random.default_rng(seed))
+        fields |= differing(before, play(task_id, seed, EVERY_STRATEGY, change_start=flips))
+    return {**found, "validation": sorted(fields), "allowed": sorted(PERFORMANCE_FIELDS)}

@@ -1,0 +1,212 @@
+"""From the records of an evaluation to the figures that the validity goals are about.
+
+All functions take cells: the records of a policy on a task, one for each seed, in the order of the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from bench.validity.candidates import FAMILIES
+from dataselect_env.data import WORLDS, world_of
+from dataselect_env.journal import EpisodeRecord
+from dataselect_env.learner import passes_for
+from dataselect_env.oracle import BATCH_SIZE as ORACLE_BATCH
+from dataselect_env.policies import GROUPS
+from dataselect_env.statistics import Difference, difference, mean_interval, spearman
+from dataselect_env.tasks import TASKS, get_task
+from dataselect_env.warmstart import warm_start
+
+Cells = Mapping[tuple[str, str], Sequence[EpisodeRecord]]
+
+STOP_AT_MOST = 0.10
+ORACLE_LEAD = HEADROOM = 0.08
+ALIGNMENT = 0.9
+GRADE_GAP = 0.03
+FEW_SEEDS = 20
+LADDER_TASKS = ("medium", "hard")
+"""Where SPEC's ladder has to hold; on easy, labels are mostly right and buying much is all that counts."""
+
+STEPS = (
+    ("random", "uncertainty"),
+    ("random-20", "uncertainty-20"),
+    ("best-constant", "random"),
+    ("best-constant", "random-20"),
+    ("probing", "best-constant"),
+    ("oracle", "best-constant"),
+    ("oracle", "probing"),
+    ("greedy-oracle", "oracle"),
+)
+"""Pairs on the ladder, the better one first; of random and uncertainty in batches of 10 and of 20."""
+ODDS = (0.2, 0.3, 0.4, 0.5, 0.6)
+
+
+def cells_of(records: Iterable[EpisodeRecord]) -> Cells:
+    """Return records by task and policy."""
+    cells: dict[tuple[str, str], list[EpisodeRecord]] = {}
+    for one in records:
+        cells.setdefault((one.task_id, one.policy), []).append(one)
+    return cells
+
+
+def scores(cells: Cells, task: str, policy: str) -> list[float]:
+    """Return the scores of a cell."""
+    return [one.score for one in cells[task, policy]]
+
+
+def returns(cells: Cells, task: str, policy: str) -> list[float]:
+    """Return the returns of a cell."""
+    return [one.episode_return for one in cells[task, policy]]
+
+
+def ladder(cells: Cells) -> dict[str, Any]:
+    """Return for each task and policy what a ladder shows, with the mean score of each world."""
+    table: dict[str, Any] = {}
+    for (task, policy), cell in cells.items():
+        score = mean_interval([one.score for one in cell])
+        noise = [one.noise_ratio for one in cell if one.noise_ratio is not None]
+        table.setdefault(task, {})[policy] = {
+            "score": score.mean,
+            "margin": score.margin,
+            "spread": stdev(one.score for one in cell),
+            "passed": fmean(one.passed for one in cell),
+            "performance": fmean(one.performance for one in cell),
+            "noise": fmean(noise) if noise else None,
+            "bought": fmean(one.bought for one in cell),
+            "return": fmean(one.episode_return for one in cell),
+            "worlds": {
+                world: fmean(one.score for one in cell if world_of(one.seed) == world) for world in WORLDS
+            },
+        }  # fmt: skip
+    return table
+
+
+def steps(cells: Cells) -> dict[str, list[dict[str, Any]]]:
+    """Return A1 and A2: the differences between neighbours on the ladder."""
+    return {
+        task: [
+            {
+                "above": above,
+                "below": below,
+                **plain(difference(scores(cells, task, above), scores(cells, task, below))),
+            }
+            for above, below in STEPS
+        ]
+        for task in TASKS
+    }
+
+
+def plain(found: Difference) -> dict[str, Any]:
+    """Return a difference as plain data."""
+    return {**found.model_dump(), "significant": found.significant}
+
+
+def exploits(cells: Cells) -> dict[str, Any]:
+    """Return A3: which degenerate policies have a higher mean grade or return than the best constant, and the best."""
+    found: dict[str, Any] = {}
+    for task in TASKS:
+        found[task] = {"policies": len(GROUPS["degenerate"])}
+        for name, values in (("grade", scores), ("return", returns)):
+            limit = values(cells, task, "best-constant")
+            means = {policy: fmean(values(cells, task, policy)) for policy in GROUPS["degenerate"]}
+            best = max(means, key=means.__getitem__)
+            found[task][name] = {
+                "best_constant": fmean(limit),
+                "best": best,
+                "mean": means[best],
+                "difference": plain(difference(values(cells, task, best), limit)),
+                "above": sorted(policy for policy, mean in means.items() if mean > fmean(limit)),
+            }
+    return found
+
+
+def alignment(cells: Cells, names: Sequence[str], families: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return A4 over the policies ``names``: rank correlation, and what maximising the return costs in grade."""
+    found: dict[str, Any] = {}
+    for task in TASKS:
+        grades = np.array([fmean(scores(cells, task, name)) for name in names])
+        paid = np.array([fmean(returns(cells, task, name)) for name in names])
+        found[task] = {
+            "policies": len(names),
+            "spearman": spearman(grades.tolist(), paid.tolist()),
+            "highest_grade": float(grades.max()),
+            "grade_of_highest_return": float(grades[paid.argmax()]),
+            "gap": float(grades.max() - grades[paid.argmax()]),
+        }
+        if families is not None:
+            of = np.array(families)
+            found[task]["families"] = {
+                family: spearman(grades[of == family].tolist(), paid[of == family].tolist()) for family in FAMILIES
+            }
+    return found
+
+
+def telescoping(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    """Return A5 from episodes of reward mode ``grade``: how far the rewards' sum is from the grade, and their range."""
+    rewards = [reward for one in records for reward in one.rewards]
+    return {
+        "episodes": len(records),
+        "largest_error": max(abs(one.episode_return - one.score) for one in records),
+        "lowest": min(rewards),
+        "highest": max(rewards),
+    }
+
+
+def separable(cells: Cells) -> dict[str, Any]:
+    """Return A6: best constant less balanced mix on the first seeds."""
+    return {
+        task: plain(
+            difference(
+                scores(cells, task, "best-constant")[:FEW_SEEDS], scores(cells, task, "balanced")[:FEW_SEEDS]
+            )
+        )
+        for task in TASKS
+    }  # fmt: skip
+
+
+def odds(table: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return headroom (probing less best constant) if so large a share of the seeds were ``confident``."""
+    found = {}
+    for task in LADDER_TASKS:
+        gaps = {
+            world: table[task]["probing"]["worlds"][world] - table[task]["best-constant"]["worlds"][world]
+            for world in WORLDS
+        }
+        found[task] = {f"{share:g}": (1 - share) * gaps["core"] + share * gaps["confident"] for share in ODDS}
+    return found
+
+
+def compute_share(cells: Cells, numbers: Mapping[int, int]) -> dict[str, dict[str, float]]:
+    """Return how much of the oracle's gain in performance the same passes over the seed set alone would bring.
+
+    Args:
+        cells: With the oracle.
+        numbers: Data set number of each seed.
+    """
+    found = {}
+    for task_id in TASKS:
+        task, passes, bought = get_task(task_id), 0, 0
+        for _ in range(task.max_steps):
+            batch = min(ORACLE_BATCH, task.budget - bought)
+            passes += passes_for(bought, bought + batch) if batch else 0
+            bought += batch
+        start, alone = [], []
+        for seed, number in numbers.items():
+            warm = warm_start(number)
+            learner, data = warm.learner.copy(), warm.dataset
+            learner.train(data.X_seed, data.y_seed, passes, np.random.default_rng(seed))
+            start.append(warm.performance)
+            alone.append(learner.performance(data.X_validation, data.y_validation))
+        oracle = fmean(one.performance for one in cells[task_id, "oracle"])
+        found[task_id] = {
+            "passes": passes,
+            "start": fmean(start),
+            "seed_set_alone": fmean(alone),
+            "oracle": oracle,
+            "share": (fmean(alone) - fmean(start)) / (oracle - fmean(start)),
+        }
+    return found

@@ -1,0 +1,78 @@
+"""Find the best constant action of each task on seeds of the train split (tuning.json).
+
+    python -m bench.validity.tuning
+
+The highest mean grade counts. Of entries that come so close to it that other seeds might turn them round, the one with
+the highest return is taken. ``dataselect_env.reference_policies.BEST_CONSTANTS`` holds what this finds; a test compares
+the two.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.validity.candidates import GRID, full_name
+from dataselect_env.console import progress
+from dataselect_env.evaluate import Plan, cores, evaluate
+from dataselect_env.ladder import Report, build_report
+from dataselect_env.tasks import TASKS
+
+TARGET = Path(__file__).with_name("tuning.json")
+SEEDS = tuple(range(100))
+"""Of the train split."""
+SHOWN = 6
+"""Best entries of the grid that the file keeps for each task."""
+
+
+CLOSE = 0.01
+"""Grades this close are equal: the standard error of the mean is two to three times as large."""
+
+
+def chosen(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the best entry: highest return among those whose grade is close to the highest."""
+    highest = max(entry["score"] for entry in entries)
+    return max((entry for entry in entries if entry["score"] >= highest - CLOSE), key=lambda entry: entry["return"])
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """Return for each task the chosen entry, those with the highest grades, and the one with the highest return."""
+    tasks = {}
+    for task in report.settings.tasks:
+        rows = sorted((row for row in report.rows if row.task_id == task), key=lambda row: -row.score.mean)
+        entries: list[dict[str, Any]] = [
+            {
+                "policy": row.policy.rpartition(":")[2],
+                "score": row.score.mean,
+                "margin": row.score.margin,
+                "return": row.episode_return.mean,
+            }
+            for row in rows
+        ]
+        highest_return = max(entries, key=lambda entry: entry["return"])
+        tasks[task] = {"chosen": chosen(entries), "highest": entries[:SHOWN], "highest_return": highest_return}
+    settings = report.settings
+    return {
+        "versions": report.versions.model_dump(),
+        "seeds": [settings.first_seed, settings.last_seed],
+        "split": settings.split,
+        "grid": len(settings.policies),
+        "tasks": tasks,
+    }
+
+
+def main() -> None:
+    plan = Plan(policies=tuple(map(full_name, GRID)), tasks=tuple(TASKS), seeds=SEEDS)
+    with progress(len(plan), "Playing the grid") as advance:
+        records = evaluate(plan, processes=cores(), progress=advance)
+    found = summary(build_report(plan, records))
+    TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for task, entries in found["tasks"].items():
+        click.echo(f"{task}: {entries['chosen']['policy']}, {entries['chosen']['score']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The command ``evaluate``: compare policies on many seeds."""
+# ruff: noqa: PLC0415  (what it needs is imported when it runs, so that --help answers at once)
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dataselect_env.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.errors import EnvError
+from dataselect_env.tasks import SEED_LIMIT, SPLITS, TASKS, get_split
+
+if TYPE_CHECKING:
+    from dataselect_env.evaluate import Plan
+    from dataselect_env.journal import EpisodeRecord
+    from dataselect_env.models import RewardMode
+
+DEFAULT_REFERENCE = "best-constant"
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class EvaluateCommand(click.Command):
+    """The command ``evaluate``; its help lists the groups of policies."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups with their members."""
+        from dataselect_env.policies import GROUPS
+
+        with formatter.section("Groups of policies"):
+            members = {name: ", ".join(group) for name, group in GROUPS.items() if name != "all"}
+            formatter.write_dl([("all", "All of them."), *members.items()])
+        super().format_epilog(ctx, formatter)
+
+
+def policy_names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
+    """Return the names of an option's policies, groups expanded; all of them exist."""
+    from dataselect_env.policies import expand
+
+    names = expand(_divided(text))
+    for name in names:
+        find_policy(name)
+    return names
+
+
+def task_names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
+    """Return the names of an option's tasks in the order of the table of tasks."""
+    names = _divided(text)
+    unknown = [name for name in names if name not in (*TASKS, "all")]
+    if unknown:
+        raise click.BadParameter(f"there is no task {unknown[0]}; choose all or some of {', '.join(TASKS)}")
+    return tuple(task for task in TASKS if task in names or "all" in names)
+
+
+def _divided(text: str) -> list[str]:
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise click.BadParameter("name at least one")
+    return names
+
+
+def seed_range(split: str | None, first_seed: int | None, seeds: int) -> tuple[int, ...]:
+    """Return the seeds: ``seeds`` of them from ``first_seed``, by default from the start of the split.
+
+    Raises:
+        Mistake: They do not fit into the split, or not below 2^32.
+    """
+    first = get_split(split or "test").first_seed if first_seed is None else first_seed
+    chosen = tuple(range(first, first + seeds))
+    if chosen[-1] >= SEED_LIMIT:
+        raise Mistake(f"--first-seed: seeds end at {SEED_LIMIT - 1}")
+    if split is not None and not (chosen[0] in SPLITS[split] and chosen[-1] in SPLITS[split]):
+        last = SPLITS[split].first_seed + SPLITS[split].seeds - 1
+        raise Mistake(
+            f"--split: {split} has the seeds {SPLITS[split].first_seed} to {last}, not {first} to {chosen[-1]}"
+        )
+    return chosen
+
+
+def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
+    """Return the policy to compare with: the one asked for, or the default where it is among those evaluated.
+
+    Raises:
+        Mistake: The one asked for is not evaluated.
+    """
+    if wanted is None:
+        return DEFAULT_REFERENCE if DEFAULT_REFERENCE in policies else None
+    if wanted not in policies:
+        raise Mistake(f"--reference: {wanted} is not among the policies evaluated ({', '.join(policies)})")
+    return wanted
+
+
+@click.command(cls=EvaluateCommand)
+@click.option(
+    "--policies",
+    default="ladder",
+    show_default=True,
+    callback=policy_names,
+    help="Names and groups, divided by commas; your own as module:attribute.",
+)
+@click.option(
+    "--tasks", default="all", show_default=True, callback=task_names, help="Tasks, divided by commas, or all."
+)
+@click.option("--seeds", type=click.IntRange(2, 100_000), default=50, show_default=True, help="Seeds a task.")
+@click.option("--split", type=click.Choice(list(SPLITS)), help="Split that the seeds belong to; default: test.")
+@click.option("--first-seed", type=click.IntRange(0, SEED_LIMIT - 1), help="First seed; default: that of the split.")
+@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes; default: one for each core.")
+@click.option(
+    "--reward-mode",
+    type=click.Choice(REWARD_MODES),
+    default="shaped",
+    show_default=True,
+    help="What the returns are made of.",
+)
+@click.option("--reference", help=f"Policy to take differences to; default: {DEFAULT_REFERENCE}, if it plays.")
+@click.option("--json", "json_file", type=FILE, help="Write the report with versions and settings to this file.")
+@click.option("--plot", "plot_file", type=FILE, help="Draw the report into this file: .png, .svg or .pdf.")
+@click.option("--resume", type=FILE, help="Keep finished episodes in this file, and do not play again what it holds.")
+def evaluate(
+    *,
+    policies: tuple[str, ...],
+    tasks: tuple[str, ...],
+    seeds: int,
+    split: str | None,
+    first_seed: int | None,
+    processes: int | None,
+    reward_mode: RewardMode,
+    reference: str | None,
+    json_file: Path | None,
+    plot_file: Path | None,
+    resume: Path | None,
+) -> None:
+    """Compare policies: each plays all seeds of each task.
+
+    Prints for each task the mean score with its 95 % interval, the share of episodes passed, performance, noise ratio,
+    samples bought, return, and the difference in score to a reference, taken seed by seed. The figures do not depend on
+    the number of processes.
+    """
+    from dataselect_env.evaluate import Plan
+    from dataselect_env.ladder import build_report
+    from dataselect_env.terminal_ladder import ladder_table
+
+    chosen = seed_range(split, first_seed, seeds)
+    compared = reference_of(policies, reference)
+    check_targets(json_file, plot_file, resume)
+    plan = Plan(policies=policies, tasks=tasks, seeds=chosen, reward_mode=reward_mode)
+    records = play(plan, processes, resume)
+    report = build_report(plan, records, compared)
+    say(ladder_table(report))
+    if json_file is not None:
+        json_file.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if plot_file is not None:
+        from dataselect_env.plots import overview
+
+        overview(report).savefig(plot_file)
+
+
+def check_targets(json_file: Path | None, plot_file: Path | None, resume: Path | None) -> None:
+    """Find out before minutes of work whether the results can be written.
+
+    Raises:
+        Mistake: A folder is missing, the picture's type is unknown, or matplotlib is not installed.
+    """
+    for option, path in (("--json", json_file), ("--plot", plot_file), ("--resume", resume)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise Mistake(f"{option}: there is no folder {path.absolute().parent}")
+    if plot_file is not None:
+        from dataselect_env import plots
+
+        try:
+            plots.check(plot_file)
+        except plots.CannotPlot as error:
+            raise Mistake(f"--plot: {error}") from error
+
+
+def play(plan: Plan, processes: int | None, resume: Path | None) -> list[EpisodeRecord]:
+    """Play a plan with a progress bar.
+
+    Raises:
+        Mistake: A policy failed, or the file to resume from is of something else.
+        click.Abort: Interrupted.
+    """
+    from dataselect_env.evaluate import cores, evaluate
+    from dataselect_env.journal import JournalError
+    from dataselect_env.policy import PolicyError
+
+    try:
+        with progress(len(plan), "Playing episodes") as advance:
+            return evaluate(plan, processes=processes or cores(), resume=resume, progress=advance)
+    except (PolicyError, JournalError, OSError) as error:
+        raise Mistake(str(error)) from error
+    except EnvError as error:
+        raise Mistake(error.message) from error
+    except KeyboardInterrupt:
+        if resume is not None:
+            click.echo(f"\nInterrupted; the same command goes on where it was ({resume}).", err=True)
+        raise

@@ -1,0 +1,165 @@
+"""Evaluation: policies x tasks x seeds, on all cores, the same records whatever the number of processes.
+
+Every policy plays every task on the same seeds, so that policies can be compared seed by seed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from dataselect_env.journal import EpisodeRecord, Journal, Key, record
+from dataselect_env.models import RewardMode
+from dataselect_env.policies import POLICIES, get_policy
+from dataselect_env.policy import AnyPolicy, guarded
+from dataselect_env.rollout import rollout
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Each worker computes on one core: the arrays are small, and two workers with threads stand in each other's way."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to play.
+
+    Attributes:
+        policies: Names as ``policies.get_policy`` takes them, each once.
+        tasks: Names of tasks, each once.
+        seeds: Seeds of the episodes, each in [0, 2^32), each once.
+        reward_mode: ``shaped`` or ``grade``.
+    """
+
+    policies: tuple[str, ...]
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    reward_mode: RewardMode = "shaped"
+
+    @property
+    def keys(self) -> list[Key]:
+        """All episodes, in the order of reports: by task, policy and seed."""
+        return [(policy, task, seed) for task in self.tasks for policy in self.policies for seed in self.seeds]
+
+    def __len__(self) -> int:
+        return len(self.policies) * len(self.tasks) * len(self.seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The episodes of one seed on one task: they share a data set."""
+
+    policies: tuple[str, ...]
+    task_id: str
+    seed: int
+    reward_mode: RewardMode
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def evaluate(
+    plan: Plan, *, processes: int = 1, resume: Path | None = None, progress: Progress | None = None
+) -> list[EpisodeRecord]:
+    """Play all episodes of a plan.
+
+    Args:
+        plan: What to play.
+        processes: How many worker processes play; 1 plays in this process. The records do not depend on it.
+        resume: File to keep finished episodes in. Those of the plan that it already holds are not played again.
+        progress: Called with the number of episodes done since the last call; these add up to ``len(plan)``.
+
+    Returns:
+        One record for each of ``plan.keys``, in that order.
+
+    Raises:
+        EnvError: There is no such policy or task, or a policy answered with something that is no action.
+        PolicyError: A user's own policy failed.
+        JournalError: ``resume`` is the file of something else.
+        OSError: ``resume`` cannot be read or written.
+    """
+    for name in plan.policies:
+        get_policy(name)  # a misspelt name fails before anything is played
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(resume, plan.reward_mode)) if resume is not None else None
+        records = dict(journal.records) if journal is not None else {}
+        jobs = jobs_of(plan, records)
+        if progress is not None:
+            progress(len(plan) - sum(len(job.policies) for job in jobs))
+        for done in _play_all(jobs, processes):
+            records |= {one.key: one for one in done}
+            if journal is not None:
+                journal.add(done)
+            if progress is not None:
+                progress(len(done))
+    return [records[key] for key in plan.keys]
+
+
+def jobs_of(plan: Plan, done: Collection[Key]) -> list[Job]:
+    """Return the jobs for all episodes of a plan that are not done yet."""
+    jobs = []
+    for seed in plan.seeds:
+        for task_id in plan.tasks:
+            policies = tuple(name for name in plan.policies if (name, task_id, seed) not in done)
+            if policies:
+                jobs.append(Job(policies, task_id, seed, plan.reward_mode))
+    return jobs
+
+
+def play_job(job: Job) -> list[EpisodeRecord]:
+    """Play the episodes of a job."""
+    return [
+        record(name, rollout(_policy(name), job.task_id, job.seed, reward_mode=job.reward_mode))
+        for name in job.policies
+    ]
+
+
+@cache
+def _policy(name: str) -> AnyPolicy:
+    policy = get_policy(name)
+    return policy if name in POLICIES else guarded(policy)
+
+
+def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
+    """Yield the records of each job as it is finished, in any order."""
+    if processes == 1:
+        yield from map(play_job, jobs)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
+    with (
+        _single_threaded(),
+        ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_the_parent) as executor,
+    ):
+        try:
+            for future in as_completed([executor.submit(play_job, job) for job in jobs]):
+                yield future.result()
+        finally:  # after a failure or an interrupt nothing more is begun
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let processes that start in this context compute on one core each."""
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,112 @@
+"""Trained policies as plain arrays: they play with numpy alone. ``examples/train_ppo.py`` makes them.
+
+``get_policy("dataselect_env.learned:ppo")`` is the one that comes with the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from dataselect_env.arrays import Floats
+from dataselect_env.errors import InvalidInput
+from dataselect_env.features import ACTIONS, FEATURES, FEATURES_VERSION, decode, features
+from dataselect_env.models import Action, Reply
+from dataselect_env.policy import Act, Policy
+from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A network that scores every entry of a menu of actions: tanh layers, then a linear one.
+
+    Attributes:
+        weights: One matrix a layer, (outputs, inputs); the first takes ``features.FEATURES``.
+        biases: One vector a layer, (outputs,).
+        menu: What can be chosen, (n_actions, len(ACTIONS)): action vectors as ``features.decode`` takes them.
+    """
+
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    menu: Floats
+
+    def __post_init__(self) -> None:
+        widths = [len(FEATURES), *(len(bias) for bias in self.biases)]
+        shapes = [(outputs, inputs) for inputs, outputs in pairwise(widths)]
+        if [weight.shape for weight in self.weights] != shapes or self.menu.shape != (widths[-1], len(ACTIONS)):
+            raise ValueError("the layers of an actor must lead from the features to the menu")
+
+    def scores(self, vector: Floats) -> Floats:
+        """Return the scores of the menu's entries (log-probabilities but for a constant), (n_actions,)."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            vector = np.tanh(weight @ vector + bias)
+        scores: Floats = self.weights[-1] @ vector + self.biases[-1]
+        return scores
+
+    def best(self, vector: Floats) -> Floats:
+        """Return the action vector with the highest score, (len(ACTIONS),)."""
+        best: Floats = self.menu[np.argmax(self.scores(vector))]
+        return best
+
+    def save(self, path: Path) -> None:
+        """Write the actor to an ``.npz`` file, as 32-bit floats."""
+        layers = {f"weight_{n}": weight for n, weight in enumerate(self.weights)}
+        layers |= {f"bias_{n}": bias for n, bias in enumerate(self.biases)}
+        arrays = {name: array.astype(np.float32) for name, array in {**layers, "menu": self.menu}.items()}
+        np.savez(path, features_version=FEATURES_VERSION, dynamics_version=DYNAMICS_VERSION, **arrays)  # type: ignore[arg-type]
+
+
+def load_actor(file: Path | IO[bytes]) -> Actor:
+    """Read what :meth:`Actor.save` wrote.
+
+    Raises:
+        ValueError: It was trained on other features, or it is no such file.
+    """
+    with np.load(file, allow_pickle=False) as arrays:
+        if int(arrays["features_version"]) != FEATURES_VERSION:
+            raise ValueError("this policy was trained on other features; train it again (examples/train_ppo.py)")
+        layers = range(sum(name.startswith("weight_") for name in arrays.files))
+        return Actor(
+            weights=tuple(arrays[f"weight_{layer}"].astype(np.float64) for layer in layers),
+            biases=tuple(arrays[f"bias_{layer}"].astype(np.float64) for layer in layers),
+            menu=arrays["menu"].astype(np.float64),
+        )
+
+
+@cache
+def trained_actor(task_id: str) -> Actor:
+    """Return the actor for a task that comes with the package.
+
+    Raises:
+        InvalidInput: None was trained for this task.
+    """
+    if task_id not in TASKS:
+        raise InvalidInput(f"policy: ppo was trained for {', '.join(TASKS)} only", field="policy")
+    with resources.files("dataselect_env").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
+        return load_actor(file)
+
+
+def start_actor(actor: Actor, task: Task) -> Act:
+    """Return what plays one episode by the actor's best choices, without any randomness."""
+    replies: list[Reply] = []
+
+    def act(reply: Reply) -> Action:
+        replies.append(reply)
+        return decode(task, actor.best(features(task, replies)))
+
+    return act
+
+
+ppo = Policy(
+    "ppo",
+    "A small network for each task, trained with PPO on seeds of the train split; sees observations and replies only.",
+    lambda task, _rng: start_actor(trained_actor(task.task_id), task),
+)

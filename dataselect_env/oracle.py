@@ -1,0 +1,105 @@
+"""Oracles: how well one does who sees the hidden truth. The door to it is here and nowhere else.
+
+An oracle needs an :class:`OracleEnv`, which makes moves that no action can express. Servers and adapters hold a plain
+:class:`~dataselect_env.env.DataSelectEnv`, which has no such method, so an agent cannot come here over any transport.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dataselect_env.arrays import Indices
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.episode import Episode, Purchase
+from dataselect_env.models import Reply
+from dataselect_env.policy import Move, OraclePolicy
+from dataselect_env.sampling import STRATEGIES
+from dataselect_env.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH_SIZE = 13
+"""Spends nearly the whole budget of medium and hard, and in many steps, which pay for training passes."""
+CLEAN_DRAWS = 5
+"""Random batches of clean samples that the greedy oracle tries in each step, beside one of each strategy."""
+
+
+class OracleEnv(DataSelectEnv):
+    """The environment with a way in for oracles: same episodes, same replies, same rewards."""
+
+    def move(self, move: Move) -> Reply:
+        """Let ``move`` do something to the episode itself, and answer as ``step`` does.
+
+        Args:
+            move: Called with the running episode; buys a batch and returns the purchase, or stops and returns None.
+
+        Raises:
+            NoEpisode: Before the first reset.
+            EpisodeOver: After the end.
+        """
+        return self._advance(move)
+
+
+def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:
+    """Return up to ``BATCH_SIZE`` samples with right labels at random, (n,); as many as budget and pool allow."""
+    clean = episode.clean_samples
+    return rng.choice(clean, min(BATCH_SIZE, episode.remaining_budget, len(clean)), replace=False)
+
+
+def start_oracle(_task: Task, rng: np.random.Generator) -> Move:
+    """Buy clean samples at random; the upper bound for those who only avoid wrong labels."""
+
+    def move(episode: Episode) -> Purchase | None:
+        samples = draw_clean(episode, rng)
+        if len(samples):
+            return episode.buy(samples)
+        episode.stop()
+        return None
+
+    return move
+
+
+def start_greedy_oracle(_task: Task, rng: np.random.Generator) -> Move:
+    """Try candidate batches on copies of the episode, learner and all, and keep the one with the best outcome.
+
+    Candidates are a batch of each strategy and ``CLEAN_DRAWS`` draws of clean samples. The best has the highest grade
+    as if the episode ended there, and of equal ones the highest performance, so hidden labels of the validation split
+    decide. It looks one step ahead: a yardstick close to the top, not a bound.
+
+    References:
+        Werner et al., "A Cross-Domain Benchmark for Active Learning" (CDALBench), 2024 (greedy oracle).
+    """
+
+    def move(episode: Episode) -> Purchase | None:
+        draws = [draw_clean(episode, rng) for _ in range(CLEAN_DRAWS)]
+        if not len(draws[0]):
+            episode.stop()
+            return None
+        moves = [partial(Episode.buy, samples=samples) for samples in draws]
+        for chosen in range(len(STRATEGIES)):
+            weights = tuple(float(place == chosen) for place in range(len(STRATEGIES)))
+            moves.append(partial(Episode.select_batch, batch_size=BATCH_SIZE, weights=weights))
+        outcomes = [_outcome(episode, candidate) for candidate in moves]
+        return moves[outcomes.index(max(outcomes))](episode)
+
+    return move
+
+
+def _outcome(episode: Episode, candidate: Move) -> tuple[float, float]:
+    """Return grade and performance after a move, tried on a copy: the episode itself stays as it is."""
+    trial = deepcopy(episode)
+    candidate(trial)
+    return trial.grade().score, trial.performance
+
+
+ORACLES: tuple[OraclePolicy, ...] = (
+    OraclePolicy("oracle", f"Sees the true labels: batches of {BATCH_SIZE} clean samples at random.", start_oracle),
+    OraclePolicy(
+        "greedy-oracle",
+        "Sees the true labels: tries a batch of each strategy and some of clean samples, and keeps the best.",
+        start_greedy_oracle,
+    ),
+)

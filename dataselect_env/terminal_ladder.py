@@ -1,0 +1,58 @@
+"""The report of an evaluation as text for people: one block a task, at most 80 columns."""
+
+from __future__ import annotations
+
+import click
+
+from dataselect_env.ladder import Report, Row, Settings
+from dataselect_env.statistics import Difference
+from dataselect_env.terminal import WIDTH
+
+NAME_WIDTH = 20
+HEADING = f"{'score':<11} pass perf. noise bought  return"
+
+
+def ladder_table(report: Report) -> str:
+    """Return all ladders, the best policy of each on top."""
+    settings = report.settings
+    lines = [click.wrap_text(explanation(settings), width=WIDTH)]
+    heading = HEADING + ("  difference" if settings.reference else "")
+    for task_id in settings.tasks:
+        rows = sorted((row for row in report.rows if row.task_id == task_id), key=lambda row: -row.score.mean)
+        lines += ["", click.style(f"{task_id:<{NAME_WIDTH}} {heading}", bold=True), *map(_line, rows)]
+    return "\n".join(lines)
+
+
+def explanation(settings: Settings) -> str:
+    """Return what was played and how to read the table."""
+    split = f", {settings.split} split" if settings.split else ""
+    text = (
+        f"{settings.seeds} seeds ({settings.first_seed} to {settings.last_seed}{split}), rewards: "
+        f"{settings.reward_mode}. ± is half of a {settings.intervals}."
+    )
+    if settings.reference:
+        text += f" difference: score less that of {settings.reference}, with a star where the interval leaves 0 out."
+    return text
+
+
+def _line(row: Row) -> str:
+    noise = "-" if row.noise_ratio is None else f"{row.noise_ratio:.0%}"
+    score = f"{row.score.mean:.3f}±{row.score.margin:.3f}"
+    figures = (
+        f"{row.pass_rate:>4.0%} {row.performance:.3f} {noise:>5} {row.bought:>6.1f} {row.episode_return.mean:>+7.2f}"
+    )
+    return f"{_short(row.policy, NAME_WIDTH):<{NAME_WIDTH}} {score} {figures}{_difference(row.difference)}"
+
+
+def _difference(found: Difference | None) -> str:
+    """Return the last column; nothing for the reference itself, which differs from itself by 0."""
+    if found is None or found.p == 1:
+        return ""
+    text = f"  {found.mean:+.3f}±{found.margin:.3f}"
+    if not found.significant:
+        return text
+    return click.style(f"{text} *", fg="green" if found.mean > 0 else "red")
+
+
+def _short(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 3]}..."

@@ -1,0 +1,221 @@
+"""Train an agent with Stable-Baselines3's PPO, export it as plain arrays, and compare it on held-out seeds.
+
+    pip install "dataselect-env[train]"
+    python examples/train_ppo.py --task medium
+
+It learns on seeds of the train split, the best network along the way is chosen on seeds of the validation split, and
+the comparison is on seeds of the test split. ``<out>/<task>-<seed>.npz`` is what ``dataselect_env.learned`` plays,
+``<out>/<task>-<seed>.json`` holds the learning curve and the comparison. One core; about five minutes a task.
+
+Three choices matter. The agent picks from a menu of whole actions (strategy and size together): what pays is a small
+batch by uncertainty first and then, if it was clean, a big one, and a Gaussian over the raw action vector, which
+explores strategy and size apart from each other, settles on diversity before it finds that. The entropy bonus starts
+high and fades. And nothing is discounted: the rewards of the mode ``grade`` add up to the grade.
+"""
+# ruff: noqa: E402  (threads are limited before numpy and torch start them)
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # the arrays are small
+
+import click
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.wrappers import TransformAction
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
+
+from dataselect_env.arrays import Floats
+from dataselect_env.gym_env import DataSelectGymEnv
+from dataselect_env.learned import Actor, load_actor, start_actor
+from dataselect_env.policies import get_policy
+from dataselect_env.policy import AnyPolicy, Policy
+from dataselect_env.rollout import rollout
+from dataselect_env.statistics import difference, mean_interval
+from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+
+STOP = (1.0, 0.0, 0.0, 0.0, 0.0)
+MIXES = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1), (1, 1, -1))
+"""Each strategy on its own, and uncertainty and diversity by halves."""
+SIZES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75)
+"""From the smallest batch over an even share of the budget, at 0, to a good part of it; see ``features.decode``."""
+MENU: Floats = np.array([STOP, *((-1.0, size, *mix) for mix in MIXES for size in SIZES)])
+"""What the agent chooses from, (25, 5): action vectors."""
+
+STEPS = 150_000
+ENVIRONMENTS = 8
+STEPS_A_ROLLOUT = 256
+"""Of each environment; an update sees some 350 episodes."""
+HIDDEN = [64, 64]
+FIRST_ENTROPY, LAST_ENTROPY = 0.2, 0.01
+"""Weight of the entropy bonus, beside advantages of unit variance; falls linearly with the steps."""
+LEARNING_RATE, LAST_SHARE = 1e-3, 0.1
+"""Falls linearly to this share."""
+
+EVALUATIONS = 25
+VALIDATION_SEEDS = range(SPLITS["validation"].first_seed, SPLITS["validation"].first_seed + 100)
+TEST_SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 50)
+REFERENCES = ("best-constant", "probing")
+"""``best-constant`` is the best action that never changes; ``probing`` is a rule by one who knows the worlds."""
+
+
+def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
+    """Return the environment as the agent sees it: features in, the number of a menu entry out."""
+    env = DataSelectGymEnv(task_id, split="train", reward_mode="grade")
+    return TransformAction(env, lambda choice: MENU[int(choice)], gymnasium.spaces.Discrete(len(MENU)))
+
+
+def make_model(task_id: str, seed: int) -> PPO:
+    """Return an untrained agent; the same seed gives the same training."""
+    venv = DummyVecEnv([partial(make_env, task_id)] * ENVIRONMENTS)
+    venv = VecNormalize(VecMonitor(venv), norm_obs=False, gamma=1.0)
+    model = PPO(
+        "MlpPolicy",
+        venv,
+        n_steps=STEPS_A_ROLLOUT,
+        batch_size=512,
+        gamma=1.0,
+        learning_rate=lambda left: LEARNING_RATE * (LAST_SHARE + (1 - LAST_SHARE) * left),
+        ent_coef=FIRST_ENTROPY,
+        policy_kwargs={"net_arch": HIDDEN},
+        seed=seed,
+        device="cpu",
+    )
+    venv.seed(ENVIRONMENTS * seed)  # PPO gave environment i the seed ``seed + i``, which runs would share
+    return model
+
+
+def export(model: PPO) -> Actor:
+    """Return the network that chooses, as plain arrays."""
+    layers = [layer for layer in model.policy.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
+    layers.append(model.policy.action_net)
+    return Actor(
+        weights=tuple(layer.weight.detach().numpy().astype(np.float64) for layer in layers),
+        biases=tuple(layer.bias.detach().numpy().astype(np.float64) for layer in layers),
+        menu=MENU,
+    )
+
+
+def check_export(model: PPO, actor: Actor) -> float:
+    """Return the largest difference between torch's log-probabilities and the actor's, over random features.
+
+    Raises:
+        RuntimeError: It exceeds 1e-5.
+    """
+    vectors = np.random.default_rng(0).uniform(-1, 1, (1000, actor.weights[0].shape[1]))
+    with torch.no_grad():
+        theirs = model.policy.get_distribution(torch.tensor(vectors, dtype=torch.float32)).distribution.logits.numpy()
+    scores = np.array([actor.scores(vector) for vector in vectors])
+    ours = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    gap = float(np.abs(ours - theirs).max())
+    if gap > 1e-5:
+        raise RuntimeError(f"the exported network is not the trained one: log-probabilities differ by {gap:.1e}")
+    return gap
+
+
+def grades(policy: AnyPolicy, task_id: str, seeds: range) -> list[float]:
+    """Return the grade of one episode for each seed."""
+    return [rollout(policy, task_id, seed).grade.score for seed in seeds]
+
+
+def as_policy(actor: Actor) -> Policy:
+    """Return the policy that plays an actor's best choices."""
+    return Policy("ppo", "What was just trained.", lambda task, _rng: start_actor(actor, task))
+
+
+def train(
+    task_id: str, seed: int, steps: int, report: Callable[[int, float], None]
+) -> tuple[PPO, list[dict[str, Any]]]:
+    """Train, and return the agent with the weights that did best on the validation seeds, and the learning curve.
+
+    Args:
+        task_id: Task to learn.
+        seed: Of the networks and of the episodes' draws.
+        steps: Steps in all environments together.
+        report: Called after each evaluation with the steps so far and the mean grade on the validation seeds.
+    """
+    model = make_model(task_id, seed)
+    curve: list[dict[str, Any]] = []
+    best: dict[str, Any] = {}
+    started, cpu_started = time.perf_counter(), time.process_time()
+
+    def evaluate(_local: dict[str, Any], _global: dict[str, Any]) -> bool:
+        model.ent_coef = FIRST_ENTROPY + (LAST_ENTROPY - FIRST_ENTROPY) * min(1.0, model.num_timesteps / steps)
+        if model.num_timesteps >= len(curve) * steps / EVALUATIONS:
+            score = fmean(grades(as_policy(export(model)), task_id, VALIDATION_SEEDS))
+            if score > max((point["validation"] for point in curve), default=-1.0):
+                best.update({name: array.clone() for name, array in model.policy.state_dict().items()})
+            recent = [episode["r"] for episode in model.ep_info_buffer or ()]
+            curve.append(
+                {
+                    "steps": model.num_timesteps,
+                    "validation": score,
+                    "training": fmean(recent) if recent else None,
+                    "wall_s": round(time.perf_counter() - started, 1),
+                    "cpu_s": round(time.process_time() - cpu_started, 1),
+                }
+            )
+            report(model.num_timesteps, score)
+        return True
+
+    model.learn(steps, callback=evaluate)
+    model.policy.load_state_dict(best)
+    return model, curve
+
+
+def compare(actor: Actor, task_id: str) -> dict[str, Any]:
+    """Return mean grades on the test seeds, and differences to the references by seed, with 95 % t intervals."""
+    ours = grades(as_policy(actor), task_id, TEST_SEEDS)
+    result: dict[str, Any] = {"seeds": [TEST_SEEDS[0], TEST_SEEDS[-1]], "ppo": mean_interval(ours).model_dump()}
+    for name in REFERENCES:
+        theirs = grades(get_policy(name), task_id, TEST_SEEDS)
+        result[name] = mean_interval(theirs).model_dump()
+        result[f"ppo - {name}"] = difference(ours, theirs).model_dump()
+    return result
+
+
+@click.command(help=__doc__.splitlines()[0] if __doc__ else None)
+@click.option("--task", "task_id", type=click.Choice(list(TASKS)), default="medium", show_default=True)
+@click.option("--seed", type=click.IntRange(0, 999), default=1, show_default=True, help="Of networks and episodes.")
+@click.option("--steps", default=STEPS, show_default=True, help="Training steps.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ppo"), show_default=True)
+def main(task_id: str, seed: int, steps: int, out: Path) -> None:
+    """Train, export, compare, and write it all down."""
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    with click.progressbar(length=steps, label=f"PPO on {task_id}", item_show_func=str) as bar:
+        model, curve = train(task_id, seed, steps, lambda at, score: bar.update(at - bar.pos, f"{score:.3f}"))
+    target = out / f"{task_id}-{seed}.npz"
+    exported = export(model)
+    gap = check_export(model, exported)
+    exported.save(target)
+    result = {
+        "task": task_id,
+        "seed": seed,
+        "dynamics_version": DYNAMICS_VERSION,
+        "steps": steps,
+        "wall_s": curve[-1]["wall_s"],
+        "cpu_s": curve[-1]["cpu_s"],
+        "export_gap": gap,
+        "held_out": compare(load_actor(target), task_id),
+        "curve": curve,
+    }
+    target.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for name, row in result["held_out"].items():
+        if name != "seeds":
+            click.echo(f"{name:>24}  {row['mean']:+.3f}  [{row['low']:+.3f}, {row['high']:+.3f}]")
+
+
+if __name__ == "__main__":
+    main()
