@@ -10,8 +10,7 @@ LABEL org.opencontainers.image.title="DataSelectEnv" \
       org.opencontainers.image.description="An OpenEnv reinforcement-learning environment for data curation under a budget" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.vendor="InfraNova" \
-      org.opencontainers.image.source="https://huggingface.co/spaces/InfraNova/DataSelectEnv"
+      org.opencontainers.image.vendor="InfraNova"
 
 # OpenEnv's hosted providers look for openenv.yaml in this folder and start the server that it names from here.
 WORKDIR /app/env

@@ -13,8 +13,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from dataselect_env.env import DataSelectEnv
-from dataselect_env.features import ACTIONS, FEATURES, decode, features
 from dataselect_env.models import Reply, RewardMode
+from dataselect_env.policies.features import ACTIONS, FEATURES, decode, features
 from dataselect_env.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
 
 Vector = NDArray[np.float32]

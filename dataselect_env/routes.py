@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from dataselect_env import catalogue, jsonrpc
-from dataselect_env.baseline import BaselineReport
 from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList
 from dataselect_env.errors import (
     EnvError,
@@ -26,6 +25,7 @@ from dataselect_env.errors import (
     PayloadTooLarge,
     StoreUnavailable,
 )
+from dataselect_env.evaluation.baseline import BaselineReport
 from dataselect_env.models import (
     EPISODE_ID_LENGTH,
     Action,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from dataselect_env.baseline import BaselineReport, baseline_report
 from dataselect_env.errors import CapacityReached, EpisodeNotFound, EpisodeRunning, NoEpisode, TaskMismatch
+from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings

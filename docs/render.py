@@ -8,6 +8,7 @@ date.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 
 from bench.validity import pin_datasets
 from dataselect_env import __version__, data, episode, grading, learner, reward
-from dataselect_env.baseline import baseline_report
 from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.settings import ENV_PREFIX, Settings
 from dataselect_env.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RESULTS = ROOT / "bench" / "validity" / "results.json"
 MARKED = re.compile(r"(<!-- rendered: (\w+) -->\n).*?(<!-- /rendered: \2 -->)", re.DOTALL)
 
 
@@ -132,33 +134,29 @@ def versions() -> str:
     return f"Package version {__version__}, `DYNAMICS_VERSION` {DYNAMICS_VERSION}.\n"
 
 
-def baseline() -> str:
-    report = baseline_report()
-    first, last = report.seeds[0], report.seeds[-1]
-    text = f"Seeds {first} to {last} of the test split, dynamics version {report.dynamics_version}:\n\n"
-    return text + table(
-        "task | policy | score | passed | return | performance | noise ratio | bought",
+def ladder() -> str:
+    """Return the grades of the policies on the ladder, as bench/validity measured them on the test split."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    by_task = results["blocks"]["test split"]["ladder"]
+
+    def grade(task_id: str, policy: str) -> str:
+        row = by_task[task_id][policy]
+        return f"{row['score']:.3f} ± {row['margin']:.3f}"
+
+    return table(
+        f"policy | {' | '.join(TASKS)} | what it does",
         (
-            (
-                f"`{row.task_id}`",
-                row.policy,
-                f"{row.mean_score:.3f} ± {row.score_standard_error:.3f}",
-                f"{row.pass_rate:.0%}",
-                f"{row.mean_return:.2f}",
-                f"{row.mean_performance:.3f}",
-                "" if row.mean_noise_ratio is None else f"{row.mean_noise_ratio:.2f}",
-                f"{row.mean_budget_used:.0f}",
-            )
-            for row in report.rows
+            (policy, *(grade(task_id, policy) for task_id in TASKS), get_policy(policy).description)
+            for policy in GROUPS["ladder"]
         ),
     )
 
 
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
-    "baseline": baseline,
     "constants": constants,
     "info": lambda: fields(StepInfo),
+    "ladder": ladder,
     "observation": lambda: fields(ObservationFields),
     "reward": reward_terms,
     "settings": settings,

@@ -4,7 +4,7 @@
     python examples/train_ppo.py --task medium
 
 It learns on seeds of the train split, the best network along the way is chosen on seeds of the validation split, and
-the comparison is on seeds of the test split. ``<out>/<task>-<seed>.npz`` is what ``dataselect_env.learned`` plays,
+the comparison is on seeds of the test split. ``<out>/<task>-<seed>.npz`` is what ``policies.learned`` plays,
 ``<out>/<task>-<seed>.json`` holds the learning curve and the comparison. One core; about five minutes a task.
 
 Three choices matter. The agent picks from a menu of whole actions (strategy and size together): what pays is a small
@@ -37,12 +37,12 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from dataselect_env.arrays import Floats
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.evaluation.statistics import difference, mean_interval
 from dataselect_env.gym_env import DataSelectGymEnv
-from dataselect_env.learned import Actor, load_actor, start_actor
 from dataselect_env.policies import get_policy
-from dataselect_env.policy import AnyPolicy, Policy
-from dataselect_env.rollout import rollout
-from dataselect_env.statistics import difference, mean_interval
+from dataselect_env.policies.learned import Actor, load_actor, start_actor
+from dataselect_env.policies.policy import AnyPolicy, Policy
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 STOP = (1.0, 0.0, 0.0, 0.0, 0.0)

@@ -9,15 +9,15 @@ from statistics import fmean, stdev
 
 import pytest
 
-from dataselect_env import baseline
-from dataselect_env.baseline import BaselineReport, BaselineRow, baseline_report, episode_count
+from dataselect_env.evaluation import baseline
+from dataselect_env.evaluation.baseline import BaselineReport, BaselineRow, baseline_report, episode_count
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
-from dataselect_env.rollout import rollout
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 SEEDS = baseline.BASELINE_SEEDS[:2]
 FIVE = ("balanced", "random", "uncertainty", "diversity", "stop")
-SHORT = f"from dataselect_env import baseline; baseline.BASELINE_SEEDS = {SEEDS}"
+SHORT = f"from dataselect_env.evaluation import baseline; baseline.BASELINE_SEEDS = {SEEDS}"
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,10 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from dataselect_env import app, baseline, cli, console
+from dataselect_env import app, cli
 from dataselect_env._version import __version__
+from dataselect_env.cli import console
+from dataselect_env.evaluation import baseline
 from dataselect_env.models import RewardMode
 from dataselect_env.policies import GROUPS, POLICIES
 from dataselect_env.settings import Settings, SettingsError
@@ -242,7 +244,7 @@ def in_terminal(program: str, *arguments: str) -> str:
 
 def test_baseline_shows_progress_in_a_terminal() -> None:
     program = (
-        "from dataselect_env import baseline; baseline.BASELINE_SEEDS = (20000, 20001)\n"
+        "from dataselect_env.evaluation import baseline; baseline.BASELINE_SEEDS = (20000, 20001)\n"
         "from dataselect_env.cli import main; main(['baseline', '--json'])"
     )
     written = in_terminal(program)

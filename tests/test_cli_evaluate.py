@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dataselect_env import cli, evaluate, plots
-from dataselect_env.journal import Versions
-from dataselect_env.ladder import Report
+from dataselect_env import cli
+from dataselect_env.evaluation import evaluate, plots
+from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.ladder import Report
 from dataselect_env.policies import GROUPS
 from dataselect_env.tasks import TASKS
 

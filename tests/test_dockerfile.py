@@ -95,7 +95,7 @@ def test_the_labels() -> None:
     assert labels["title"] == about.NAME
     assert labels["version"] == __version__
     assert labels["licenses"] == "MIT"
-    assert labels["source"].startswith("https://")
+    assert labels["vendor"] == about.AUTHOR
     assert labels["description"]
 
 

@@ -82,8 +82,10 @@ def test_python_example(tmp_path: Path) -> None:
     assert lines[-1].split()[1] in ("True", "False")
 
 
-def test_terminal_example(tmp_path: Path) -> None:
-    for line in example("terminal").splitlines():
+@pytest.mark.parametrize("name", ["terminal", "evaluate"])
+def test_terminal_examples(name: str, tmp_path: Path) -> None:
+    for line in example(name).splitlines():
         program, *arguments = shlex.split(line)
         assert program == "dataselect-env"
         assert run([sys.executable, "-m", "dataselect_env", *arguments], tmp_path)
+    assert (tmp_path / "ladder.png").is_file() == (name == "evaluate")

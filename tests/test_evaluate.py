@@ -9,16 +9,16 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from dataselect_env import evaluate as room
 from dataselect_env.data import world_of
 from dataselect_env.errors import InvalidInput
-from dataselect_env.evaluate import Plan, evaluate, jobs_of
-from dataselect_env.journal import EpisodeRecord, JournalError, Versions, record
-from dataselect_env.ladder import Report, Row, build_report, mean_curve, rounded
+from dataselect_env.evaluation import evaluate as room
+from dataselect_env.evaluation.evaluate import Plan, evaluate, jobs_of
+from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions, record
+from dataselect_env.evaluation.ladder import Report, Row, build_report, mean_curve, rounded
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.evaluation.statistics import difference, mean_interval
 from dataselect_env.policies import get_policy
-from dataselect_env.policy import PolicyError
-from dataselect_env.rollout import rollout
-from dataselect_env.statistics import difference, mean_interval
+from dataselect_env.policies.policy import PolicyError
 from dataselect_env.tasks import TASKS
 
 PLAN = Plan(policies=("random-agent", "stop", "oracle"), tasks=("easy", "hard"), seeds=(20_001, 20_000, 5))

@@ -7,8 +7,8 @@ import pytest
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
-from dataselect_env.features import ACTIONS, FEATURES, decode, features
 from dataselect_env.models import Action, Reply
+from dataselect_env.policies.features import ACTIONS, FEATURES, decode, features
 from dataselect_env.sampling import quotas
 from dataselect_env.tasks import TASKS
 

@@ -10,8 +10,8 @@ from gymnasium.utils.env_checker import check_env
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
-from dataselect_env.features import FEATURES, decode
 from dataselect_env.gym_env import DataSelectGymEnv
+from dataselect_env.policies.features import FEATURES, decode
 from dataselect_env.tasks import SPLITS, TASKS
 
 DIVERSITY = np.array([-1, 0, -1, 1, -1], np.float32)

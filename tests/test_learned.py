@@ -11,14 +11,14 @@ import pytest
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
-from dataselect_env.features import ACTIONS, FEATURES
-from dataselect_env.learned import Actor, load_actor, ppo, trained_actor
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
-from dataselect_env.rollout import rollout
+from dataselect_env.policies.features import ACTIONS, FEATURES
+from dataselect_env.policies.learned import Actor, load_actor, ppo, trained_actor
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 EACH_TASK = pytest.mark.parametrize("task_id", TASKS)
-TRAINED = resources.files("dataselect_env").joinpath("trained")
+TRAINED = resources.files("dataselect_env.policies").joinpath("trained")
 LARGEST_FILE = 100_000
 SEEDS = range(SPLITS["test"].first_seed + 100, SPLITS["test"].first_seed + 120)
 
@@ -35,7 +35,7 @@ def small_actor() -> Actor:
 
 
 def test_it_is_found_by_name() -> None:
-    assert get_policy("dataselect_env.learned:ppo") is ppo
+    assert get_policy("ppo") is ppo
     assert ppo.name == "ppo"
 
 
@@ -99,7 +99,7 @@ def test_a_file_keeps_an_actor(tmp_path: Path) -> None:
 
 
 def test_a_file_for_other_features_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataselect_env.learned.FEATURES_VERSION", 0)
+    monkeypatch.setattr("dataselect_env.policies.learned.FEATURES_VERSION", 0)
     small_actor().save(tmp_path / "old.npz")
     monkeypatch.undo()
     with pytest.raises(ValueError, match="other features"):

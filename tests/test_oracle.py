@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from dataselect_env import oracle
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.episode import Episode, Purchase
 from dataselect_env.errors import EpisodeOver, InvalidInput, NoEpisode
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.models import Action
-from dataselect_env.oracle import OracleEnv
-from dataselect_env.policies import get_policy
-from dataselect_env.rollout import rollout
+from dataselect_env.policies import get_policy, oracle
+from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.tasks import TASKS
 
 SEED = 20_100

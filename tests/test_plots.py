@@ -12,9 +12,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dataselect_env import plots
-from dataselect_env.evaluate import Plan, evaluate
-from dataselect_env.ladder import Report, build_report
+from dataselect_env.evaluation import plots
+from dataselect_env.evaluation.evaluate import Plan, evaluate
+from dataselect_env.evaluation.ladder import Report, build_report
 from dataselect_env.policies import GROUPS
 
 PLAN = Plan(
@@ -114,5 +114,5 @@ def test_matplotlib_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_matplotlib_is_not_loaded_before_it_is_needed() -> None:
-    code = "import sys, dataselect_env.plots; print('matplotlib' in sys.modules)"
+    code = "import sys, dataselect_env.evaluation.plots; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -13,11 +13,11 @@ import pytest
 from bench.validity import candidates, tuning
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
+from dataselect_env.evaluation.rollout import Rollout, rollout
 from dataselect_env.models import Action, StrategyName
 from dataselect_env.policies import GROUPS, POLICIES, AnyPolicy, OraclePolicy, Policy, expand, get_policy
-from dataselect_env.policy import PolicyError, guarded
-from dataselect_env.reference_policies import BEST_CONSTANTS
-from dataselect_env.rollout import Rollout, rollout
+from dataselect_env.policies.policy import PolicyError, guarded
+from dataselect_env.policies.reference import BEST_CONSTANTS
 from dataselect_env.tasks import MIN_BATCH, SPLITS, TASKS
 
 OWN = '''

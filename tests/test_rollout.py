@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput, UnknownTask
+from dataselect_env.evaluation.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.models import Action, Reply, RewardMode, parse
 from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
-from dataselect_env.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.tasks import TASKS, Task
 
 SEED = 20_100
@@ -80,7 +80,7 @@ def test_policy_stream_depends_on_seed_and_name_alone() -> None:
     assert policy_rng("some policy", 5).random() == draw
     assert policy_rng("some policy", 6).random() != draw
     assert policy_rng("other policy", 5).random() != draw
-    command = "from dataselect_env.rollout import policy_rng; print(policy_rng('some policy', 5).random())"
+    command = "from dataselect_env.evaluation.rollout import policy_rng; print(policy_rng('some policy', 5).random())"
     elsewhere = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert float(elsewhere.stdout) == draw
 

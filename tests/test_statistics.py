@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
-from dataselect_env.statistics import difference, mean_interval, spearman
+from dataselect_env.evaluation.statistics import difference, mean_interval, spearman
 
 FEW = [0.2, 0.9, 0.4, 0.4, 0.7]
 OTHERS = [0.1, 0.3, 0.5, 0.2, 0.6]

@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 from click import unstyle
 
-from dataselect_env import terminal
-from dataselect_env.baseline import BASELINE_POLICIES, BASELINE_SEEDS, BaselineReport, summarise
+from dataselect_env.cli import terminal
+from dataselect_env.evaluation.baseline import BASELINE_POLICIES, BASELINE_SEEDS, BaselineReport, summarise
+from dataselect_env.evaluation.rollout import Rollout, rollout
 from dataselect_env.grading import TracePoint, grade
 from dataselect_env.models import Action, RewardMode
 from dataselect_env.policies import AnyPolicy, Policy, constant, get_policy
-from dataselect_env.rollout import Rollout, rollout
 from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
 
 REWARD_MODES: tuple[RewardMode, ...] = ("shaped", "grade")

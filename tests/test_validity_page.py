@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench.validity import candidates, measure, page
-from dataselect_env.evaluate import Plan, evaluate
-from dataselect_env.journal import Versions
+from dataselect_env.evaluation.evaluate import Plan, evaluate
+from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
-from dataselect_env.rollout import rollout
 from dataselect_env.tasks import SPLITS, TASKS, split_of
 
 LARGEST_PICTURE = 150_000

@@ -12,7 +12,7 @@ import re
 import numpy as np
 
 from dataselect_env.models import Action, Reply
-from dataselect_env.policy import Act, Policy, constant
+from dataselect_env.policies.policy import Act, Policy, constant
 from dataselect_env.tasks import Task
 
 MIXES = (

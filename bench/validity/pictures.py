@@ -1,4 +1,4 @@
-"""The pictures of the page that only the evidence needs; the others come from ``dataselect_env.plots``."""
+"""The pictures of the page that only the evidence needs; the others come from ``dataselect_env.evaluation.plots``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from bench.validity.candidates import FAMILIES
 from bench.validity.measure import Cells, returns, scores
-from dataselect_env.plots import PANEL_WIDTH, STYLE, look
+from dataselect_env.evaluation.plots import PANEL_WIDTH, STYLE, look
 from dataselect_env.tasks import TASKS
 
 WORLD_ROWS = ("balanced", "uncertainty", "random", "best-constant", "probing", "oracle")

@@ -19,12 +19,12 @@ import click
 
 from bench.validity import leak, measure, page, pictures
 from bench.validity.candidates import FAMILIES, full_name
-from dataselect_env import plots
-from dataselect_env.console import progress
+from dataselect_env.cli.console import progress
 from dataselect_env.data import WORLDS, dataset_number, world_of
-from dataselect_env.evaluate import Plan, cores, evaluate
-from dataselect_env.journal import EpisodeRecord, Versions
-from dataselect_env.ladder import build_report, rounded
+from dataselect_env.evaluation import plots
+from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.evaluation.journal import EpisodeRecord, Versions
+from dataselect_env.evaluation.ladder import build_report, rounded
 from dataselect_env.models import RewardMode
 from dataselect_env.policies import GROUPS, POLICIES, Policy
 from dataselect_env.tasks import TASKS

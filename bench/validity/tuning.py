@@ -3,7 +3,7 @@
     python -m bench.validity.tuning
 
 The highest mean grade counts. Of entries that come so close to it that other seeds might turn them round, the one with
-the highest return is taken. ``dataselect_env.reference_policies.BEST_CONSTANTS`` holds what this finds; a test compares
+the highest return is taken. ``dataselect_env.policies.reference.BEST_CONSTANTS`` holds what this finds; a test compares
 the two.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 import click
 
 from bench.validity.candidates import GRID, full_name
-from dataselect_env.console import progress
-from dataselect_env.evaluate import Plan, cores, evaluate
-from dataselect_env.ladder import Report, build_report
+from dataselect_env.cli.console import progress
+from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.evaluation.ladder import Report, build_report
 from dataselect_env.tasks import TASKS
 
 TARGET = Path(__file__).with_name("tuning.json")

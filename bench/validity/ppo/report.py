@@ -4,7 +4,8 @@
     python -m bench.validity.ppo.report runs/ppo
 
 Writes learning_curves.json, learning_curves.png, comparison.json and README.md beside this file, and copies to
-dataselect_env/trained/, for each task, the network that did best on validation seeds. Test seeds choose nothing.
+dataselect_env/policies/trained/, for each task, the network that did best on validation seeds. Test seeds choose
+nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
-from dataselect_env.rollout import rollout
 from dataselect_env.tasks import SPLITS, TASKS
 
 HERE = Path(__file__).parent

@@ -19,8 +19,8 @@ import sklearn
 from pydantic import Field, ValidationError
 
 from dataselect_env._version import __version__
+from dataselect_env.evaluation.rollout import Rollout
 from dataselect_env.models import ModelT, RewardMode, WireModel
-from dataselect_env.rollout import Rollout
 from dataselect_env.tasks import DYNAMICS_VERSION, get_task
 
 Key = tuple[str, str, int]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataselect_env.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.cli.console import REWARD_MODES, Mistake, find_policy, progress, say
 from dataselect_env.errors import EnvError
 from dataselect_env.tasks import SEED_LIMIT, SPLITS, TASKS, get_split
 
 if TYPE_CHECKING:
-    from dataselect_env.evaluate import Plan
-    from dataselect_env.journal import EpisodeRecord
+    from dataselect_env.evaluation.evaluate import Plan
+    from dataselect_env.evaluation.journal import EpisodeRecord
     from dataselect_env.models import RewardMode
 
 DEFAULT_REFERENCE = "best-constant"
@@ -137,9 +137,9 @@ def evaluate(
     samples bought, return, and the difference in score to a reference, taken seed by seed. The figures do not depend on
     the number of processes.
     """
-    from dataselect_env.evaluate import Plan
-    from dataselect_env.ladder import build_report
-    from dataselect_env.terminal_ladder import ladder_table
+    from dataselect_env.cli.ladder import ladder_table
+    from dataselect_env.evaluation.evaluate import Plan
+    from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)
     compared = reference_of(policies, reference)
@@ -151,7 +151,7 @@ def evaluate(
     if json_file is not None:
         json_file.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if plot_file is not None:
-        from dataselect_env.plots import overview
+        from dataselect_env.evaluation.plots import overview
 
         overview(report).savefig(plot_file)
 
@@ -166,7 +166,7 @@ def check_targets(json_file: Path | None, plot_file: Path | None, resume: Path |
         if path is not None and not path.absolute().parent.is_dir():
             raise Mistake(f"{option}: there is no folder {path.absolute().parent}")
     if plot_file is not None:
-        from dataselect_env import plots
+        from dataselect_env.evaluation import plots
 
         try:
             plots.check(plot_file)
@@ -181,9 +181,9 @@ def play(plan: Plan, processes: int | None, resume: Path | None) -> list[Episode
         Mistake: A policy failed, or the file to resume from is of something else.
         click.Abort: Interrupted.
     """
-    from dataselect_env.evaluate import cores, evaluate
-    from dataselect_env.journal import JournalError
-    from dataselect_env.policy import PolicyError
+    from dataselect_env.evaluation.evaluate import cores, evaluate
+    from dataselect_env.evaluation.journal import JournalError
+    from dataselect_env.policies.policy import PolicyError
 
     try:
         with progress(len(plan), "Playing episodes") as advance:

@@ -14,7 +14,7 @@ from dataselect_env.arrays import Indices
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.episode import Episode, Purchase
 from dataselect_env.models import Reply
-from dataselect_env.policy import Move, OraclePolicy
+from dataselect_env.policies.policy import Move, OraclePolicy
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import Task
 

@@ -17,7 +17,7 @@ import click
 from dataselect_env.errors import EnvError
 
 if TYPE_CHECKING:
-    from dataselect_env.policy import AnyPolicy
+    from dataselect_env.policies.policy import AnyPolicy
 
 REWARD_MODES = ("shaped", "grade")
 
@@ -46,7 +46,7 @@ def find_policy(name: str) -> AnyPolicy:
 
 def say(text: str) -> None:
     """Print to stdout: colours only in a terminal that wants them, ASCII where the encoding has nothing better."""
-    from dataselect_env.terminal import ASCII
+    from dataselect_env.cli.terminal import ASCII
 
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:

@@ -1,6 +1,6 @@
 """Trained policies as plain arrays: they play with numpy alone. ``examples/train_ppo.py`` makes them.
 
-``get_policy("dataselect_env.learned:ppo")`` is the one that comes with the package.
+``get_policy("ppo")`` is the one that comes with the package.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from dataselect_env.arrays import Floats
 from dataselect_env.errors import InvalidInput
-from dataselect_env.features import ACTIONS, FEATURES, FEATURES_VERSION, decode, features
 from dataselect_env.models import Action, Reply
-from dataselect_env.policy import Act, Policy
+from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, decode, features
+from dataselect_env.policies.policy import Act, Policy
 from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def trained_actor(task_id: str) -> Actor:
     """
     if task_id not in TASKS:
         raise InvalidInput(f"policy: ppo was trained for {', '.join(TASKS)} only", field="policy")
-    with resources.files("dataselect_env").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
+    with resources.files("dataselect_env.policies").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
         return load_actor(file)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataselect_env.grading import COVERAGE
 from dataselect_env.models import Action, Reply
-from dataselect_env.policy import Act, Policy, bought, constant
+from dataselect_env.policies.policy import Act, Policy, bought, constant
 from dataselect_env.tasks import MIN_BATCH, Task
 
 if TYPE_CHECKING:

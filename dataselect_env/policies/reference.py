@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataselect_env.models import Action, Reply
-from dataselect_env.policy import Act, Policy, constant, constant_by_task
+from dataselect_env.policies.policy import Act, Policy, constant, constant_by_task
 from dataselect_env.tasks import MIN_BATCH, Task
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from operator import attrgetter
 
 import click
 
-from dataselect_env.baseline import BaselineReport, BaselineRow
+from dataselect_env.evaluation.baseline import BaselineReport, BaselineRow
+from dataselect_env.evaluation.rollout import final_grade
 from dataselect_env.models import GradeBreakdown, Reply, RewardMode, StepInfo
-from dataselect_env.policy import AnyPolicy
-from dataselect_env.rollout import final_grade
+from dataselect_env.policies.policy import AnyPolicy
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import Task, split_of
 

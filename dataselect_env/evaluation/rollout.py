@@ -12,8 +12,8 @@ import numpy as np
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Grade, Reply, RewardMode
-from dataselect_env.oracle import OracleEnv
-from dataselect_env.policy import AnyPolicy, OraclePolicy, Policy
+from dataselect_env.policies.oracle import OracleEnv
+from dataselect_env.policies.policy import AnyPolicy, OraclePolicy, Policy
 from dataselect_env.tasks import get_task
 
 

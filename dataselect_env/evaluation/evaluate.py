@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from dataselect_env.journal import EpisodeRecord, Journal, Key, record
+from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.models import RewardMode
 from dataselect_env.policies import POLICIES, get_policy
-from dataselect_env.policy import AnyPolicy, guarded
-from dataselect_env.rollout import rollout
+from dataselect_env.policies.policy import AnyPolicy, guarded
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Each worker computes on one core: the arrays are small, and two workers with threads stand in each other's way."""

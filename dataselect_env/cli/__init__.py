@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dataselect_env._version import __version__
-from dataselect_env.cli_evaluate import evaluate
-from dataselect_env.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.cli.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.errors import EnvError
 from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, TASKS, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.models import RewardMode
-    from dataselect_env.policy import AnyPolicy
+    from dataselect_env.policies.policy import AnyPolicy
 
 
 class PlayCommand(click.Command):
@@ -36,7 +36,7 @@ class PlayCommand(click.Command):
 
 def policy_of(_ctx: click.Context, _param: click.Parameter, name: str) -> AnyPolicy:
     """Return the policy that an option names, a user's own with its exceptions put into a sentence."""
-    from dataselect_env.policy import guarded
+    from dataselect_env.policies.policy import guarded
 
     policy = find_policy(name)
     return guarded(policy) if ":" in name else policy
@@ -70,8 +70,8 @@ def baseline(as_json: bool) -> None:
 
     They play all tasks at the fixed seeds of GET /baseline; this takes some seconds.
     """
-    from dataselect_env.baseline import baseline_report, episode_count
-    from dataselect_env.terminal import baseline_table
+    from dataselect_env.cli.terminal import baseline_table
+    from dataselect_env.evaluation.baseline import baseline_report, episode_count
 
     with progress(episode_count(), "Playing episodes") as advance:
         report = baseline_report(advance)
@@ -97,8 +97,9 @@ def baseline(as_json: bool) -> None:
 )
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Show one episode step by step."""
-    from dataselect_env import rollout, terminal
-    from dataselect_env.policy import PolicyError
+    from dataselect_env.cli import terminal
+    from dataselect_env.evaluation import rollout
+    from dataselect_env.policies.policy import PolicyError
 
     chosen = get_task(task)
     replies = rollout.play(policy, task, seed, reward_mode=reward_mode)

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from dataselect_env.data import WORLDS, world_of
-from dataselect_env.evaluate import Plan
-from dataselect_env.journal import EpisodeRecord, Versions
+from dataselect_env.evaluation.evaluate import Plan
+from dataselect_env.evaluation.journal import EpisodeRecord, Versions
+from dataselect_env.evaluation.statistics import METHOD, Difference, Interval, difference, mean_interval
 from dataselect_env.models import RewardMode, WireModel
 from dataselect_env.policies import get_policy
-from dataselect_env.statistics import METHOD, Difference, Interval, difference, mean_interval
 from dataselect_env.tasks import get_task, split_of
 
 DIGITS = 6

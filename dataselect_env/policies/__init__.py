@@ -18,12 +18,13 @@ import inspect
 from collections.abc import Iterable
 from operator import attrgetter
 
-from dataselect_env.degenerate_policies import DEGENERATE_POLICIES
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action
-from dataselect_env.oracle import ORACLES
-from dataselect_env.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant
-from dataselect_env.reference_policies import REFERENCE_POLICIES
+from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
+from dataselect_env.policies.learned import ppo
+from dataselect_env.policies.oracle import ORACLES
+from dataselect_env.policies.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant
+from dataselect_env.policies.reference import REFERENCE_POLICIES
 
 __all__ = [
     "GROUPS",
@@ -39,14 +40,24 @@ __all__ = [
     "get_policy",
 ]
 
-_REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, *ORACLES)
+_REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, ppo, *ORACLES)
 POLICIES: dict[str, AnyPolicy] = {policy.name: policy for policy in (*_REFERENCE, *DEGENERATE_POLICIES)}
 """All policies by name, in the order in which reports list them."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "all": tuple(POLICIES),
     "reference": tuple(policy.name for policy in _REFERENCE),
-    "ladder": ("stop", "uncertainty", "balanced", "random", "best-constant", "probing", "oracle", "greedy-oracle"),
+    "ladder": (
+        "stop",
+        "uncertainty",
+        "balanced",
+        "random",
+        "best-constant",
+        "probing",
+        "ppo",
+        "oracle",
+        "greedy-oracle",
+    ),
     "degenerate": ("stop", *(policy.name for policy in DEGENERATE_POLICIES)),
 }
 """Names by group; the ladder goes from the bottom to the top."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataselect_env.ladder import Report, Row
+from dataselect_env.evaluation.ladder import Report, Row
+from dataselect_env.evaluation.statistics import spearman
 from dataselect_env.policies import GROUPS
-from dataselect_env.statistics import spearman
 from dataselect_env.tasks import get_task
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ ACCENTS = {
     "random": ("#56B4E9", "-.", "^"),
     "best-constant": ("#0072B2", "-", "D"),
     "probing": ("#D55E00", "-", "o"),
+    "ppo": ("#5D3A9B", (0, (3, 1)), "p"),
     "oracle": ("#009E73", (0, (6, 1.5)), "X"),
     "greedy-oracle": ("#000000", "-", "*"),
 }

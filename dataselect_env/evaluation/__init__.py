@@ -1,0 +1,1 @@
+"""Playing policies against each other: rollouts, the baseline, evaluations and their statistics."""
