@@ -156,7 +156,7 @@ class Episode:
         """
         if not 1 <= len(samples) <= self.remaining_budget:
             raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
-        if len(np.unique(samples)) < len(samples) or not self._available[samples].all():
+        if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
             raise ValueError("samples must be distinct and still available")
         return self._acquire(samples, (0,) * len(sampling.STRATEGIES))
 

@@ -76,7 +76,7 @@ async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
         if event["type"] == "websocket.disconnect":
             return
         frame = event.get("text")
-        if len(frame or event.get("bytes") or "") > limit:
+        if len(event.get("bytes") or b"" if frame is None else frame.encode()) > limit:
             error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
             await websocket.send_text(error_message(error))
             await websocket.close(TOO_BIG)
