@@ -31,6 +31,12 @@ def silent(task, rng):
 QUICK = ("--policies", "stop,one-min-random,best-constant", "--tasks", "hard", "--seeds", "3", "--processes", "1")
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a working directory of its own: evaluations are written there."""
+    monkeypatch.chdir(tmp_path)
+
+
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, ("evaluate", *arguments))
 
@@ -64,7 +70,7 @@ def nothing_played(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_ladder_is_printed_best_first() -> None:
-    result = run(*QUICK)
+    result = run(*QUICK, "--no-files")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
@@ -141,10 +147,32 @@ def test_json_has_versions_and_settings(tmp_path: Path) -> None:
         assert row["episode_return"]["mean"] == pytest.approx(row["score"]["mean"], abs=1e-5)
 
 
-def test_picture_is_drawn(tmp_path: Path) -> None:
-    target = tmp_path / "picture.png"
-    assert run(*QUICK, "--plot", str(target)).exit_code == 0
-    assert target.read_bytes().startswith(b"\x89PNG")
+def test_report_and_picture_are_written_unless_asked_not_to(tmp_path: Path) -> None:
+    assert run(*QUICK, "--no-files").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+    result = run(*QUICK)
+    assert "Wrote evaluation.json and evaluation.png." in result.stderr
+    Report.model_validate_json((tmp_path / "evaluation.json").read_text())
+    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert run(*QUICK, "--plot", "picture.svg").exit_code == 0
+    assert "<svg" in (tmp_path / "picture.svg").read_text()
+    assert not (tmp_path / "evaluation.png").exists()
+
+
+def test_without_matplotlib_there_is_a_report_and_a_word_about_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: Path) -> None:
+        raise plots.CannotPlot("matplotlib is not installed")
+
+    monkeypatch.setattr(plots, "check", missing)
+    result = run(*QUICK)
+    assert result.exit_code == 0
+    assert "No picture: matplotlib is not installed." in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
 def test_resumed_run_plays_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

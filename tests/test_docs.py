@@ -88,4 +88,4 @@ def test_terminal_examples(name: str, tmp_path: Path) -> None:
         program, *arguments = shlex.split(line)
         assert program == "dataselect-env"
         assert run([sys.executable, "-m", "dataselect_env", *arguments], tmp_path)
-    assert (tmp_path / "ladder.png").is_file() == (name == "evaluate")
+    assert (tmp_path / "evaluation.png").is_file() == (name == "evaluate")

@@ -116,3 +116,8 @@ def test_matplotlib_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_matplotlib_is_not_loaded_before_it_is_needed() -> None:
     code = "import sys, dataselect_env.evaluation.plots; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_long_names_are_cut_to_what_tells_them_apart() -> None:
+    assert plots.shown("probing") == "probing"
+    assert plots.shown("a_very_long.module_path:thrifty") == "...module_path:thrifty"

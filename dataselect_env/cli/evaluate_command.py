@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dataselect_env.models import RewardMode
 
 DEFAULT_REFERENCE = "best-constant"
+DEFAULT_JSON = "evaluation.json"
+DEFAULT_PLOT = "evaluation.png"
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -114,8 +116,21 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
     help="What the returns are made of.",
 )
 @click.option("--reference", help=f"Policy to take differences to; default: {DEFAULT_REFERENCE}, if it plays.")
-@click.option("--json", "json_file", type=FILE, help="Write the report with versions and settings to this file.")
-@click.option("--plot", "plot_file", type=FILE, help="Draw the report into this file: .png, .svg or .pdf.")
+@click.option(
+    "--json",
+    "json_file",
+    type=FILE,
+    default=DEFAULT_JSON,
+    show_default=True,
+    help="File for the report with versions and settings.",
+)
+@click.option(
+    "--plot",
+    "plot_file",
+    type=FILE,
+    help=f"File for the picture: .png, .svg or .pdf; default: {DEFAULT_PLOT}, where matplotlib is installed.",
+)
+@click.option("--no-files", is_flag=True, help="Only print: write neither report nor picture.")
 @click.option("--resume", type=FILE, help="Keep finished episodes in this file, and do not play again what it holds.")
 def evaluate(
     *,
@@ -127,15 +142,16 @@ def evaluate(
     processes: int | None,
     reward_mode: RewardMode,
     reference: str | None,
-    json_file: Path | None,
+    json_file: Path,
     plot_file: Path | None,
+    no_files: bool,
     resume: Path | None,
 ) -> None:
     """Compare policies: each plays all seeds of each task.
 
     Prints for each task the mean score with its 95 % interval, the share of episodes passed, performance, noise ratio,
-    samples bought, return, and the difference in score to a reference, taken seed by seed. The figures do not depend on
-    the number of processes.
+    samples bought, return, and the difference in score to a reference, taken seed by seed; writes the same as JSON and
+    as a picture. The figures do not depend on the number of processes.
     """
     from dataselect_env.cli.ladder import ladder_table
     from dataselect_env.evaluation.evaluate import Plan
@@ -143,35 +159,52 @@ def evaluate(
 
     chosen = seed_range(split, first_seed, seeds)
     compared = reference_of(policies, reference)
-    check_targets(json_file, plot_file, resume)
+    targets = Targets(None, None, resume) if no_files else choose_targets(json_file, plot_file, resume)
     plan = Plan(policies=policies, tasks=tasks, seeds=chosen, reward_mode=reward_mode)
     records = play(plan, processes, resume)
     report = build_report(plan, records, compared)
     say(ladder_table(report))
-    if json_file is not None:
-        json_file.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if plot_file is not None:
+    if targets.json is not None:
+        targets.json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if targets.plot is not None:
         from dataselect_env.evaluation.plots import overview
 
-        overview(report).savefig(plot_file)
+        overview(report).savefig(targets.plot)
+    written = [str(path) for path in (targets.json, targets.plot) if path is not None]
+    if written:
+        click.echo(f"Wrote {' and '.join(written)}.", err=True)
 
 
-def check_targets(json_file: Path | None, plot_file: Path | None, resume: Path | None) -> None:
-    """Find out before minutes of work whether the results can be written.
+class Targets(NamedTuple):
+    """Files to write, None for those that are not."""
+
+    json: Path | None
+    plot: Path | None
+    resume: Path | None
+
+
+def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None) -> Targets:
+    """Return the files to write, known to be writable before minutes of work.
+
+    Without matplotlib there is no picture, unless one was asked for.
 
     Raises:
-        Mistake: A folder is missing, the picture's type is unknown, or matplotlib is not installed.
+        Mistake: A folder is missing, or the picture that was asked for cannot be drawn.
     """
+    from dataselect_env.evaluation import plots
+
     for option, path in (("--json", json_file), ("--plot", plot_file), ("--resume", resume)):
         if path is not None and not path.absolute().parent.is_dir():
             raise Mistake(f"{option}: there is no folder {path.absolute().parent}")
-    if plot_file is not None:
-        from dataselect_env.evaluation import plots
-
-        try:
-            plots.check(plot_file)
-        except plots.CannotPlot as error:
+    picture = plot_file or Path(DEFAULT_PLOT)
+    try:
+        plots.check(picture)
+    except plots.CannotPlot as error:
+        if plot_file is not None:
             raise Mistake(f"--plot: {error}") from error
+        click.echo(f"No picture: {error}.", err=True)
+        return Targets(json_file, None, resume)
+    return Targets(json_file, picture, resume)
 
 
 def play(plan: Plan, processes: int | None, resume: Path | None) -> list[EpisodeRecord]:

@@ -55,6 +55,8 @@ ACCENTS = {
 OTHER_REFERENCE = ("#666666", "-", "o")
 DEGENERATE = ("#bbbbbb", "-", ".")
 OWN = ("#F0E442", "-", "h")
+LONGEST_NAME = 22
+"""Characters of a policy's name in a picture."""
 
 
 NOTES = {
@@ -133,6 +135,11 @@ def _legend(figure: Figure) -> None:
         figure.legend(named.values(), named, loc="outside upper center", ncols=min(8, len(named)), fontsize=8.5)
 
 
+def shown(policy: str) -> str:
+    """Return a policy's name as it fits beside a picture: of a long one the end, which is the attribute's name."""
+    return policy if len(policy) <= LONGEST_NAME else f"...{policy[3 - LONGEST_NAME :]}"
+
+
 def look(policy: str) -> tuple[str, object, str]:
     """Return colour, dashes and marker of a policy."""
     if policy in ACCENTS:
@@ -168,7 +175,8 @@ def draw_ladder(ax: Axes, report: Report, task: str) -> None:
         ax.plot(scores, [-1.2] * len(scores), "|", color="#888888", markersize=9, markeredgewidth=1.1)
         ax.axhline(-0.55, color="#cccccc", linewidth=0.6)
     ax.set_yticks(
-        [*([-1.2] if others else []), *range(len(rows))], [*([f"{len(others)} degenerate"] if others else []), *names]
+        [*([-1.2] if others else []), *range(len(rows))],
+        [*([f"{len(others)} degenerate"] if others else []), *map(shown, names)],
     )
     for label, name in zip(ax.get_yticklabels()[bool(others) :], names, strict=True):
         label.set_color("black" if name in ACCENTS else "#777777")
@@ -186,7 +194,16 @@ def draw_curves(ax: Axes, report: Report, task: str) -> None:
             continue
         colour, dashes, marker = look(row.policy)
         x, y = zip(*row.curve, strict=True)
-        ax.plot(x, y, color=colour, linestyle=dashes, linewidth=1.7, label=row.policy, markevery=[-1], **_point(marker))
+        ax.plot(
+            x,
+            y,
+            color=colour,
+            linestyle=dashes,
+            linewidth=1.7,
+            label=shown(row.policy),
+            markevery=[-1],
+            **_point(marker),
+        )
     low, high = get_task(task).performance_range
     ax.axhspan(low, high, color="#000000", alpha=0.035, linewidth=0)
     passing = get_task(task).pass_performance
