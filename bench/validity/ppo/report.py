@@ -24,7 +24,7 @@ from dataselect_env.policies import get_policy
 from dataselect_env.tasks import SPLITS, TASKS
 
 HERE = Path(__file__).parent
-TRAINED = Path(__file__).parents[3] / "dataselect_env" / "trained"
+TRAINED = Path(__file__).parents[3] / "dataselect_env" / "policies" / "trained"
 REFERENCES = {"best-constant": ("#0072B2", "--"), "probing": ("#D55E00", ":")}
 RUNS = ("#009E73", "#56B4E9", "#CC79A7", "#E69F00")
 """Colours that colour-blind people can tell apart (Okabe and Ito)."""
