@@ -41,7 +41,7 @@ is compared here on 50 seeds of the test split, paired by seed, with 95 % t inte
 seed of its own; the run that did best on validation seeds ships as the policy `ppo`.
 
 `best-constant` is the best action that never changes, `probing` a rule written by one who knows the two worlds. Minutes
-are CPU time on one core; wall time stands in brackets: each run shared its two cores with other work.
+are CPU time on one core; wall time stands in brackets: most runs shared their two cores with other work.
 
 ![Learning curves](learning_curves.png)
 """
