@@ -238,3 +238,14 @@ def test_no_module_is_long() -> None:
     paths = [*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
     lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
     assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+@pytest.mark.parametrize(
+    ("argument", "status", "answer"), [("--help", 0, "--port"), ("--port=no", 2, "--port"), ("easy", 2, "easy")]
+)
+def test_server_py_reads_its_arguments(argument: str, status: int, answer: str) -> None:
+    command = [*SERVER_PY, argument]
+    done = subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert answer in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

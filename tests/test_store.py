@@ -1,5 +1,6 @@
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -183,4 +184,15 @@ def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:
     saboteur.close()
     assert store.load("one").steps == ()
     store.append("one", 1, STEP, GRADE)
+    store.close()
+
+
+def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable):
+            store.create(header())
+        other.execute("ROLLBACK")
+    store.create(header())
     store.close()
