@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataselect_env._version import __version__
-from dataselect_env.cli.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.errors import EnvError
 from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, TASKS, get_task
@@ -88,13 +88,7 @@ def baseline(as_json: bool) -> None:
     help="One of the policies below, or your own as module:attribute.",
 )
 @click.option("--seed", type=click.IntRange(0, SEED_LIMIT - 1), help="Seed of the episode; default: drawn and shown.")
-@click.option(
-    "--reward-mode",
-    type=click.Choice(REWARD_MODES),
-    default="shaped",
-    show_default=True,
-    help="shaped: the formula and a terminal term. grade: rewards add up to the grade.",
-)
+@reward_mode_option("shaped: the formula and a terminal term. grade: rewards add up to the grade.")
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Show one episode step by step."""
     from dataselect_env.cli import terminal

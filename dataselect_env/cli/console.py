@@ -10,16 +10,25 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from dataselect_env.errors import EnvError
 
+AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
+
 if TYPE_CHECKING:
     from dataselect_env.policies.policy import AnyPolicy
 
 REWARD_MODES = ("shaped", "grade")
+"""As ``models.RewardMode`` has them, the default first; a test holds the two together."""
+
+
+def reward_mode_option(meaning: str) -> Callable[[AnyCommand], AnyCommand]:
+    """Return the option ``--reward-mode`` with this help."""
+    modes = click.Choice(REWARD_MODES)
+    return click.option("--reward-mode", type=modes, default=REWARD_MODES[0], show_default=True, help=meaning)
 
 
 class Mistake(click.ClickException):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from dataselect_env.cli.console import REWARD_MODES, Mistake, find_policy, progress, say
+from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
 from dataselect_env.errors import EnvError
 from dataselect_env.tasks import SEED_LIMIT, SPLITS, TASKS, get_split
 
@@ -108,13 +108,7 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
 @click.option("--split", type=click.Choice(list(SPLITS)), help="Split that the seeds belong to; default: test.")
 @click.option("--first-seed", type=click.IntRange(0, SEED_LIMIT - 1), help="First seed; default: that of the split.")
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes; default: one for each core.")
-@click.option(
-    "--reward-mode",
-    type=click.Choice(REWARD_MODES),
-    default="shaped",
-    show_default=True,
-    help="What the returns are made of.",
-)
+@reward_mode_option("What the returns are made of.")
 @click.option("--reference", help=f"Policy to take differences to; default: {DEFAULT_REFERENCE}, if it plays.")
 @click.option(
     "--json",

@@ -15,7 +15,7 @@ from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 BASELINE_POLICIES = ("balanced", "random", "uncertainty", "diversity", "stop")
 BASELINE_SEEDS = tuple(range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 20))
-"""Twenty held-out seeds: all policies and tasks take some five seconds on one core."""
+"""Twenty held-out seeds: all policies and tasks take a few seconds on one core."""
 DECIMALS = 4
 """Figures are rounded, so that the last bits of a machine's arithmetic do not show."""
 REWARD_MODE: RewardMode = "shaped"
@@ -54,7 +54,7 @@ def episode_count() -> int:
 
 
 def baseline_report(progress: Callable[[int], None] | None = None) -> BaselineReport:
-    """Play all policies on all tasks and seeds; always the same report, after some five seconds.
+    """Play all policies on all tasks and seeds; always the same report, after a few seconds.
 
     Args:
         progress: Called after each episode with the number of episodes finished since the last call, 1.

@@ -101,11 +101,6 @@ def curves_figure(report: Report) -> Figure:
     return _figure(report, [(draw_curves, 2.8)])
 
 
-def returns_figure(report: Report) -> Figure:
-    """Return reward against grade for all tasks, side by side."""
-    return _figure(report, [(draw_returns, 2.8)])
-
-
 def _figure(report: Report, panels: Sequence[tuple[Callable[[Axes, Report, str], None], float]]) -> Figure:
     """Return a figure with a column for each task and a row for each way to draw, of that height in inches."""
     from matplotlib import rc_context
