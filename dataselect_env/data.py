@@ -19,9 +19,9 @@ from dataselect_env.arrays import Floats, Labels, Mask
 from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, Task, split_of
 
 N_SAMPLES = 1_500
-SEED_ROWS = slice(None, 100)
+SEED_ROWS = slice(0, 100)
 VALIDATION_ROWS = slice(200, 400)
-POOL_ROWS = slice(400, None)
+POOL_ROWS = slice(400, N_SAMPLES)
 
 N_FEATURES = 80
 """So many that 100 seed samples are not enough to learn from: what is bought matters."""
@@ -54,18 +54,43 @@ class Dataset:
 
     Attributes:
         number: What it was generated from.
-        X_seed, y_seed: The seed set, (100, N_FEATURES) and (100,); labels are right.
-        X_validation, y_validation: The validation split, (200, N_FEATURES) and (200,); nothing is fitted on it.
-        X_pool, y_pool: The pool with true labels, (1100, N_FEATURES) and (1100,).
+        X: Features, (1500, N_FEATURES).
+        y: True labels, (1500,).
     """
 
     number: int
-    X_seed: Floats
-    y_seed: Labels
-    X_validation: Floats
-    y_validation: Labels
-    X_pool: Floats
-    y_pool: Labels
+    X: Floats
+    y: Labels
+
+    @property
+    def X_seed(self) -> Floats:  # noqa: N802
+        """Features of the seed set, (100, N_FEATURES); a view, as all of these."""
+        return self.X[SEED_ROWS]
+
+    @property
+    def y_seed(self) -> Labels:
+        """Labels of the seed set, (100,); they are right."""
+        return self.y[SEED_ROWS]
+
+    @property
+    def X_validation(self) -> Floats:  # noqa: N802
+        """Features of the validation split, (200, N_FEATURES); nothing is fitted on it."""
+        return self.X[VALIDATION_ROWS]
+
+    @property
+    def y_validation(self) -> Labels:
+        """Labels of the validation split, (200,)."""
+        return self.y[VALIDATION_ROWS]
+
+    @property
+    def X_pool(self) -> Floats:  # noqa: N802
+        """Features of the pool, (1100, N_FEATURES)."""
+        return self.X[POOL_ROWS]
+
+    @property
+    def y_pool(self) -> Labels:
+        """True labels of the pool, (1100,)."""
+        return self.y[POOL_ROWS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +99,18 @@ class Pool:
 
     Attributes:
         X: Features, (1100, N_FEATURES); those of the data set, shared with other episodes.
-        y: Labels as an agent's purchase is trained on, (1100,), flipped where ``mislabelled``.
+        labels: Labels to train on, by row of the data set, (1500,): in the pool flipped where ``mislabelled``.
         mislabelled: The hidden noise mask, (1100,).
     """
 
     X: Floats
-    y: Labels
+    labels: Labels
     mislabelled: Mask
+
+    @property
+    def y(self) -> Labels:
+        """Labels as an agent's purchase is trained on, (1100,)."""
+        return self.labels[POOL_ROWS]
 
 
 @cache
@@ -112,15 +142,7 @@ def make_dataset(number: int) -> Dataset:
     known = np.concatenate([X[SEED_ROWS], X[POOL_ROWS]])
     X = (X - known.mean(axis=0)) / known.std(axis=0)
     X.flags.writeable = y.flags.writeable = False
-    return Dataset(
-        number,
-        X[SEED_ROWS],
-        y[SEED_ROWS],
-        X[VALIDATION_ROWS],
-        y[VALIDATION_ROWS],
-        X[POOL_ROWS],
-        y[POOL_ROWS],
-    )
+    return Dataset(number, X, y)
 
 
 def world_of(seed: int) -> str:
@@ -157,9 +179,10 @@ def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generat
         rank: From :func:`placement`, (1100,).
         rng: Stream of the draw.
     """
-    y = dataset.y_pool
-    count = round(task.flip_y * len(y))
-    priority = SHARPNESS * rank + rng.gumbel(size=len(y))
-    mislabelled = np.zeros(len(y), dtype=np.bool_)
+    count = round(task.flip_y * len(rank))
+    priority = SHARPNESS * rank + rng.gumbel(size=len(rank))
+    mislabelled = np.zeros(len(rank), dtype=np.bool_)
     mislabelled[np.argpartition(-priority, count)[:count]] = True
-    return Pool(dataset.X_pool, np.where(mislabelled, 1 - y, y), mislabelled)
+    labels = dataset.y.copy()
+    labels[POOL_ROWS] ^= mislabelled
+    return Pool(dataset.X_pool, labels, mislabelled)

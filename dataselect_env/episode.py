@@ -11,14 +11,14 @@ import numpy as np
 
 from dataselect_env import sampling
 from dataselect_env.arrays import Indices
-from dataselect_env.data import dataset_number, make_pool, world_of
+from dataselect_env.data import POOL_ROWS, dataset_number, make_pool, world_of
 from dataselect_env.grading import TracePoint, average_noise, grade
 from dataselect_env.learner import passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.tasks import MIN_BATCH, Task
 from dataselect_env.trainingset import TrainingSet
-from dataselect_env.warmstart import warm_start
+from dataselect_env.warmstart import SEED_SET, warm_start
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -58,6 +58,7 @@ class Episode:
         seed: What data set, noise and draws come from.
         learner: The classifier, trained on everything acquired.
         trace: One point for the start and one for each step; what the grade is made from.
+        budget_used: Samples bought so far.
         end_reason: Why the episode is over, or None while it goes on.
     """
 
@@ -72,9 +73,10 @@ class Episode:
         self._start = start
         self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], np.random.default_rng(noise))
         self._available = np.ones(len(self._pool.y), dtype=np.bool_)
-        self._acquired = TrainingSet(start.dataset.X_seed, start.dataset.y_seed, capacity=task.budget)
+        self._acquired = TrainingSet(start.dataset.X, SEED_SET)
         self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
+        self.budget_used = 0
         self.end_reason: EndReason | None = None
 
     @property
@@ -91,11 +93,6 @@ class Episode:
     def samples_available(self) -> int:
         """Samples left in the pool."""
         return len(self._available) - self.budget_used
-
-    @property
-    def budget_used(self) -> int:
-        """Samples bought so far."""
-        return sum(point.bought for point in self.trace)
 
     @property
     def remaining_budget(self) -> int:
@@ -162,10 +159,11 @@ class Episode:
 
     def _choose(self, counts: tuple[int, ...]) -> Indices:
         """Return the batch that the strategies choose, as indices into the pool."""
-        X, trap = self._pool.X, sampling.trap_strength(self.task.flip_y)
+        X, centroid = self._pool.X, self._acquired.centroid
+        trap = sampling.trap_strength(self.task.flip_y)
         return sampling.select(
             uncertainty=lambda: sampling.entropy(self.learner.log_odds(X)) + trap * self._pool.mislabelled,
-            diversity=lambda: sampling.squared_distance(X, self._start.squares, self._acquired.centroid),
+            diversity=lambda: sampling.squared_distance(X @ centroid, self._start.squares, centroid @ centroid),
             available=self._available,
             counts=counts,
             rng=self._selection_rng,
@@ -173,14 +171,15 @@ class Episode:
 
     def _acquire(self, batch: Indices, counts: tuple[int, ...]) -> Purchase:
         """Take ``batch`` out of the pool and train on everything acquired."""
-        X, mislabelled = self._pool.X[batch], int(self._pool.mislabelled[batch].sum())
-        distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
-        used, before = self.budget_used, self.performance
+        mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
+        distance, redundancy = distance_and_redundancy(self._pool.X[batch], self._acquired.centroid)
         self._available[batch] = False
-        self._acquired.extend(X, self._pool.y[batch])
-        passes = passes_for(used, used + len(batch))
-        self.learner.train(self._acquired.X, self._acquired.y, passes, self._training_rng)
+        self._acquired.extend(batch + POOL_ROWS.start)
+        before, used = self.performance, self.budget_used
+        self.budget_used += len(batch)
         dataset = self._start.dataset
+        passes = passes_for(used, self.budget_used)
+        self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
         performance = self.learner.performance(dataset.X_validation, dataset.y_validation)
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
         self.end_reason = self._exhausted()

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
-from dataselect_env.arrays import Floats, Labels
+from dataselect_env.arrays import Floats, Indices, Labels
 
 CLASSES = np.array([0, 1])
 ALPHA = 0.006
@@ -26,6 +26,13 @@ def passes_for(bought_before: int, bought_after: int) -> int:
     Counted on the running total, so that small batches together pay for as much as they would at once.
     """
     return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
+
+
+def performance_of(log_odds: Floats, y: Labels) -> Floats:
+    """Return 1 / (1 + log loss), in (0, 1], of log-odds (..., n) for labels (..., n) in {0, 1}: one for each row."""
+    losses = np.logaddexp(0.0, np.where(y == 1, -log_odds, log_odds))
+    performance: Floats = 1 / (1 + losses.sum(axis=-1) / y.shape[-1])
+    return performance
 
 
 class Learner:
@@ -47,14 +54,21 @@ class Learner:
         twin.model = copy.deepcopy(self.model)
         return twin
 
-    def train(self, X: Floats, y: Labels, passes: int, rng: np.random.Generator) -> None:
-        """Train incrementally: ``passes`` passes over the rows, each in an order drawn from ``rng``.
+    def train(self, X: Floats, y: Labels, rows: Indices, passes: int, rng: np.random.Generator) -> None:
+        """Train incrementally: ``passes`` passes over ``X[rows]``, each in an order drawn from ``rng``.
 
-        The passes are stacked into one ``partial_fit``, which gives the same weights as one call for each pass.
+        The passes are stacked into one, which gives the same weights as one ``partial_fit`` for each pass.
+
+        Args:
+            X: Features, (n, n_features), C-contiguous.
+            y: Labels, (n,), in {0, 1}.
+            rows: Rows to train on, (m,).
+            passes: At least 1.
+            rng: Stream of the orders.
         """
-        order = np.concatenate([rng.permutation(len(y)) for _ in range(passes)])
+        order = np.concatenate([rng.permutation(rows) for _ in range(passes)])
         if hasattr(self.model, "coef_"):
-            sgd.fastest()(self.model, X[order], y[order])
+            sgd.fastest()(self.model, X, y, order)
         else:
             self.model.partial_fit(X[order], y[order], classes=CLASSES)
 
@@ -64,7 +78,5 @@ class Learner:
         return odds
 
     def performance(self, X: Floats, y: Labels) -> float:
-        """Return 1 / (1 + log loss), in (0, 1], on features (n, n_features) and labels (n,) in {0, 1}."""
-        odds = self.log_odds(X)
-        loss = np.logaddexp(0.0, np.where(y == 1, -odds, odds)).mean()
-        return float(1 / (1 + loss))
+        """Return the performance, in (0, 1], on features (n, n_features) and labels (n,) in {0, 1}."""
+        return float(performance_of(self.log_odds(X), y))

@@ -28,10 +28,12 @@ def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, flo
         The mean Euclidean distance, and the redundancy (1 + mean cosine similarity) / 2 in [0, 1]. A vector of length
         zero counts as similar to nothing.
     """
-    distance = np.linalg.norm(batch - centroid, axis=1).mean()
-    lengths = np.linalg.norm(batch, axis=1) * np.linalg.norm(centroid)
+    differences = batch - centroid
+    distances = np.sqrt(np.einsum("ij,ij->i", differences, differences))
+    lengths = np.sqrt(np.einsum("ij,ij->i", batch, batch) * (centroid @ centroid))
     cosines = np.divide(batch @ centroid, lengths, out=np.zeros(len(batch)), where=lengths > 0)
-    return float(distance), float(np.clip((1 + cosines.mean()) / 2, 0, 1))
+    redundancy = (1 + float(cosines.sum()) / len(batch)) / 2
+    return float(distances.sum()) / len(batch), min(1.0, max(0.0, redundancy))
 
 
 def gain(performance_change: float, distance: float) -> float:

@@ -24,7 +24,7 @@ def trap_strength(flip_y: float) -> float:
 
 
 def entropy(log_odds: Floats) -> Floats:
-    """Return the binary entropy in nats, (n,), of class probabilities given as log-odds, (n,); in [0, ln 2]."""
+    """Return the binary entropy in nats, in [0, ln 2], of class probabilities given as log-odds, of the same shape."""
     # ln(1 + e^z) - z p(z) is the entropy without a logarithm of zero anywhere.
     magnitude = np.abs(log_odds)
     shrunk = np.exp(-magnitude)
@@ -60,21 +60,19 @@ def highest(utilities: Floats, count: int) -> Indices:
     ``count`` is at least 1 and at most the number of utilities.
     """
     threshold = np.partition(utilities, -count)[-count]
-    above = np.flatnonzero(utilities > threshold)
-    level = np.flatnonzero(utilities == threshold)[: count - len(above)]
-    chosen = np.concatenate([above, level])
-    return chosen[np.argsort(-utilities[chosen], kind="stable")]
+    candidates = np.flatnonzero(utilities >= threshold)
+    return candidates[np.argsort(-utilities[candidates], kind="stable")[:count]]
 
 
-def squared_distance(X: Floats, squares: Floats, centroid: Floats) -> Floats:
-    """Return the squared Euclidean distance, (n,), of rows (n, n_features) from the training centroid (n_features,).
+def squared_distance(products: Floats, squares: Floats, centroid_square: Floats | float) -> Floats:
+    """Return the squared Euclidean distance of rows from the training centroid, (..., n).
 
     Args:
-        X: Rows.
-        squares: Their squared lengths, (n,), computed once for a pool.
-        centroid: Where to measure from.
+        products: Inner products of the rows with the centroid, (..., n).
+        squares: Squared lengths of the rows, (..., n), computed once for a pool.
+        centroid_square: Squared length of the centroid, a number or (..., 1).
     """
-    distances: Floats = squares - 2 * (X @ centroid) + centroid @ centroid
+    distances: Floats = squares - 2 * products + centroid_square
     return distances
 
 

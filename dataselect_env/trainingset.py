@@ -1,4 +1,4 @@
-"""Everything acquired so far, as rows that grow in place."""
+"""Everything acquired so far, as rows of a data set; the rows themselves are never copied."""
 
 from __future__ import annotations
 
@@ -6,54 +6,43 @@ import math
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Labels
+from dataselect_env.arrays import Floats, Indices
 
 
 class TrainingSet:
-    """Rows with labels, and the sums over them that a step asks for.
+    """Rows of a data set, and the sums over them that a step asks for.
 
     Args:
-        X: Rows to begin with, (n, n_features).
-        y: Their labels, (n,).
-        capacity: Rows that may be added; room is made for them at once.
+        X: Features of the data set, (n, n_features).
+        rows: Rows to begin with, (m,).
+
+    Attributes:
+        rows: Rows so far, in the order in which they came.
     """
 
-    def __init__(self, X: Floats, y: Labels, capacity: int) -> None:
-        self._X = np.empty((len(X) + capacity, X.shape[1]))
-        self._y = np.empty(len(X) + capacity, dtype=np.int64)
-        self._rows = 0
+    def __init__(self, X: Floats, rows: Indices) -> None:
+        self._X = X
+        self.rows = np.empty(0, dtype=np.intp)
         self._sum = np.zeros(X.shape[1])
         self._sum_of_squares = 0.0
-        self.extend(X, y)
-
-    @property
-    def X(self) -> Floats:  # noqa: N802
-        """Features of all rows, (n, n_features), in the order in which they came; a view."""
-        return self._X[: self._rows]
-
-    @property
-    def y(self) -> Labels:
-        """Labels of all rows, (n,); a view."""
-        return self._y[: self._rows]
+        self.extend(rows)
 
     @property
     def centroid(self) -> Floats:
         """Mean row, (n_features,)."""
-        mean: Floats = self._sum / self._rows
+        mean: Floats = self._sum / len(self.rows)
         return mean
 
     @property
     def spread(self) -> float:
         """Standard deviation over all entries of the rows."""
-        entries = self._rows * len(self._sum)
+        entries = len(self.rows) * len(self._sum)
         mean = float(self._sum.sum()) / entries
         return math.sqrt(self._sum_of_squares / entries - mean * mean)
 
-    def extend(self, X: Floats, y: Labels) -> None:
-        """Add rows (n, n_features) with labels (n,); there must be room for them."""
-        end = self._rows + len(X)
-        self._X[self._rows : end] = X
-        self._y[self._rows : end] = y
-        self._rows = end
+    def extend(self, rows: Indices) -> None:
+        """Add rows, (k,)."""
+        X = self._X[rows]
+        self.rows = np.concatenate([self.rows, rows])
         self._sum += X.sum(axis=0)
         self._sum_of_squares += float(np.vdot(X, X))

@@ -12,8 +12,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from dataselect_env.arrays import Floats
-from dataselect_env.data import WORLDS, Dataset, make_dataset, placement
+from dataselect_env.data import SEED_ROWS, WORLDS, Dataset, make_dataset, placement
 from dataselect_env.learner import WARM_UP_PASSES, Learner
+
+SEED_SET = np.arange(SEED_ROWS.start, SEED_ROWS.stop)
+"""Rows of the seed set; their labels are right."""
 
 CACHE_SIZE = 32
 """Warm starts kept in memory when no episode uses them, 1 MB each."""
@@ -58,7 +61,7 @@ def make_warm_start(number: int) -> WarmStart:
     """
     dataset = make_dataset(number)
     learner = Learner()
-    learner.train(dataset.X_seed, dataset.y_seed, WARM_UP_PASSES, np.random.default_rng(number))
+    learner.train(dataset.X, dataset.y, SEED_SET, WARM_UP_PASSES, np.random.default_rng(number))
     margins = np.abs(learner.log_odds(dataset.X_pool))
     return WarmStart(
         dataset=dataset,

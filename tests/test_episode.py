@@ -98,17 +98,18 @@ def test_purchases_leave_the_pool_and_are_trained_on(weights: tuple[float, ...])
     assert (episode.samples_available, episode.budget_used) == (1_100 - 32, 32)
     assert len(bought(episode)) == 32
     expected = {row.tobytes() for row in training_features(episode)}
-    assert {row.tobytes() for row in episode._acquired.X} == expected
-    assert len(episode._acquired.X) == len(expected) == 132
+    trained_on = dataset_of(SEED).X[episode._acquired.rows]
+    assert {row.tobytes() for row in trained_on} == expected
+    assert len(trained_on) == len(expected) == 132
 
 
 def test_labels_are_trained_on_as_bought() -> None:
     episode = Episode(HARD, SEED)
     episode.select_batch(60, UNCERTAIN)
-    pool, dataset = pool_of(HARD, SEED), dataset_of(SEED)
+    pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._acquired.rows
     labels = {row.tobytes(): label for row, label in zip(pool.X, pool.y, strict=True)}
-    assert episode._acquired.y[:100].tolist() == dataset.y_seed.tolist()
-    assert episode._acquired.y[100:].tolist() == [labels[row.tobytes()] for row in episode._acquired.X[100:]]
+    assert episode._pool.labels[rows[:100]].tolist() == dataset.y_seed.tolist()
+    assert episode._pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
 
 
 def test_a_step_trains_on_everything_acquired_so_far() -> None:

@@ -19,9 +19,13 @@ def rows(count: int, seed: int) -> tuple[Floats, Labels]:
     return X, (X[:, 0] + rng.standard_normal(count) > 0).astype(np.int64)
 
 
+def train(learner: Learner, X: Floats, y: Labels, passes: int, rng: np.random.Generator) -> None:
+    learner.train(X, y, np.arange(len(y)), passes, rng)
+
+
 def trained(seed: int, *, passes: int = 4) -> Learner:
     learner = Learner()
-    learner.train(*rows(80, seed), passes, np.random.default_rng(seed))
+    train(learner, *rows(80, seed), passes, np.random.default_rng(seed))
     return learner
 
 
@@ -41,7 +45,7 @@ def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
     batches = [(*rows(80, seed), 10), (*rows(95, seed + 50), 5), (*rows(100, seed + 90), 1)]
     learner, rng = Learner(), np.random.default_rng(seed)
     for X, y, passes in batches:
-        learner.train(X, y, passes, rng)
+        train(learner, X, y, passes, rng)
     expected = textbook(batches, seed)
     assert learner.model.coef_ == pytest.approx(expected.coef_, abs=1e-12, rel=1e-12)
     assert learner.model.intercept_ == pytest.approx(expected.intercept_, abs=1e-12, rel=1e-12)
@@ -50,7 +54,7 @@ def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
 
 def test_training_on_one_class_only_still_knows_both() -> None:
     learner = Learner()
-    learner.train(rows(20, 0)[0], np.ones(20, dtype=np.int64), 1, np.random.default_rng(0))
+    train(learner, rows(20, 0)[0], np.ones(20, dtype=np.int64), 1, np.random.default_rng(0))
     assert learner.model.classes_.tolist() == [0, 1]
 
 
@@ -60,10 +64,20 @@ def test_training_depends_on_nothing_but_its_arguments() -> None:
     assert not np.array_equal(first.model.coef_, trained(4).model.coef_)
 
 
+def test_rows_are_trained_on_as_if_they_stood_alone() -> None:
+    X, y = rows(60, 0)
+    some = np.array([41, 3, 7, 59, 0, 12])
+    among, alone = Learner(), Learner()
+    for passes in (3, 2):
+        among.train(X, y, some, passes, np.random.default_rng(passes))
+        train(alone, X[some], y[some], passes, np.random.default_rng(passes))
+    assert np.array_equal(among.model.coef_, alone.model.coef_)
+
+
 def test_training_leaves_its_rows_alone() -> None:
     X, y = rows(30, 0)
     X.flags.writeable = y.flags.writeable = False
-    Learner().train(X, y, 2, np.random.default_rng(0))
+    train(Learner(), X, y, 2, np.random.default_rng(0))
     assert np.array_equal(X, rows(30, 0)[0])
 
 
@@ -83,7 +97,7 @@ def test_performance_is_one_over_one_plus_log_loss(seed: int) -> None:
 def test_performance_sees_new_training_at_once() -> None:
     learner, (X, y) = trained(0, passes=1), rows(60, 7)
     before = learner.performance(X, y)
-    learner.train(*rows(80, 1), 5, np.random.default_rng(1))
+    train(learner, *rows(80, 1), 5, np.random.default_rng(1))
     assert learner.performance(X, y) != before
     assert learner.performance(X, y) == pytest.approx(1 / (1 + log_loss(y, learner.model.predict_proba(X))), abs=1e-10)
 

@@ -117,7 +117,7 @@ def test_highest_are_those_of_a_full_stable_sort(values: list[int], data: st.Dat
 
 def test_distances_are_squared_euclidean_ones() -> None:
     centroid = np.full(6, 0.3)
-    distances = squared_distance(X, (X**2).sum(axis=1), centroid)
+    distances = squared_distance(X @ centroid, (X**2).sum(axis=1), centroid @ centroid)
     assert distances == pytest.approx(np.linalg.norm(X - centroid, axis=1) ** 2, rel=1e-12)
 
 

@@ -1,11 +1,13 @@
-"""The direct way into scikit-learn's loop: bit for bit what partial_fit does, and never used where it is not."""
+"""The fast ways of training: the weights of partial_fit, and never used where they are not."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
-from dataselect_env.arrays import Floats, Labels
+from dataselect_env.arrays import Floats, Indices, Labels
 from dataselect_env.learner import ALPHA, CLASSES
 
 
@@ -14,47 +16,62 @@ def fitted(rng: np.random.Generator, features: int) -> SGDClassifier:
     return model.partial_fit(rng.standard_normal((20, features)), rng.integers(0, 2, 20), classes=CLASSES)
 
 
+@pytest.mark.parametrize("way", sgd.ways())
 @pytest.mark.parametrize("seed", range(8))
-def test_the_chosen_way_equals_partial_fit_bit_for_bit(seed: int) -> None:
+def test_every_way_equals_partial_fit(way: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     features = int(rng.integers(1, 90))
-    batches = [
-        (rng.standard_normal((n, features)) * 10.0 ** rng.integers(-3, 4), rng.integers(0, 2, n)) for n in (1, 7, 300)
-    ]
-    models = [fitted(np.random.default_rng(seed), features) for _ in range(2)]
-    for X, y in batches:
-        for model, update in zip(models, (sgd.fastest(), sgd.partial_fit), strict=True):
-            update(model, X, y)
-    assert models[0].coef_.tobytes() == models[1].coef_.tobytes()
-    assert models[0].intercept_.tobytes() == models[1].intercept_.tobytes()
-    assert models[0].t_ == models[1].t_
+    expected, found = (fitted(np.random.default_rng(seed), features) for _ in range(2))
+    for count in (1, 7, 300):
+        X, y = rng.standard_normal((40, features)) * 10.0 ** rng.integers(-3, 3), rng.integers(0, 2, 40)
+        rows = rng.integers(0, 40, count)
+        sgd.partial_fit(expected, X, y, rows)
+        sgd.ways()[way](found, X, y, rows)
+        assert found.coef_ == pytest.approx(expected.coef_, abs=1e-10, rel=1e-10)
+        assert found.intercept_ == pytest.approx(expected.intercept_, abs=1e-10, rel=1e-10)
+        assert found.t_ == expected.t_
+    if way == "direct":  # scikit-learn's own loop
+        assert found.coef_.tobytes() == expected.coef_.tobytes()
 
 
-def test_a_model_trained_directly_goes_on_by_the_public_way() -> None:
+@pytest.mark.parametrize("way", sgd.ways())
+def test_a_model_trained_fast_goes_on_by_the_public_way(way: str) -> None:
     rng = np.random.default_rng(3)
-    direct, public = fitted(np.random.default_rng(3), 5), fitted(np.random.default_rng(3), 5)
+    fast, public = fitted(np.random.default_rng(3), 5), fitted(np.random.default_rng(3), 5)
     X, y = rng.standard_normal((40, 5)), rng.integers(0, 2, 40)
-    sgd.fastest()(direct, X[:20], y[:20])
-    direct.partial_fit(X[20:], y[20:])
+    sgd.ways()[way](fast, X, y, np.arange(20))
+    fast.partial_fit(X[20:], y[20:])
     public.partial_fit(X, y)
-    assert direct.coef_ == pytest.approx(public.coef_, abs=1e-12)
-    assert direct.predict(X).tolist() == public.predict(X).tolist()
+    assert fast.coef_ == pytest.approx(public.coef_, abs=1e-12)
+    assert fast.predict(X).tolist() == public.predict(X).tolist()
 
 
 def test_this_scikit_learn_has_a_direct_way() -> None:
     """The versions that the package admits all have one; a new version without it still works, slower."""
-    assert sgd.fastest() in sgd.DIRECT_FORMS
+    assert {"direct", "partial_fit"} <= sgd.ways().keys()
+    assert sgd.fastest() is not sgd.partial_fit
 
 
 def test_a_way_that_is_off_or_missing_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    def off_by_a_bit(model: SGDClassifier, X: Floats, y: Labels) -> None:
-        model.partial_fit(X, y)
-        model.coef_[0, 0] = np.nextafter(model.coef_[0, 0], np.inf)
+    def off(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
+        model.partial_fit(X[rows], y[rows])
+        model.coef_[0, 0] += 1e-9
 
-    def missing(model: SGDClassifier, X: Floats, y: Labels) -> None:
+    def missing(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
         raise ImportError
 
-    assert not sgd.agrees(off_by_a_bit)
+    assert not sgd.agrees(off)
     assert not sgd.agrees(missing)
-    monkeypatch.setattr(sgd, "DIRECT_FORMS", (off_by_a_bit, missing))
-    assert sgd.fastest.__wrapped__() is sgd.partial_fit
+    monkeypatch.setattr(sgd, "WAYS", {"off": (off, missing), "partial_fit": (sgd.partial_fit,)})
+    assert list(sgd.ways.__wrapped__()) == ["partial_fit"]
+
+
+def test_the_compiled_loop_refuses_rows_that_are_not_there() -> None:
+    update = pytest.importorskip("_dataselect_env_sgd", reason="built without a C compiler").update
+    X, y, weights = np.ones((3, 2)), np.ones(3, dtype=np.int64), np.zeros(2)
+    for rows in ([3], [-1]):
+        with pytest.raises(IndexError):
+            update(weights, 0.0, X, y, np.array(rows), 0.1, 1.0)
+    with pytest.raises(ValueError, match="fit each other"):
+        update(np.zeros(3), 0.0, X, y, np.array([0]), 0.1, 1.0)
+    assert not weights.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -28,13 +29,16 @@ def pip(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+def build_wheel(folder: Path) -> Path:
     source = copy_checkout(folder / "checkout")
     pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source))
     (built,) = folder.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +55,18 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return executables
 
 
-def test_it_holds_the_package_alone(wheel: Path) -> None:
-    assert wheel.name == f"dataselect_env-{__version__}-py3-none-any.whl"
+def contents(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+        return archive.namelist()
+
+
+def is_compiled(name: str) -> bool:
+    return name.startswith("_dataselect_env_sgd.")
+
+
+def test_it_holds_the_package_alone(wheel: Path) -> None:
+    names = [name for name in contents(wheel) if not is_compiled(name)]
+    assert len(contents(wheel)) - len(names) <= 1
     information = f"dataselect_env-{__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"dataselect_env", information}
     package = ROOT / "dataselect_env"
@@ -63,6 +75,18 @@ def test_it_holds_the_package_alone(wheel: Path) -> None:
     }
     assert {name for name in names if name.startswith("dataselect_env/")} == {*sources, "dataselect_env/py.typed"}
     assert f"{information}/licenses/LICENSE" in names
+
+
+def test_it_needs_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "there-is-no-such-compiler")
+    names = contents(build_wheel(tmp_path))
+    assert "dataselect_env/sgd.py" in names
+    assert not any(map(is_compiled, names))
+
+
+@pytest.mark.skipif(shutil.which(sysconfig.get_config_var("CC").split()[0]) is None, reason="there is no C compiler")
+def test_where_there_is_a_compiler_it_has_the_compiled_loop(wheel: Path) -> None:
+    assert any(map(is_compiled, contents(wheel)))
 
 
 def test_it_runs_itself_and_not_the_checkout(scripts: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from dataselect_env import sampling
 from dataselect_env.arrays import Indices, Mask
-from dataselect_env.data import Pool, make_pool
+from dataselect_env.data import POOL_ROWS, VALIDATION_ROWS, Pool, make_pool
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.models import Action
 from dataselect_env.warmstart import WarmStart, warm_start
@@ -129,7 +129,9 @@ def with_other_noise(bought: Indices, rng: np.random.Generator) -> ChangePool:
         others = np.setdiff1d(np.arange(len(pool.y)), bought)
         mask: Mask = pool.mislabelled.copy()
         mask[others] = rng.permutation(mask[others])
-        return replace(pool, y=np.where(mask != pool.mislabelled, 1 - pool.y, pool.y), mislabelled=mask)
+        labels = pool.labels.copy()
+        labels[POOL_ROWS] ^= mask != pool.mislabelled
+        return replace(pool, labels=labels, mislabelled=mask)
 
     return change
 
@@ -138,10 +140,11 @@ def with_other_validation_labels(rng: np.random.Generator) -> ChangeStart:
     """Return the change that flips half of the validation labels."""
 
     def change(start: WarmStart) -> WarmStart:
-        old = start.dataset.y_validation
-        y = np.where(rng.permutation(len(old)) % 2, 1 - old, old)
-        performance = start.learner.performance(start.dataset.X_validation, y)
-        return replace(start, dataset=replace(start.dataset, y_validation=y), performance=performance)
+        y = start.dataset.y.copy()
+        y[VALIDATION_ROWS] ^= rng.permutation(len(y[VALIDATION_ROWS])) % 2
+        dataset = replace(start.dataset, y=y)
+        performance = start.learner.performance(dataset.X_validation, dataset.y_validation)
+        return replace(start, dataset=dataset, performance=performance)
 
     return change
 
