@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Indices
+from dataselect_env.arrays import Indices, Number
 from dataselect_env.data import POOL_ROWS, dataset_number, make_pool, world_of
-from dataselect_env.grading import TracePoint, average_noise, grade
+from dataselect_env.grading import TracePoint, grade
 from dataselect_env.learner import passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
@@ -22,6 +22,29 @@ from dataselect_env.warmstart import SEED_SET, warm_start
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
+
+
+def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
+    """Return an episode's random streams: for the noise, for selection draws, for the orders of training."""
+    noise, selection, training = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+    return noise, selection, training
+
+
+def estimate_noise(flip_y: Number, bought: Number, mislabelled: Number) -> Number:
+    """Return the posterior mean of the noise rate, in [0, 1]: the declared rate as prior, what was bought as evidence.
+
+    The hidden mask of what was not bought has no part in it (SPEC section 7).
+    """
+    return (NOISE_PRIOR_STRENGTH * flip_y + mislabelled) / (NOISE_PRIOR_STRENGTH + bought)
+
+
+def end_reason(task: Task, *, bought: int, available: int, steps: int) -> EndReason | None:
+    """Return why an episode of ``task`` is over after ``steps`` actions without a stop, or None when it goes on."""
+    if bought == task.budget:
+        return "budget"
+    if available == 0:
+        return "pool"
+    return "max_steps" if steps == task.max_steps else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +88,10 @@ class Episode:
     def __init__(self, task: Task, seed: int) -> None:
         self.task = task
         self.seed = seed
-        noise, selection, training = np.random.SeedSequence(seed).spawn(3)
-        self._selection_rng = np.random.default_rng(selection)
-        self._training_rng = np.random.default_rng(training)
-
+        noise_rng, self._selection_rng, self._training_rng = streams(seed)
         start = warm_start(dataset_number(seed))
         self._start = start
-        self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], np.random.default_rng(noise))
+        self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], noise_rng)
         self._available = np.ones(len(self._pool.y), dtype=np.bool_)
         self._acquired = TrainingSet(start.dataset.X, SEED_SET)
         self.learner = start.learner.copy()
@@ -106,13 +126,8 @@ class Episode:
 
     @property
     def noise_estimate(self) -> float:
-        """Posterior mean of the noise rate, in [0, 1]: the declared rate as prior, the batches bought as evidence.
-
-        The hidden mask of what was not bought has no part in it (SPEC section 7).
-        """
-        used = self.budget_used
-        found = (average_noise(self.trace) or 0.0) * used
-        return (NOISE_PRIOR_STRENGTH * self.task.flip_y + found) / (NOISE_PRIOR_STRENGTH + used)
+        """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`."""
+        return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
 
     @property
     def clean_samples(self) -> Indices:
@@ -182,12 +197,7 @@ class Episode:
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
         performance = self.learner.performance(dataset.X_validation, dataset.y_validation)
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
-        self.end_reason = self._exhausted()
+        self.end_reason = end_reason(
+            self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps
+        )
         return Purchase(counts, len(batch), mislabelled, distance, redundancy, performance - before)
-
-    def _exhausted(self) -> EndReason | None:
-        if self.remaining_budget == 0:
-            return "budget"
-        if self.samples_available == 0:
-            return "pool"
-        return "max_steps" if self.steps == self.task.max_steps else None

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
-from dataselect_env.arrays import Floats, Indices, Labels
+from dataselect_env.arrays import Floats, FloatsT, Indices, Labels
 
 CLASSES = np.array([0, 1])
 ALPHA = 0.006
@@ -72,9 +72,20 @@ class Learner:
         else:
             self.model.partial_fit(X[order], y[order], classes=CLASSES)
 
-    def log_odds(self, X: Floats) -> Floats:
-        """Return the log-odds of class 1, (n,), for features of shape (n, n_features)."""
-        odds: Floats = X @ self.model.coef_[0] + self.model.intercept_[0]
+    @property
+    def weights(self) -> Floats:
+        """Weights of the linear model, (n_features,); a view."""
+        weights: Floats = self.model.coef_[0]
+        return weights
+
+    @property
+    def intercept(self) -> float:
+        """Intercept of the linear model."""
+        return float(self.model.intercept_[0])
+
+    def log_odds(self, X: FloatsT) -> FloatsT:
+        """Return the log-odds of class 1, (n,), for features (n, n_features), in the precision of the features."""
+        odds: FloatsT = X @ self.weights.astype(X.dtype, copy=False) + self.intercept
         return odds
 
     def performance(self, X: Floats, y: Labels) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataselect_env.arrays import Floats
+from dataselect_env.arrays import Floats, Number
 
 PERFORMANCE_COEFFICIENT = 5.0
 DISTANCE_COEFFICIENT = 0.05
@@ -21,35 +21,47 @@ TERMS = ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "
 """Names of the terms of a ``shaped`` reward, in the order in which they are told."""
 
 
-def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, float]:
-    """Compare a batch, (n, n_features), with the training centroid, (n_features,).
+def distances_and_cosines(batch: Floats, centroid: Floats) -> tuple[Floats, Floats]:
+    """Return Euclidean distance and cosine similarity, (n,) each, of rows (n, n_features) to the training centroid.
 
-    Returns:
-        The mean Euclidean distance, and the redundancy (1 + mean cosine similarity) / 2 in [0, 1]. A vector of length
-        zero counts as similar to nothing.
+    Args:
+        batch: Rows.
+        centroid: One for all rows, (n_features,), or one for each, (n, n_features). A vector of length zero counts as
+            similar to nothing.
     """
     differences = batch - centroid
-    distances = np.sqrt(np.einsum("ij,ij->i", differences, differences))
-    lengths = np.sqrt(np.einsum("ij,ij->i", batch, batch) * (centroid @ centroid))
-    cosines = np.divide(batch @ centroid, lengths, out=np.zeros(len(batch)), where=lengths > 0)
-    redundancy = (1 + float(cosines.sum()) / len(batch)) / 2
-    return float(distances.sum()) / len(batch), min(1.0, max(0.0, redundancy))
+    squares = np.einsum("...j,...j->...", batch, batch) * np.einsum("...j,...j->...", centroid, centroid)
+    products = np.einsum("...j,...j->...", batch, centroid)
+    cosines = np.divide(products, np.sqrt(squares), out=np.zeros(len(batch)), where=squares > 0)
+    return np.sqrt(np.einsum("...j,...j->...", differences, differences)), cosines
 
 
-def gain(performance_change: float, distance: float) -> float:
+def redundancy_of(cosine: Number) -> Number:
+    """Return the redundancy, in [0, 1], of a batch with this mean cosine similarity to the training centroid."""
+    redundancy: Number = np.clip((1 + cosine) / 2, 0.0, 1.0)
+    return redundancy
+
+
+def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, float]:
+    """Return the mean distance of a batch, (n, n_features), from the training centroid, and its redundancy."""
+    distances, cosines = distances_and_cosines(batch, centroid)
+    return float(distances.sum()) / len(batch), float(redundancy_of(cosines.sum() / len(batch)))
+
+
+def gain(performance_change: Number, distance: Number) -> Number:
     """Return SPEC's ``gain``: what a batch brought, before its costs."""
     return PERFORMANCE_COEFFICIENT * performance_change + DISTANCE_COEFFICIENT * distance
 
 
 def selection_terms(
     *,
-    performance_change: float,
-    distance: float,
-    redundancy: float,
-    noise_ratio: float,
-    batch_size: int,
-    flip_y: float,
-) -> dict[str, float]:
+    performance_change: Number,
+    distance: Number,
+    redundancy: Number,
+    noise_ratio: Number,
+    batch_size: Number,
+    flip_y: Number,
+) -> dict[str, Number]:
     """Return the terms of a step that bought ``batch_size`` samples, under the ``shaped`` mode."""
     return {
         "performance_gain": PERFORMANCE_COEFFICIENT * performance_change,
@@ -57,8 +69,8 @@ def selection_terms(
         "redundancy": -REDUNDANCY_COEFFICIENT * redundancy,
         "noise_penalty": -(1 + 2 * flip_y) * noise_ratio,
         "cost": -COST_PER_SAMPLE * batch_size,
-        "baseline": BASELINE,
-        "terminal": 0.0,
+        "baseline": BASELINE + 0.0 * batch_size,
+        "terminal": 0.0 * batch_size,
     }
 
 

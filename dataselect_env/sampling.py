@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Indices, Mask
+from dataselect_env.arrays import Floats, Floats32, FloatsT, Indices, Mask
 
 STRATEGIES: Final = ("uncertainty", "diversity", "random")
 """Names of the strategies, in the order in which they pick."""
@@ -23,12 +23,13 @@ def trap_strength(flip_y: float) -> float:
     return min(0.1 + 2 * flip_y, 0.55)
 
 
-def entropy(log_odds: Floats) -> Floats:
+def entropy(log_odds: FloatsT) -> FloatsT:
     """Return the binary entropy in nats, in [0, ln 2], of class probabilities given as log-odds, of the same shape."""
-    # ln(1 + e^z) - z p(z) is the entropy without a logarithm of zero anywhere.
+    # ln(1 + e^z) - z p(z) is the entropy without a logarithm of zero anywhere. A log1p would be right for the tiniest
+    # entropies too, but those are never the highest, and it takes ten times longer in single precision.
     magnitude = np.abs(log_odds)
     shrunk = np.exp(-magnitude)
-    nats: Floats = np.log1p(shrunk) + magnitude * shrunk / (1 + shrunk)
+    nats: FloatsT = np.log(1 + shrunk) + magnitude * shrunk / (1 + shrunk)
     return nats
 
 
@@ -64,13 +65,13 @@ def highest(utilities: Floats, count: int) -> Indices:
     return candidates[np.argsort(-utilities[candidates], kind="stable")[:count]]
 
 
-def squared_distance(products: Floats, squares: Floats, centroid_square: Floats | float) -> Floats:
+def squared_distance(products: Floats | Floats32, squares: Floats, centroid_square: float | Floats) -> Floats:
     """Return the squared Euclidean distance of rows from the training centroid, (..., n).
 
     Args:
         products: Inner products of the rows with the centroid, (..., n).
         squares: Squared lengths of the rows, (..., n), computed once for a pool.
-        centroid_square: Squared length of the centroid, a number or (..., 1).
+        centroid_square: Squared length of the centroid.
     """
     distances: Floats = squares - 2 * products + centroid_square
     return distances
