@@ -13,7 +13,6 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
-from sklearn.datasets import make_classification
 
 from dataselect_env.arrays import Floats, Labels, Mask
 from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, Task, split_of
@@ -138,6 +137,8 @@ def make_dataset(number: int) -> Dataset:
 
     Mean and standard deviation come from the seed set and the pool; the validation split is never looked at.
     """
+    from sklearn.datasets import make_classification  # noqa: PLC0415  (a second of imports, at the first episode)
+
     X, y = make_classification(**GENERATOR, random_state=number)
     known = np.concatenate([X[SEED_ROWS], X[POOL_ROWS]])
     X = (X - known.mean(axis=0)) / known.std(axis=0)

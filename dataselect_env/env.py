@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
-
-from sklearn.linear_model import SGDClassifier
+from typing import TYPE_CHECKING
 
 from dataselect_env import reward as rewards
 from dataselect_env.episode import Episode, Purchase
@@ -26,6 +25,9 @@ from dataselect_env.models import (
 )
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, choose, split_of
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import SGDClassifier
 
 
 class DataSelectEnv:

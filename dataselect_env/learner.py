@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import numpy as np
-from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
 from dataselect_env.arrays import Floats, FloatsT, Indices, Labels
@@ -44,6 +43,8 @@ class Learner:
     """
 
     def __init__(self) -> None:
+        from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (a second of imports, at the first episode)
+
         # Rows arrive in an order that was drawn outside. The model still asks for a seed, though it shuffles nothing;
         # without one it would take it from numpy's global generator.
         self.model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=0)

@@ -16,13 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import SGDClassifier
 
 from dataselect_env.arrays import Floats, Indices, Labels
 
-Update = Callable[[SGDClassifier, Floats, Labels, Indices], None]
+if TYPE_CHECKING:
+    from sklearn.linear_model import SGDClassifier
+
+Update = Callable[["SGDClassifier", Floats, Labels, Indices], None]
 """Trains a fitted binary classifier (L2 penalty, ``optimal`` learning rate, no shuffling, no averaging) on ``X[rows]``
 with the labels ``y[rows]`` in {0, 1}, as one ``partial_fit`` would. X is C-contiguous, (n, n_features)."""
 
@@ -115,6 +118,8 @@ WAYS: dict[str, tuple[Update, ...]] = {
 
 def agrees(form: Update) -> bool:
     """Return whether a form exists here and gives the weights of ``partial_fit``."""
+    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (a second of imports, at the first episode)
+
     rng = np.random.default_rng(0)
     X, y, rows = rng.standard_normal((12, 11)), rng.integers(0, 2, 12), rng.permutation(np.repeat(np.arange(12), 2))
     models = []
