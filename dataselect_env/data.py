@@ -94,15 +94,13 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The pool of one episode.
+    """What an episode's seed makes of the pool of its data set.
 
     Attributes:
-        X: Features, (1100, N_FEATURES); those of the data set, shared with other episodes.
         labels: Labels to train on, by row of the data set, (1500,): in the pool flipped where ``mislabelled``.
         mislabelled: The hidden noise mask, (1100,).
     """
 
-    X: Floats
     labels: Labels
     mislabelled: Mask
 
@@ -186,4 +184,4 @@ def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generat
     mislabelled[np.argpartition(-priority, count)[:count]] = True
     labels = dataset.y.copy()
     labels[POOL_ROWS] ^= mislabelled
-    return Pool(dataset.X_pool, labels, mislabelled)
+    return Pool(labels, mislabelled)

@@ -18,7 +18,7 @@ from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.tasks import MIN_BATCH, Task
 from dataselect_env.trainingset import TrainingSet
-from dataselect_env.warmstart import SEED_SET, warm_start
+from dataselect_env.warmstart import SEED_SET, WarmStart, warm_start
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -89,15 +89,20 @@ class Episode:
         self.task = task
         self.seed = seed
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
-        start = warm_start(dataset_number(seed))
-        self._start = start
+        self._dataset_number = dataset_number(seed)
+        start = self._start
         self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], noise_rng)
         self._available = np.ones(len(self._pool.y), dtype=np.bool_)
-        self._acquired = TrainingSet(start.dataset.X, SEED_SET)
+        self._acquired = TrainingSet(SEED_SET, start.dataset.X_seed)
         self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = 0
         self.end_reason: EndReason | None = None
+
+    @property
+    def _start(self) -> WarmStart:
+        """The warm start of the data set. It is not held: of many waiting episodes only the cache keeps data sets."""
+        return warm_start(self._dataset_number)
 
     @property
     def steps(self) -> int:
@@ -174,11 +179,12 @@ class Episode:
 
     def _choose(self, counts: tuple[int, ...]) -> Indices:
         """Return the batch that the strategies choose, as indices into the pool."""
-        X, centroid = self._pool.X, self._acquired.centroid
+        start, centroid = self._start, self._acquired.centroid
+        X = start.dataset.X_pool
         trap = sampling.trap_strength(self.task.flip_y)
         return sampling.select(
             uncertainty=lambda: sampling.entropy(self.learner.log_odds(X)) + trap * self._pool.mislabelled,
-            diversity=lambda: sampling.squared_distance(X @ centroid, self._start.squares, centroid @ centroid),
+            diversity=lambda: sampling.squared_distance(X @ centroid, start.squares, centroid @ centroid),
             available=self._available,
             counts=counts,
             rng=self._selection_rng,
@@ -187,12 +193,13 @@ class Episode:
     def _acquire(self, batch: Indices, counts: tuple[int, ...]) -> Purchase:
         """Take ``batch`` out of the pool and train on everything acquired."""
         mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
-        distance, redundancy = distance_and_redundancy(self._pool.X[batch], self._acquired.centroid)
+        dataset = self._start.dataset
+        X = dataset.X_pool[batch]
+        distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
         self._available[batch] = False
-        self._acquired.extend(batch + POOL_ROWS.start)
+        self._acquired.extend(batch + POOL_ROWS.start, X)
         before, used = self.performance, self.budget_used
         self.budget_used += len(batch)
-        dataset = self._start.dataset
         passes = passes_for(used, self.budget_used)
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
         performance = self.learner.performance(dataset.X_validation, dataset.y_validation)

@@ -73,7 +73,7 @@ class Lockstep:
         noise_rng, selection_rng, training_rng = streams(seed)
         start = warm_start(dataset_number(seed))
         pool = make_pool(task, start.dataset, start.placements[world_of(seed)], noise_rng)
-        acquired = TrainingSet(start.dataset.X, SEED_SET)
+        acquired = TrainingSet(SEED_SET, start.dataset.X_seed)
         self.own[lane] = Own(start, start.learner.copy(), acquired, selection_rng, training_rng)
         self.used[lane] = self.mislabelled[lane] = 0
         self.performance[lane] = start.performance
@@ -102,7 +102,9 @@ class Lockstep:
         centroids = np.array([own.acquired.centroid for own in owns])
         distances, cosines = distances_and_cosines(features(owns, place, sample), centroids[place])
         self._available[lanes[place], sample] = False
-        self._train(lanes, owns, split(place, sample, len(owns)))
+        for own, batch in zip(owns, split(place, sample, len(owns)), strict=True):
+            own.acquired.extend(batch + POOL_ROWS.start, own.start.dataset.X_pool[batch])
+        self._train(lanes, owns, bought)
         self.used[lanes] += bought
         self.mislabelled[lanes] += mislabelled
         before, self.performance[lanes] = self.performance[lanes], self._measure(lanes, owns)
@@ -163,12 +165,12 @@ class Lockstep:
         distances = sampling.squared_distance(products, squares, centroid_squares[:, None])
         return Utilities(distances, np.array(errors), exact)
 
-    def _train(self, lanes: Indices, owns: Sequence[Own], batches: Sequence[Indices]) -> None:
-        """Add the batches to the training sets and train."""
-        for lane, own, batch in zip(lanes.tolist(), owns, batches, strict=True):
-            own.acquired.extend(batch + POOL_ROWS.start)
-            used = int(self.used[lane])
-            passes = passes_for(used, used + len(batch))
+    def _train(self, lanes: Indices, owns: Sequence[Own], bought: Labels) -> None:
+        """Train each model with the passes that its batch pays for."""
+        for lane, own, used, count in zip(
+            lanes.tolist(), owns, self.used[lanes].tolist(), bought.tolist(), strict=True
+        ):
+            passes = passes_for(used, used + count)
             own.learner.train(own.start.dataset.X, self._labels[lane], own.acquired.rows, passes, own.training_rng)
 
     def _measure(self, lanes: Indices, owns: Sequence[Own]) -> Floats:

@@ -1,4 +1,4 @@
-"""Everything acquired so far, as rows of a data set; the rows themselves are never copied."""
+"""Everything acquired so far, as rows of a data set; the rows themselves are not kept."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ class TrainingSet:
     """Rows of a data set, and the sums over them that a step asks for.
 
     Args:
-        X: Features of the data set, (n, n_features).
-        rows: Rows to begin with, (m,).
+        rows: Rows to begin with, (k,).
+        X: Their features, (k, n_features).
 
     Attributes:
         rows: Rows so far, in the order in which they came.
     """
 
-    def __init__(self, X: Floats, rows: Indices) -> None:
-        self._X = X
+    def __init__(self, rows: Indices, X: Floats) -> None:
         self.rows = np.empty(0, dtype=np.intp)
         self._sum = np.zeros(X.shape[1])
         self._sum_of_squares = 0.0
-        self.extend(rows)
+        self.extend(rows, X)
 
     @property
     def centroid(self) -> Floats:
@@ -40,9 +39,8 @@ class TrainingSet:
         mean = float(self._sum.sum()) / entries
         return math.sqrt(self._sum_of_squares / entries - mean * mean)
 
-    def extend(self, rows: Indices) -> None:
-        """Add rows, (k,)."""
-        X = self._X[rows]
+    def extend(self, rows: Indices, X: Floats) -> None:
+        """Add rows, (k,), with their features, (k, n_features)."""
         self.rows = np.concatenate([self.rows, rows])
         self._sum += X.sum(axis=0)
         self._sum_of_squares += float(np.vdot(X, X))

@@ -6,7 +6,7 @@ None of it depends on the seed beyond the data set, so it is made once and share
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -18,11 +18,11 @@ from dataselect_env.learner import WARM_UP_PASSES, Learner
 SEED_SET = np.arange(SEED_ROWS.start, SEED_ROWS.stop)
 """Rows of the seed set; their labels are right."""
 
-CACHE_SIZE = 32
-"""Warm starts kept in memory when no episode uses them, 1.4 MB each."""
+CACHE_SIZE = 128
+"""Warm starts kept in memory, 1 MB each; an episode on another data set makes it anew at every step, 5 ms."""
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, eq=False)
 class WarmStart:
     """A data set with what was learned from its seed set; shared, so nothing here may be changed.
 
@@ -30,7 +30,6 @@ class WarmStart:
         dataset: The data set.
         learner: After the warm-up; an episode trains a copy.
         performance: Of that learner on the validation split.
-        X_pool32: The pool's features in single precision, (1100, n_features).
         squares: Squared lengths of the pool's rows, (1100,).
         longest: Length of the longest of them.
         placements: For each world, how much it favours each pool sample for a wrong label, (1100,).
@@ -39,10 +38,14 @@ class WarmStart:
     dataset: Dataset
     learner: Learner
     performance: float
-    X_pool32: Floats32
     squares: Floats
     longest: float
     placements: dict[str, Floats]
+
+    @cached_property
+    def X_pool32(self) -> Floats32:  # noqa: N802
+        """The pool's features in single precision, (1100, n_features)."""
+        return self.dataset.X_pool.astype(np.float32)
 
 
 _in_use: WeakValueDictionary[int, WarmStart] = WeakValueDictionary()
@@ -72,7 +75,6 @@ def make_warm_start(number: int) -> WarmStart:
         dataset=dataset,
         learner=learner,
         performance=learner.performance(dataset.X_validation, dataset.y_validation),
-        X_pool32=dataset.X_pool.astype(np.float32),
         squares=squares,
         longest=float(np.sqrt(squares.max())),
         placements={world: placement(dataset, world, margins) for world in WORLDS},

@@ -61,8 +61,8 @@ def bought(episode: Episode) -> Indices:
 
 def training_features(episode: Episode) -> Floats:
     """Return what an episode must have trained on: the seed set, and of the pool what is no longer there."""
-    pool = pool_of(episode.task, episode.seed)
-    return np.concatenate([dataset_of(episode.seed).X_seed, pool.X[bought(episode)]])
+    dataset = dataset_of(episode.seed)
+    return np.concatenate([dataset.X_seed, dataset.X_pool[bought(episode)]])
 
 
 # --- the start ------------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_labels_are_trained_on_as_bought() -> None:
     episode = Episode(HARD, SEED)
     episode.select_batch(60, UNCERTAIN)
     pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._acquired.rows
-    labels = {row.tobytes(): label for row, label in zip(pool.X, pool.y, strict=True)}
+    labels = {row.tobytes(): label for row, label in zip(dataset.X_pool, pool.y, strict=True)}
     assert episode._pool.labels[rows[:100]].tolist() == dataset.y_seed.tolist()
     assert episode._pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
 
@@ -130,7 +130,7 @@ def test_a_purchase_tells_what_was_bought(weights: tuple[float, ...]) -> None:
         performance = episode.performance
         purchase = episode.select_batch(batch_size, weights)
         batch = np.setdiff1d(bought(episode), before)
-        X = pool.X[batch]
+        X = dataset_of(SEED).X_pool[batch]
 
         assert purchase.bought == sum(purchase.counts) == len(batch) == batch_size
         assert purchase.mislabelled == pool.mislabelled[batch].sum()

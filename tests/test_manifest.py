@@ -102,7 +102,7 @@ def test_the_validation_block() -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_rows_are_as_short_as_the_reward_range_supposes(split: str, task_id: str) -> None:
     episode = Episode(TASKS[task_id], SPLITS[split].first_seed)
-    for X in (episode._start.dataset.X_seed, episode._pool.X):
+    for X in (episode._start.dataset.X_seed, episode._start.dataset.X_pool):
         assert np.linalg.norm(X, axis=1).max() <= render_manifest.longest_row()
 
 

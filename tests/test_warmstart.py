@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 
 from dataselect_env.data import WORLDS, accepted_datasets, dataset_number
@@ -16,10 +19,23 @@ def test_it_is_made_once_and_always_the_same() -> None:
     assert again.performance == first.performance
 
 
-def test_what_an_episode_still_uses_is_not_made_again() -> None:
+def test_what_is_still_in_use_is_not_made_again() -> None:
     held = warm_start(NUMBER)
     warm_start.cache_clear()
     assert warm_start(NUMBER) is held
+
+
+def test_episodes_that_wait_hold_no_data_set() -> None:
+    seeds = [20_000 + place for place in range(3)]
+    episodes = [Episode(TASKS["hard"], seed) for seed in seeds]
+    starts = [weakref.ref(warm_start(dataset_number(seed))) for seed in seeds]
+    warm_start.cache_clear()
+    gc.collect()
+    assert [start() for start in starts] == [None] * 3
+    alone = Episode(TASKS["hard"], seeds[1])
+    alone.select_batch(20, (1.0, 1.0, 1.0))
+    episodes[1].select_batch(20, (1.0, 1.0, 1.0))
+    assert episodes[1].performance == alone.performance
 
 
 def test_what_it_tells_of_the_pool() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -90,9 +91,13 @@ def play(
         batches.append(select(**arguments))
         return batches[-1]
 
+    @cache
+    def changed(number: int) -> WarmStart:
+        return change_start(warm_start(number))
+
     with ExitStack() as stack:
         stack.enter_context(patch("dataselect_env.episode.make_pool", made))
-        stack.enter_context(patch("dataselect_env.episode.warm_start", lambda number: change_start(warm_start(number))))
+        stack.enter_context(patch("dataselect_env.episode.warm_start", changed))
         stack.enter_context(patch.object(sampling, "select", selected))
         if not trap:
             stack.enter_context(patch.object(sampling, "trap_strength", lambda _: 0.0))
