@@ -4,29 +4,33 @@
 #   docker run --rm -p 8000:8000 --read-only --tmpfs /tmp dataselect-env
 
 # To move to a newer base, take the new digest from `docker buildx imagetools inspect python:3.11-slim-bookworm`.
-FROM python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
+FROM python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS base
+# OpenEnv's hosted providers look for openenv.yaml in this folder and start the server that it names from here.
+WORKDIR /app/env
+# Dependencies and the build backend, each pinned by hash. pip compiles what it installs, so that a container need not.
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+    --require-hashes -r requirements.lock
 
+# The wheel is built beside the image: its compiled loop needs a C compiler, the image does not.
+FROM base AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY dataselect_env ./dataselect_env
+COPY native ./native
+RUN pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels .
+
+FROM base
 LABEL org.opencontainers.image.title="DataSelectEnv" \
       org.opencontainers.image.description="An OpenEnv reinforcement-learning environment for data curation under a budget" \
       org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.vendor="InfraNova"
 
-# OpenEnv's hosted providers look for openenv.yaml in this folder and start the server that it names from here.
-WORKDIR /app/env
-
-# Dependencies and the build backend, each pinned by hash. pip compiles what it installs, so that a container need not.
-COPY requirements.lock ./
-RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-    --require-hashes -r requirements.lock
-
-COPY pyproject.toml README.md LICENSE openenv.yaml ./
-COPY dataselect_env ./dataselect_env
+COPY openenv.yaml ./
 COPY server ./server
-# The source goes once it is installed: there is one copy of the package, whatever folder a server starts from.
-RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-    --no-deps --no-build-isolation . \
-    && rm -rf build dataselect_env dataselect_env.egg-info
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-deps /wheels/*.whl
 
 # OpenEnv's tools reach an image at port 8000.
 ENV PORT=8000 \

@@ -27,10 +27,11 @@ class Image:
     """What a Dockerfile says, as far as ours says it."""
 
     base: str = ""
+    stages: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
-    steps: list[tuple[str, str]] = field(default_factory=list)
-    """COPY and RUN, in order."""
+    steps: list[tuple[str, str, str]] = field(default_factory=list)
+    """Stage, COPY or RUN, and what, in order."""
     folder: str = ""
     user: str = ""
     port: str = ""
@@ -54,19 +55,22 @@ def pairs(rest: str) -> dict[str, str]:
 
 
 def parse(text: str) -> Image:
-    """Read a Dockerfile of one stage; an instruction that is not known here is an error."""
+    """Read a Dockerfile whose later stages come from its first; an instruction that is not known here is an error."""
     image = Image()
     for name, rest in instructions(text):
         match name:
             case "FROM":
-                image.base = rest
+                source, _, stage = rest.partition(" AS ")
+                image.base = image.base or source
+                assert source in (image.base, "base")
+                image.stages.append(stage)
             case "LABEL":
                 image.labels.update(pairs(rest))
             case "ENV":
                 expanded = Template(rest).substitute(image.environ) if "$" in rest else rest
                 image.environ.update(pairs(expanded))
             case "COPY" | "RUN":
-                image.steps.append((name, rest))
+                image.steps.append((image.stages[-1], name, rest))
             case "WORKDIR":
                 image.folder = rest
             case "USER":
@@ -124,7 +128,8 @@ def test_every_dependency_is_pinned_by_hash() -> None:
 def test_the_build_context_holds_what_is_copied_and_nothing_else() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").split("\n")
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    copied = {source.removeprefix("./") for name, rest in IMAGE.steps if name == "COPY" for source in rest.split()[:-1]}
+    copies = [rest for _, name, rest in IMAGE.steps if name == "COPY" and not rest.startswith("--from=")]
+    copied = {source.removeprefix("./") for rest in copies for source in rest.split()[:-1]}
     assert "*" in lines
     assert allowed == copied
     assert all((ROOT / source).exists() for source in copied)
@@ -139,10 +144,13 @@ def container() -> Iterator[tuple[Path, Path]]:
 
 def build(scratch: Path) -> tuple[Path, Path]:
     checkout = copy_checkout(scratch / "checkout")
-    environment, folder = scratch / "venv", scratch / "root" / IMAGE.folder.lstrip("/")
+    environment, image, wheels = scratch / "venv", scratch / "image", str(scratch / "wheels")
     venv.EnvBuilder(symlinks=True, with_pip=True).create(environment)
-    folder.mkdir(parents=True)
-    for name, rest in IMAGE.steps:
+    for stage, name, rest in IMAGE.steps:
+        folder = scratch / "build" if stage == "build" else image  # the base and the last stage share one
+        folder.mkdir(exist_ok=True)
+        if rest.startswith(("apt-get", "--from=build")):
+            continue  # the compiler is the machine's; the wheels lie in one place for all stages
         if name == "COPY":
             *sources, target = rest.split()
             for source in sources:
@@ -152,7 +160,7 @@ def build(scratch: Path) -> tuple[Path, Path]:
                     shutil.copy(checkout / source, folder / target)
         else:
             done = subprocess.run(
-                ["/bin/sh", "-c", rest],
+                ["/bin/sh", "-c", rest.replace("/wheels", wheels)],
                 cwd=folder,
                 env=environ_of(environment),
                 stdin=subprocess.DEVNULL,
@@ -161,7 +169,7 @@ def build(scratch: Path) -> tuple[Path, Path]:
                 check=False,
             )
             assert done.returncode == 0, f"RUN {rest}\n{done.stdout}\n{done.stderr}"
-    return environment, folder
+    return environment, image
 
 
 def environ_of(environment: Path) -> dict[str, str]:
@@ -177,14 +185,8 @@ def test_its_commands_install_and_serve(container: tuple[Path, Path], tmp_path: 
     executables = environment / "bin"
     (installed,) = environment.glob("lib/python*/site-packages/dataselect_env")
     assert list(installed.glob("__pycache__/app.*.pyc")), "pip has not compiled the package"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "LICENSE",
-        "README.md",
-        "openenv.yaml",
-        "pyproject.toml",
-        "requirements.lock",
-        "server",
-    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["openenv.yaml", "requirements.lock", "server"]
+    assert list(installed.parent.glob("_dataselect_env_sgd.*")), "the compiled loop is missing"
 
     # The image's settings, but for a port that is free here and the place of the temporary folder.
     declared = {name: value.replace(IMAGE.environ["TMPDIR"], str(tmp_path)) for name, value in IMAGE.environ.items()}

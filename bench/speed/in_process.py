@@ -1,9 +1,10 @@
-"""How fast a step and a reset are in process, against the textbook and against the floor, in one run.
+"""How fast a step and a reset are in process, alone and in lock-step, against the textbook and against the floor.
 
     python -m bench.speed.in_process
 
 All contenders play the same episodes in turn, many rounds; figures are CPU time of this process, so that a neighbour on
-the machine disturbs little, and each ratio is taken round by round. Prints a table and writes in_process.json.
+the machine disturbs little, and each ratio is taken round by round. Says where the time of a step goes, prints tables
+and writes in_process.json.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -23,10 +26,13 @@ import sklearn
 import threadpoolctl
 
 from bench.speed.textbook import TextbookEnv
-from dataselect_env import Action, DataSelectEnv, __version__, sgd
+from dataselect_env import Action, DataSelectEnv, __version__, episode, sgd
 from dataselect_env.data import dataset_number
-from dataselect_env.learner import passes_for
+from dataselect_env.episode import Episode
+from dataselect_env.learner import Learner, passes_for
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.trainingset import TrainingSet
+from dataselect_env.vector import Lanes
 from dataselect_env.warmstart import warm_start
 
 RESULTS = Path(__file__).with_suffix(".json")
@@ -36,7 +42,19 @@ SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 8)
 COLD_SEEDS = range(200, 240)
 WEIGHTS = {"uncertainty": 0.4, "diversity": 0.4, "random": 0.2}
 BATCH_SIZE = 10
+MANY_LANES, ROUNDS_OF_MANY = 512, 3
+"""With so many lanes a round takes seconds, and more of the cache than there is."""
+LANES = (1, 8, 64, 512)
 MICROSECONDS = 1e6
+PARTS: dict[str, tuple[Any, str]] = {
+    "scoring and choosing": (Episode, "_choose"),
+    "training": (Learner, "train"),
+    "measuring": (Learner, "performance"),
+    "distance and redundancy": (episode, "distance_and_redundancy"),
+    "sums over the training set": (TrainingSet, "extend"),
+    "reply": (DataSelectEnv, "_reply"),
+}
+""" "reply" holds what an answer in process is made of; JSON is made by the server alone."""
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -59,6 +77,45 @@ def package(task_id: str) -> tuple[float, float]:
 
     reset = timed(lambda: [env.reset(task_id=task_id, seed=seed) for env, seed in zip(envs, SEEDS, strict=True)])
     return reset / len(envs), timed(play) / len(envs) / steps
+
+
+def lockstep(task_id: str, lanes: int) -> float:
+    """Return the seconds of a step of one lane among so many, each with a seed of its own, until budgets end."""
+    env, steps = Lanes(lanes), steps_of(task_id)
+    env.reset([task_id] * lanes, [SEEDS[0] + lane for lane in range(lanes)])
+    weights = [list(WEIGHTS.values())] * lanes
+    return timed(lambda: [env.step([BATCH_SIZE] * lanes, weights) for _ in range(steps)]) / lanes / steps
+
+
+def parts_of_a_step(task_id: str) -> dict[str, float]:
+    """Return where the seconds of a step go: by part, median over many steps; the wrappers' own time is in the rest."""
+    spent: dict[str, list[float]] = {name: [] for name in PARTS}
+
+    def wrapped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                spent[name].append(time.perf_counter() - started)
+
+        return call
+
+    action, total = Action.select(BATCH_SIZE, **WEIGHTS), list[float]()
+    with ExitStack() as stack:
+        for name, (owner, attribute) in PARTS.items():
+            stack.enter_context(patch.object(owner, attribute, wrapped(name, getattr(owner, attribute))))
+        for seed in [*SEEDS] * 4:
+            env = DataSelectEnv()
+            env.reset(task_id=task_id, seed=seed)
+            for name in spent:
+                spent[name] = spent[name][: len(total)]  # without what the reset called
+            for _ in range(steps_of(task_id)):
+                started = time.perf_counter()
+                env.step(action)
+                total.append(time.perf_counter() - started)
+    medians = {name: statistics.median(values) for name, values in spent.items()}
+    return {**medians, "rest": statistics.median(total) - sum(medians.values())}
 
 
 def textbook(task_id: str) -> tuple[float, float]:
@@ -118,17 +175,21 @@ def quartiles(values: list[float], scale: float = 1.0) -> dict[str, float]:
 def measure(task_id: str) -> dict[str, Any]:
     """Return all figures of one task: microseconds, and ratios taken round by round."""
     names = ("reset", "step", "textbook reset", "textbook step", "floor", "reset on a new data set")
-    rounds: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(ROUNDS):
+    lanes = {f"step among {count} lanes": count for count in LANES}
+    rounds: dict[str, list[float]] = {name: [] for name in (*names, *lanes)}
+    for turn in range(ROUNDS):
         rounds["reset on a new data set"].append(cold_reset(task_id))
         package(task_id)  # fills the cache again
         reset, step = package(task_id)
         slow_reset, slow_step = textbook(task_id)
         for name, value in zip(rounds, (reset, step, slow_reset, slow_step, floor(task_id)), strict=False):
             rounds[name].append(value)
+        for name, count in lanes.items():
+            if count < MANY_LANES or turn < ROUNDS_OF_MANY:
+                rounds[name].append(lockstep(task_id, count))
 
     def ratio(above: str, below: str) -> dict[str, float]:
-        return quartiles([a / b for a, b in zip(rounds[above], rounds[below], strict=True)])
+        return quartiles([a / b for a, b in zip(rounds[above], rounds[below], strict=False)])
 
     return {
         "microseconds": {name: quartiles(values, MICROSECONDS) for name, values in rounds.items()},
@@ -137,7 +198,9 @@ def measure(task_id: str) -> dict[str, Any]:
             "step / floor": ratio("step", "floor"),
             "textbook reset / reset": ratio("textbook reset", "reset"),
             "textbook reset / reset on a new data set": ratio("textbook reset", "reset on a new data set"),
+            **{f"textbook step / {name}": ratio("textbook step", name) for name in lanes},
         },
+        "parts of a step": {name: value * MICROSECONDS for name, value in parts_of_a_step(task_id).items()},
     }
 
 
@@ -166,6 +229,9 @@ def main() -> None:
             click.echo(f"  {name:<42} {spread['median']:9.0f} us ({spread['q1']:.0f} to {spread['q3']:.0f})")
         for name, spread in figures["ratios"].items():
             click.echo(f"  {name:<42} {spread['median']:9.1f} x  ({spread['q1']:.1f} to {spread['q3']:.1f})")
+        click.echo("  of a step, timed from within:")
+        for name, value in figures["parts of a step"].items():
+            click.echo(f"    {name:<40} {value:9.0f} us")
 
 
 if __name__ == "__main__":
