@@ -20,6 +20,5 @@ def test_it_tells_figures_and_ratios_with_their_spread(monkeypatch: pytest.Monke
     assert all(seconds > 0 for seconds in parts.values())
 
 
-def test_a_larger_pool_is_a_larger_pool() -> None:
+def test_the_pool_can_be_of_any_size() -> None:
     assert len(pool_size.seconds_of_a_step(2_000)) == pool_size.EPISODES
-    assert 0 < sum(pool_size.seconds_of_a_step(1_000)) < sum(pool_size.seconds_of_a_step(30_000))
