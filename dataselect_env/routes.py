@@ -128,7 +128,7 @@ EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
 )
 async def reset(request: Request) -> Response:
     """Start an episode; an empty body starts the default task with a drawn seed."""
-    return json_reply(service_of(request).handle("reset", await read_json(request)))
+    return json_reply(await service_of(request).handle("reset", await read_json(request)))
 
 
 @router.post(
@@ -140,7 +140,7 @@ async def reset(request: Request) -> Response:
 )
 async def step(request: Request) -> Response:
     """Play one action, plain or wrapped as ``{"action": ...}``."""
-    return json_reply(service_of(request).handle("step", await read_json(request)))
+    return json_reply(await service_of(request).handle("step", await read_json(request)))
 
 
 @router.get("/state", response_model=State, responses=errors(404, 409, 422), tags=["Episode"])
@@ -151,7 +151,7 @@ async def state(
     ] = None,
 ) -> Response:
     """Tell where an episode stands."""
-    return json_reply(service_of(request).handle("state", {"episode_id": episode_id}))
+    return json_reply(await service_of(request).handle("state", {"episode_id": episode_id}))
 
 
 @router.post(

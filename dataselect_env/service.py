@@ -54,7 +54,7 @@ class Service:
         """Free the place of a session whose connection has ended."""
         self._connected.discard(session)
 
-    def handle(self, operation: Operation, data: object) -> Reply | State:
+    async def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation that came over HTTP: on the episode named in ``data``, or on the most recent one.
 
         Raises:
@@ -62,13 +62,13 @@ class Service:
         """
         if operation == "reset":
             session = Session(self._store, "http")
-            reply = session.handle("reset", data)
+            reply = await session.handle("reset", data)
             self._keep(reply.episode_id, session)
             self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
-        return session.handle(operation, data if operation == "step" else None)
+        return await session.handle(operation, data if operation == "step" else None)
 
     def grade(self, data: object) -> GraderReply:
         """Return the grade of a finished episode, whichever transport played it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,7 +39,7 @@ class Session:
     def __init__(self, store: EpisodeStore, transport: Transport) -> None:
         self._store = store
         self._transport: Final[Transport] = transport
-        self._lock = threading.Lock()
+        self._lock = asyncio.Lock()
         self._env: DataSelectEnv | None = None
         self._header: EpisodeHeader | None = None
         self._actions: list[Action] = []
@@ -73,7 +73,7 @@ class Session:
         """Actions so far in the current episode."""
         return len(self._actions)
 
-    def handle(self, operation: Operation, data: object) -> Reply | State:
+    async def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation.
 
         Args:
@@ -84,12 +84,12 @@ class Session:
             EnvError: Whatever was wrong; the episode is as it was.
         """
         data = {} if data is None else data
-        with self._lock:
+        async with self._lock:
             if operation == "reset":
-                return self._reset(data)
-            return self._step(data) if operation == "step" else self._state(data)
+                return await self._reset(data)
+            return await self._step(data) if operation == "step" else self._state(data)
 
-    def _reset(self, data: object) -> Reply:
+    async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
         reply = env.start(request)
@@ -101,19 +101,19 @@ class Session:
             reward_mode=request.reward_mode or DEFAULT_REWARD_MODE,
             dynamics_version=DYNAMICS_VERSION,
         )
-        self._store.create(header)
+        await self._store.create(header)
         self._env, self._header, self._actions = env, header, []
         return reply
 
-    def _step(self, data: object) -> Reply:
+    async def _step(self, data: object) -> Reply:
         env, header = self._current()
         action = self._parse_action(data, header.episode_id)
         try:
             reply = env.step(action)
-            self._record(header.episode_id, action, reply)
+            await self._record(header.episode_id, action, reply)
         except EpisodeOver:
             raise
-        except Exception:
+        except BaseException:  # also when the request was cancelled
             self._env = None  # whatever went wrong: the next call makes the episode anew as it was before this step
             raise
         self._actions.append(action)
@@ -143,12 +143,12 @@ class Session:
             raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
         return action
 
-    def _record(self, episode_id: str, action: Action, reply: Reply) -> None:
+    async def _record(self, episode_id: str, action: Action, reply: Reply) -> None:
         info, reward = reply.info, reply.reward
         assert info is not None  # noqa: S101  (every step has both)
         assert reward is not None  # noqa: S101
         step = StoredStep(action, info.batch_size, info.mislabelled, reply.observation.current_performance, reward)
-        self._store.append(episode_id, reply.step, step, info.grade)
+        await self._store.append(episode_id, reply.step, step, info.grade)
 
 
 def _replay(header: EpisodeHeader, actions: Sequence[Action]) -> tuple[DataSelectEnv, list[float]]:

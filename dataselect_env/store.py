@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from dataselect_env.commits import Committer
 from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.models import Action, Grade, RewardMode
 from dataselect_env.settings import SettingsError, default_store_path
@@ -27,8 +28,8 @@ Transport = Literal["http", "websocket"]
 
 STORED_ACTION_FIELDS = {"action_type", "batch_size", "strategy_weights"}
 SQLITE_PREFIX = "sqlite:///"
-BUSY_TIMEOUT = 0.25
-"""Seconds to wait for another process that is writing. The whole server waits, and a write takes a millisecond."""
+BUSY_TIMEOUT = 2.0
+"""Seconds that a write waits for another process that is writing. A write takes a millisecond."""
 SCHEMA_VERSION = 1
 
 
@@ -65,13 +66,19 @@ class StoredEpisode:
 
 
 class EpisodeStore(Protocol):
-    """What every store offers. All methods raise StoreUnavailable when the store cannot be reached."""
+    """What every store offers. All methods raise StoreUnavailable when the store cannot be reached.
 
-    def create(self, header: EpisodeHeader) -> None:
-        """Add an episode; raises EpisodeExists when its id is in use."""
+    Writing is awaited, for as long as it takes; reading is a matter of microseconds and never waits for a writer.
+    """
 
-    def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store."""
+    async def create(self, header: EpisodeHeader) -> None:
+        """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
+
+    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store.
+
+        Raises EpisodeConflict when that step is there already.
+        """
 
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode; raises EpisodeNotFound."""
@@ -116,7 +123,7 @@ class SQLiteStore:
     """Episodes in one SQLite database, a file or memory.
 
     A file is written ahead (WAL) and synchronised at checkpoints: what was acknowledged survives the death of the
-    process at any moment; only a loss of power may cost the last moments.
+    process at any moment; only a loss of power may cost the last moments. Several processes may use one file.
 
     Args:
         path: File of the database, made where missing with its folder; None keeps everything in memory.
@@ -128,82 +135,76 @@ class SQLiteStore:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()  # the connection may be used on any thread, by one at a time
-        self._connection = sqlite3.connect(
-            path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
-        )
+        self._lock = threading.RLock()  # event loops may run on several threads
+        self._connection = _connect(path, patience=0)
+        self._patient = None if path is None else _connect(path, patience=BUSY_TIMEOUT)
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            _prepare(self._patient or self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._check_version()
-            self._connection.executescript(SCHEMA)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            with self._transaction():  # a place that can be read but not written shows itself now
-                self._connection.execute("DELETE FROM episodes WHERE number < 0")
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # left to the committer's thread
         except BaseException:
-            self._connection.close()
+            self._close_connections()
             raise
+        self._committer = Committer(self._connection, self._patient, self._lock)
 
-    def create(self, header: EpisodeHeader) -> None:
-        """Add an episode; raises EpisodeExists when its id is in use."""
+    async def create(self, header: EpisodeHeader) -> None:
+        """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self._guarded():
-            try:
-                self._connection.execute(
-                    "INSERT INTO episodes (episode_id, transport, task_id, seed, reward_mode, dynamics_version,"
-                    " started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        header.episode_id,
-                        header.transport,
-                        header.task_id,
-                        header.seed,
-                        header.reward_mode,
-                        header.dynamics_version,
-                        started_at,
-                    ),
-                )
-            except sqlite3.IntegrityError:
-                raise EpisodeExists(
-                    "episode_id: is already in use; choose another one or leave it out", field="episode_id"
-                ) from None
+        row = (
+            header.episode_id,
+            header.transport,
+            header.task_id,
+            header.seed,
+            header.reward_mode,
+            header.dynamics_version,
+            started_at,
+        )
 
-    def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store."""
-        with self._guarded(), self._transaction():
-            added = self._connection.execute(
-                "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?",
-                (
-                    number,
-                    step.action.model_dump_json(include=STORED_ACTION_FIELDS),
-                    step.bought,
-                    step.mislabelled,
-                    step.performance,
-                    step.reward,
-                    episode_id,
-                ),
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO episodes (episode_id, transport, task_id, seed, reward_mode, dynamics_version,"
+                " started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+        with _told_to_clients():
+            await self._committer.make(insert)
+
+    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store.
+
+        Raises EpisodeConflict when that step is there already.
+        """
+        action = step.action.model_dump_json(include=STORED_ACTION_FIELDS)
+        row = (number, action, step.bought, step.mislabelled, step.performance, step.reward, episode_id)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            added = connection.execute(
+                "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?", row
             )
             if added.rowcount != 1:
                 raise EpisodeNotFound("The episode is no longer in the store.")
             if grade is not None:
-                self._connection.execute(
+                connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
                 )
 
+        with _told_to_clients():
+            await self._committer.make(insert)
+
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode; raises EpisodeNotFound."""
-        with self._guarded():
-            found = self._connection.execute(
-                "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version"
-                " FROM episodes WHERE episode_id = ?",
-                (episode_id,),
-            ).fetchone()
-            if found is None:
-                raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
-            number, grade, *header = found
-            steps = self._connection.execute(
-                "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step",
-                (number,),
-            ).fetchall()
+        found = self._read(
+            "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version"
+            " FROM episodes WHERE episode_id = ?",
+            episode_id,
+        )
+        if not found:
+            raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
+        number, grade, *header = found[0]
+        steps = self._read(
+            "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step", number
+        )
         return StoredEpisode(
             header=EpisodeHeader(*header),
             steps=tuple(StoredStep(Action.model_validate_json(action), *results) for action, *results in steps),
@@ -212,55 +213,67 @@ class SQLiteStore:
 
     def step_count(self, episode_id: str) -> int:
         """Return how many steps of an episode there are; 0 when there is no such episode."""
-        with self._guarded():
-            (count,) = self._connection.execute(
-                "SELECT count(*) FROM steps JOIN episodes ON episode = number WHERE episode_id = ?", (episode_id,)
-            ).fetchone()
-        return int(count)
+        (last,) = self._read(
+            "SELECT max(step) FROM steps WHERE episode = (SELECT number FROM episodes WHERE episode_id = ?)", episode_id
+        )[0]
+        return last or 0
 
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``, or None."""
-        with self._guarded():
-            found = self._connection.execute(
-                "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", (transport,)
-            ).fetchone()
-        return None if found is None else str(found[0])
+        found = self._read(
+            "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
+        )
+        return str(found[0][0]) if found else None
 
     def close(self) -> None:
-        """Release the database."""
+        """Commit what waits and release the database."""
+        self._committer.close()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         self._connection.close()
+        if self._patient is not None:
+            self._patient.close()
 
-    def _check_version(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):  # 0: a new file
-            raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
+    def _read(self, query: str, *parameters: object) -> list[Any]:
+        with _told_to_clients(), self._lock:
+            return self._connection.execute(query, parameters).fetchall()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Turn the database's own errors into the one that a client may see; the cause goes to the log."""
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY":
-                raise EpisodeConflict(
-                    "Another process has just played this step of the episode; look at its state and go on from there."
-                ) from error
-            logger.exception("the episode store failed")
-            raise StoreUnavailable(
-                "The episode store cannot be reached right now; nothing has changed, try again."
+def _connect(path: Path | None, *, patience: float) -> sqlite3.Connection:
+    return sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):  # 0: a new file
+        raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(SCHEMA)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("DELETE FROM episodes WHERE number < 0")  # fails where one may only read
+
+
+@contextmanager
+def _told_to_clients() -> Iterator[None]:
+    """Turn the database's own errors into those that a client may see; the cause goes to the log."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_CONSTRAINT_UNIQUE":
+            raise EpisodeExists(
+                "episode_id: is already in use; choose another one or leave it out", field="episode_id"
             ) from error
+        if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
+            raise EpisodeConflict(
+                "Another process has just played this step of the episode; look at its state and go on from there."
+            ) from error
+        logger.exception("the episode store failed")
+        raise StoreUnavailable(
+            "The episode store cannot be reached right now; nothing has changed, try again."
+        ) from error
 
 
 def open_store(url: str | None) -> EpisodeStore:

@@ -32,7 +32,7 @@ def error_message(error: EnvError) -> str:
     return json.dumps({"type": "error", "data": error.body()})
 
 
-def answer(session: Session, frame: str) -> str | None:
+async def answer(session: Session, frame: str) -> str | None:
     """Return the frame that answers ``frame``, or None when the client wants to close.
 
     Raises:
@@ -48,7 +48,7 @@ def answer(session: Session, frame: str) -> str | None:
         return None
     if envelope.type == "mcp":
         return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})  # null for a notification
-    reply = session.handle(envelope.type, envelope.data)
+    reply = await session.handle(envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
@@ -84,7 +84,7 @@ async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
         try:
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = answer(session, frame)
+            reply = await answer(session, frame)
         except EnvError as refusal:
             reply = error_message(refusal)
         except Exception as defect:

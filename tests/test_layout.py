@@ -48,6 +48,7 @@ ROOMS: dict[str, set[str]] = {
     "lockstep": {"numpy"},
     "vector": {"numpy"},
     "settings": {"platformdirs", "pydantic", "pydantic_settings"},
+    "commits": set(),
     "store": set(),
     "session": set(),
     "policies.policy": {"numpy"},

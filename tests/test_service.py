@@ -1,4 +1,5 @@
 import gc
+from asyncio import run
 
 import pytest
 
@@ -26,11 +27,11 @@ def service(store: SQLiteStore) -> Service:
 
 
 def start(service: Service, episode_id: str, seed: int = 1) -> None:
-    service.handle("reset", {"episode_id": episode_id, "seed": seed})
+    run(service.handle("reset", {"episode_id": episode_id, "seed": seed}))
 
 
 def steps_of(service: Service, episode_id: str | None = None) -> int:
-    state = service.handle("state", {"episode_id": episode_id})
+    state = run(service.handle("state", {"episode_id": episode_id}))
     assert isinstance(state, State)
     return state.step_count
 
@@ -38,9 +39,9 @@ def steps_of(service: Service, episode_id: str | None = None) -> int:
 def test_without_an_id_the_most_recently_started_episode_is_meant(service: Service) -> None:
     start(service, "a")
     start(service, "b")
-    service.handle("step", select())
-    service.handle("step", {**select(), "episode_id": "a"})
-    service.handle("step", select())
+    run(service.handle("step", select()))
+    run(service.handle("step", {**select(), "episode_id": "a"}))
+    run(service.handle("step", select()))
     assert (steps_of(service, "a"), steps_of(service, "b"), steps_of(service)) == (1, 2, 2)
 
 
@@ -50,17 +51,17 @@ def test_episodes_out_of_memory_go_on_from_the_store(service: Service) -> None:
         start(service, name, seed=9)
     observed = []
     for action in SCRIPT:
-        replies = [service.handle("step", {**action, "episode_id": name}) for name in names]
+        replies = [run(service.handle("step", {**action, "episode_id": name})) for name in names]
         observed.append({reply.observation.model_dump_json() for reply in replies if isinstance(reply, Reply)})
     assert all(len(same) == 1 for same in observed)
 
 
 def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLiteStore) -> None:
     start(service, "a")
-    service.handle("step", select())
+    run(service.handle("step", select()))
     restarted = Service(service.settings, store)
     assert steps_of(restarted) == 1
-    restarted.handle("step", stop())
+    run(restarted.handle("step", stop()))
     assert restarted.grade({"episode_id": "a"}).episode_id == "a"
 
 
@@ -70,8 +71,8 @@ def test_services_that_share_a_store_take_turns_at_one_episode(service: Service,
     start(service, "alone", seed=9)
     for turn, action in enumerate(SCRIPT):
         asked = (service, other)[turn % 2]
-        shared = asked.handle("step", {**action, "episode_id": "shared"})
-        alone = service.handle("step", {**action, "episode_id": "alone"})
+        shared = run(asked.handle("step", {**action, "episode_id": "shared"}))
+        alone = run(service.handle("step", {**action, "episode_id": "alone"}))
         assert isinstance(shared, Reply)
         assert isinstance(alone, Reply)
         assert shared.observation == alone.observation
@@ -80,12 +81,12 @@ def test_services_that_share_a_store_take_turns_at_one_episode(service: Service,
 
 def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) -> None:
     session = service.connect()
-    session.handle("reset", {"episode_id": "ws"})
+    run(session.handle("reset", {"episode_id": "ws"}))
     with pytest.raises(NoEpisode):
-        service.handle("step", select())
+        run(service.handle("step", select()))
     with pytest.raises(EpisodeNotFound, match="WebSocket"):
-        service.handle("step", {**select(), "episode_id": "ws"})
-    session.handle("step", stop())
+        run(service.handle("step", {**select(), "episode_id": "ws"}))
+    run(session.handle("step", stop()))
     assert service.grade({"episode_id": "ws"}).score == 0
 
 
@@ -108,7 +109,7 @@ def test_what_cannot_be_graded_is_told_apart(service: Service) -> None:
         service.grade({"episode_id": "nobody"})
     with pytest.raises(EpisodeRunning):
         service.grade({"episode_id": "a"})
-    service.handle("step", stop())
+    run(service.handle("step", stop()))
     with pytest.raises(TaskMismatch, match="easy"):
         service.grade({"episode_id": "a", "task_id": "hard"})
     with pytest.raises(UnknownTask):
@@ -119,9 +120,9 @@ def test_what_cannot_be_graded_is_told_apart(service: Service) -> None:
 @pytest.mark.parametrize("chosen", ["", 5, ["a"], "x" * 300])
 def test_an_id_that_is_none_is_refused(service: Service, chosen: object) -> None:
     with pytest.raises(InvalidInput, match="episode_id"):
-        service.handle("step", {**select(), "episode_id": chosen})
+        run(service.handle("step", {**select(), "episode_id": chosen}))
     with pytest.raises(InvalidInput, match="episode_id"):
-        service.handle("state", {"episode_id": chosen})
+        run(service.handle("state", {"episode_id": chosen}))
 
 
 def test_episodes_out_of_memory_are_out_of_memory(store: SQLiteStore) -> None:
@@ -132,7 +133,7 @@ def test_episodes_out_of_memory_are_out_of_memory(store: SQLiteStore) -> None:
     try:
         for seed in range(20):
             start(service, f"episode-{seed}", seed)
-            service.handle("step", select())
+            run(service.handle("step", select()))
         alive = [thing for thing in gc.get_objects() if isinstance(thing, Session | Episode)]
         assert len(alive) == 4
     finally:
@@ -143,5 +144,5 @@ def test_the_most_recent_episode_is_this_process_s_own(service: Service, store: 
     other = Service(service.settings, store)
     start(service, "mine")
     start(other, "another's")
-    assert isinstance(state := service.handle("state", None), State)
+    assert isinstance(state := run(service.handle("state", None)), State)
     assert state.episode_id == "mine"

@@ -1,4 +1,5 @@
 import dataclasses
+from asyncio import run
 from typing import Any, cast
 
 import pytest
@@ -20,20 +21,20 @@ from dataselect_env.store import SQLiteStore, StoredStep
 
 
 def play(session: Session, actions: list[dict[str, Any]]) -> list[Reply]:
-    return [cast(Reply, session.handle("step", action)) for action in actions]
+    return [cast(Reply, run(session.handle("step", action))) for action in actions]
 
 
 @pytest.fixture
 def session(store: SQLiteStore) -> Session:
     session = Session(store, "http")
-    session.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "one"})
+    run(session.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "one"}))
     return session
 
 
 @pytest.mark.parametrize("operation", ["step", "state"])
 def test_nothing_goes_before_a_reset(store: SQLiteStore, operation: Operation) -> None:
     with pytest.raises(NoEpisode, match="reset starts one"):
-        Session(store, "http").handle(operation, select())
+        run(Session(store, "http").handle(operation, select()))
 
 
 def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLiteStore) -> None:
@@ -49,7 +50,7 @@ def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLite
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:
     play(session, [select(), {"action": select()}, {**select(), "episode_id": "one"}])
     play(session, [{"action": select(), "episode_id": "one", "request_id": "r", "timeout_s": 1.5}])
-    assert cast(State, session.handle("state", None)).step_count == 4
+    assert cast(State, run(session.handle("state", None))).step_count == 4
     with pytest.raises(EpisodeNotFound):
         play(session, [{**select(), "episode_id": "another"}])
 
@@ -74,15 +75,15 @@ BAD_STEPS: list[object] = [
 
 def test_whatever_is_refused_leaves_the_episode_as_it_was(session: Session, store: SQLiteStore) -> None:
     other = Session(store, "http")
-    other.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "undisturbed"})
+    run(other.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "undisturbed"}))
     for action in SCRIPT:
         for bad in BAD_STEPS:
             with pytest.raises(InvalidInput):
-                session.handle("step", bad)
+                run(session.handle("step", bad))
         with pytest.raises(EnvError):
-            session.handle("reset", {"task_id": "impossible"})
+            run(session.handle("reset", {"task_id": "impossible"}))
         with pytest.raises(EpisodeExists):
-            session.handle("reset", {"episode_id": "undisturbed"})
+            run(session.handle("reset", {"episode_id": "undisturbed"}))
         disturbed, undisturbed = play(session, [action])[0], play(other, [action])[0]
         assert disturbed.observation == undisturbed.observation
         assert disturbed.info == undisturbed.info
@@ -95,23 +96,23 @@ class BrokenStore(SQLiteStore):
 
     broken = False
 
-    def append(self, *arguments: Any) -> None:
+    async def append(self, *arguments: Any) -> None:
         if self.broken:
             raise StoreUnavailable("not now")
-        super().append(*arguments)
+        await super().append(*arguments)
 
 
 def test_a_step_that_could_not_be_stored_has_not_happened() -> None:
     store = BrokenStore(None)
     session, undisturbed = Session(store, "http"), Session(store, "http")
     for one in (session, undisturbed):
-        one.handle("reset", {"task_id": "hard", "seed": 5})
+        run(one.handle("reset", {"task_id": "hard", "seed": 5}))
     for action in SCRIPT:
         store.broken = True
-        before = session.handle("state", None)
+        before = run(session.handle("state", None))
         with pytest.raises(StoreUnavailable):
             play(session, [action])
-        assert session.handle("state", None) == before
+        assert run(session.handle("state", None)) == before
         store.broken = False
         assert play(session, [action])[0].observation == play(undisturbed, [action])[0].observation
     store.close()
@@ -119,7 +120,7 @@ def test_a_step_that_could_not_be_stored_has_not_happened() -> None:
 
 def test_a_resumed_episode_goes_on_as_if_nothing_had_happened(session: Session, store: SQLiteStore) -> None:
     through = Session(store, "http")
-    through.handle("reset", {"task_id": "medium", "seed": 3})
+    run(through.handle("reset", {"task_id": "medium", "seed": 3}))
     play(session, SCRIPT[:2])
     play(through, SCRIPT[:2])
     resumed = Session.resume(store, store.load("one"))
@@ -147,12 +148,12 @@ def test_a_replay_that_gives_other_rewards_is_not_continued(session: Session, st
 
 def test_a_session_plays_one_episode_after_the_other(session: Session, store: SQLiteStore) -> None:
     play(session, SCRIPT[:1])
-    second = cast(Reply, session.handle("reset", None))
+    second = cast(Reply, run(session.handle("reset", None)))
     assert second.episode_id != "one"
-    assert cast(State, session.handle("state", None)).step_count == 0
+    assert cast(State, run(session.handle("state", None))).step_count == 0
     assert len(store.load("one").steps) == 1
 
 
 def test_state_takes_no_data(session: Session) -> None:
     with pytest.raises(InvalidInput):
-        session.handle("state", {"episode_id": "one"})
+        run(session.handle("state", {"episode_id": "one"}))

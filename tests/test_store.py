@@ -1,4 +1,5 @@
 import sqlite3
+from asyncio import run
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -21,9 +22,9 @@ def header(episode_id: str = "one", transport: Transport = "http") -> EpisodeHea
 
 
 def test_what_was_stored_comes_back_exactly(store: SQLiteStore) -> None:
-    store.create(header())
-    store.append("one", 1, STEP, None)
-    store.append("one", 2, STEP, GRADE)
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, None))
+    run(store.append("one", 2, STEP, GRADE))
     stored = store.load("one")
     assert stored.header == header()
     assert stored.steps == (STEP, STEP)
@@ -31,7 +32,7 @@ def test_what_was_stored_comes_back_exactly(store: SQLiteStore) -> None:
 
 
 def test_an_episode_without_a_grade_is_running(store: SQLiteStore) -> None:
-    store.create(header())
+    run(store.create(header()))
     assert store.load("one").grade is None
     assert store.load("one").steps == ()
 
@@ -40,15 +41,15 @@ def test_steps_are_counted(store: SQLiteStore) -> None:
     assert store.step_count("one") == 0
     for number in range(1, 4):
         if number == 1:
-            store.create(header())
-        store.append("one", number, STEP, None)
+            run(store.create(header()))
+        run(store.append("one", number, STEP, None))
         assert store.step_count("one") == number
 
 
 def test_an_id_is_used_once(store: SQLiteStore) -> None:
-    store.create(header())
+    run(store.create(header()))
     with pytest.raises(EpisodeExists, match="in use"):
-        store.create(header())
+        run(store.create(header()))
 
 
 def test_an_unknown_episode_is_not_found(store: SQLiteStore) -> None:
@@ -59,26 +60,26 @@ def test_an_unknown_episode_is_not_found(store: SQLiteStore) -> None:
 def test_latest_is_told_by_transport(store: SQLiteStore) -> None:
     assert store.latest("http") is None
     for episode_id, transport in (("a", "http"), ("b", "http"), ("c", "websocket")):
-        store.create(header(episode_id, transport))  # type: ignore[arg-type]
+        run(store.create(header(episode_id, transport)))  # type: ignore[arg-type]
     assert store.latest("http") == "b"
     assert store.latest("websocket") == "c"
 
 
 def test_a_step_and_its_grade_are_stored_together_or_not_at_all(store: SQLiteStore) -> None:
-    store.create(header())
-    store.append("one", 1, STEP, None)
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, None))
     with pytest.raises(EpisodeConflict):
-        store.append("one", 1, STEP, GRADE)  # the same step twice
+        run(store.append("one", 1, STEP, GRADE))  # the same step twice
     assert store.load("one").grade is None
-    store.append("one", 2, STEP, GRADE)
+    run(store.append("one", 2, STEP, GRADE))
     assert store.load("one").grade == GRADE
 
 
 def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "episodes.db"
     first = SQLiteStore(path)
-    first.create(header())
-    first.append("one", 1, STEP, GRADE)
+    run(first.create(header()))
+    run(first.append("one", 1, STEP, GRADE))
     second = SQLiteStore(path)  # the first one is never closed, as after a kill
     assert second.load("one").steps == (STEP,)
     second.close()
@@ -87,12 +88,12 @@ def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
 
 def test_a_step_of_an_episode_that_is_gone_is_not_acknowledged(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "episodes.db")
-    store.create(header())
+    run(store.create(header()))
     with sqlite3.connect(tmp_path / "episodes.db") as operator:
         operator.execute("DELETE FROM episodes")
     operator.close()
     with pytest.raises(EpisodeNotFound):
-        store.append("one", 1, STEP, GRADE)
+        run(store.append("one", 1, STEP, GRADE))
     store.close()
 
 
@@ -108,9 +109,9 @@ def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "episodes.db")
 
     def play(name: int) -> int:
-        store.create(header(f"episode-{name}"))
+        run(store.create(header(f"episode-{name}")))
         for number in range(1, 9):
-            store.append(f"episode-{name}", number, STEP, GRADE if number == 8 else None)
+            run(store.append(f"episode-{name}", number, STEP, GRADE if number == 8 else None))
         return len(store.load(f"episode-{name}").steps)
 
     with ThreadPoolExecutor(8) as threads:
@@ -122,7 +123,7 @@ def test_a_closed_database_is_a_clear_error_and_says_nothing_of_its_inside(tmp_p
     store = SQLiteStore(tmp_path / "episodes.db")
     store.close()
     with pytest.raises(StoreUnavailable) as caught:
-        store.create(header())
+        run(store.create(header()))
     assert "sqlite" not in caught.value.message.lower()
     assert str(tmp_path) not in caught.value.message
 
@@ -166,7 +167,7 @@ def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and
     monkeypatch.setattr("dataselect_env.store.default_store_path", lambda: tmp_path / "file" / "episodes.db")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     store = open_store(None)
-    store.create(header())
+    run(store.create(header()))
     store.close()
     assert "cannot be written" in caplog.text
     assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
@@ -175,24 +176,36 @@ def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and
 def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:
     path = tmp_path / "episodes.db"
     store = SQLiteStore(path)
-    store.create(header())
+    run(store.create(header()))
     saboteur = sqlite3.connect(path, isolation_level=None)
     saboteur.execute("CREATE TRIGGER no BEFORE UPDATE ON episodes BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(StoreUnavailable):
-        store.append("one", 1, STEP, GRADE)
+        run(store.append("one", 1, STEP, GRADE))
     saboteur.execute("DROP TRIGGER no")
     saboteur.close()
     assert store.load("one").steps == ()
-    store.append("one", 1, STEP, GRADE)
+    run(store.append("one", 1, STEP, GRADE))
     store.close()
 
 
-def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path) -> None:
+def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.store.BUSY_TIMEOUT", 0.05)
     store = SQLiteStore(tmp_path / "episodes.db")
     with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreUnavailable):
-            store.create(header())
+            run(store.create(header()))
         other.execute("ROLLBACK")
-    store.create(header())
+    run(store.create(header()))
+    store.close()
+
+
+def test_a_store_that_another_process_locks_can_be_read(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    run(store.create(header()))
+    with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert store.load("one").header == header()
+        assert (store.step_count("one"), store.latest("http")) == (0, "one")
+        other.execute("ROLLBACK")
     store.close()

@@ -1,4 +1,7 @@
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,3 +148,19 @@ def test_a_defect_is_answered_without_its_inside_and_the_episode_survives(
                 assert error["code"] == "INTERNAL_ERROR"
                 assert "secret" not in error["message"]
         assert ask(socket, step)["data"]["step"] == 2
+
+
+def test_a_step_that_waits_for_the_store_holds_up_nobody(tmp_path: Path) -> None:
+    with (
+        TestClient(create_app(Settings(store=f"sqlite:///{tmp_path}/episodes.db"))) as client,
+        closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other,
+        client.websocket_connect("/ws") as socket,
+    ):
+        assert ask(socket, '{"type": "reset"}')["type"] == "observation"
+        other.execute("BEGIN IMMEDIATE")
+        socket.send_text(json.dumps({"type": "step", "data": select()}))
+        assert client.get("/health").json()["status"] == "healthy"
+        assert other.execute("SELECT count(*) FROM steps").fetchone() == (0,)
+        other.execute("COMMIT")
+        assert socket.receive_json()["data"]["step"] == 1
+        assert other.execute("SELECT count(*) FROM steps").fetchone() == (1,)
