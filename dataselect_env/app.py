@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from uvicorn.supervisors import Multiprocess
 
 from dataselect_env import openapi, routes, taskapi, websocket
 from dataselect_env._version import __version__
@@ -21,8 +23,11 @@ from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
-from dataselect_env.store import EpisodeStore, open_store
+from dataselect_env.store import MEMORY, EpisodeStore, open_store
 from dataselect_env.wire import as_client_error
+
+WORKER_PATIENCE = 60
+"""Seconds after which a worker that shows no sign of life is replaced."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -86,19 +91,29 @@ def _framework_error(error: HTTPException) -> Exception:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store cannot be used.
+        SettingsError: The configured store cannot be used, or not by several processes.
     """
     store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
-    uvicorn.run(
-        create_app(settings, store),
-        host=settings.host,
-        port=settings.port,
-        ws_max_size=settings.max_message_bytes,
-        ws_per_message_deflate=False,  # messages are small: compressing them costs more than sending them
-    )
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "timeout_worker_healthcheck": WORKER_PATIENCE,
+        "ws_max_size": settings.max_message_bytes,
+        "ws_per_message_deflate": False,  # messages are small: compressing them costs more than sending them
+    }
+    if settings.workers == 1:
+        uvicorn.run(create_app(settings, store), **options)
+        return
+    store.close()
+    if store.url == MEMORY:
+        raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
+    settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
+    config = uvicorn.Config("dataselect_env.app:app", **options)
+    Multiprocess(config, [config.bind_socket()]).run()
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ class Service:
         Several processes may serve one store; whichever is asked goes on from where the last one was.
         """
         if episode_id is None:
-            episode_id = self._latest or self._store.latest("http")  # the store is asked after a restart
+            episode_id = self._most_recent()
             if episode_id is None:
                 raise NoEpisode("There is no episode yet; POST /reset starts one.")
         session = self._live.get(episode_id)
@@ -129,6 +129,12 @@ class Service:
             session = Session.resume(self._store, stored)
         self._keep(episode_id, session)
         return session
+
+    def _most_recent(self) -> str | None:
+        """Return the episode most recently started over HTTP: by this server, or before it was started."""
+        if self.settings.workers == 1 and self._latest is not None:
+            return self._latest  # another server may use the same store
+        return self._store.latest("http")
 
     def _keep(self, episode_id: str, session: Session) -> None:
         self._live[episode_id] = session

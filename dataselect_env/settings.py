@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import platformdirs
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "DATASELECT_"
@@ -33,14 +33,19 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(f"{ENV_PREFIX}PORT", "PORT"),
         description="Port to listen on; PORT works too.",
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that serve; several need a store in a file. A WebSocket stays with one."
+    )
     store: str | None = Field(
         None,
         description="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:, which is this "
         "process's alone. Default: a SQLite file in the user's data folder.",
     )
-    max_sessions: int = Field(256, ge=1, description="WebSocket sessions at once; each takes about 1 MB.")
+    max_sessions: int = Field(256, ge=1, description="WebSocket sessions at once, per worker; each takes about 1 MB.")
     max_live_episodes: int = Field(
-        64, ge=1, description="HTTP episodes held in memory; older ones are rebuilt from the store when needed."
+        64,
+        ge=1,
+        description="HTTP episodes held in memory, per worker; older ones are rebuilt from the store when needed.",
     )
     max_message_bytes: int = Field(
         262_144, ge=1_024, le=16_777_216, description="Largest request body and WebSocket frame."
@@ -62,6 +67,13 @@ class Settings(BaseSettings):
             prefixed = ENV_PREFIX + name
             variable = name if name == "PORT" and prefixed not in os.environ else prefixed
             raise SettingsError(f"{variable}: {first['msg']}") from None
+
+    def export(self) -> None:
+        """Put the settings into this process's environment, where the processes that it starts find them."""
+        for name, value in self:
+            if value is not None:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                os.environ[ENV_PREFIX + name.upper()] = str(plain)
 
 
 def default_store_path() -> Path:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 Transport = Literal["http", "websocket"]
 
 STORED_ACTION_FIELDS = {"action_type", "batch_size", "strategy_weights"}
+MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits for another process that is writing. A write takes a millisecond."""
@@ -70,6 +71,10 @@ class EpisodeStore(Protocol):
 
     Writing is awaited, for as long as it takes; reading is a matter of microseconds and never waits for a writer.
     """
+
+    @property
+    def url(self) -> str:
+        """What ``open_store`` opens the same store with, in another process too unless it is ``memory:``."""
 
     async def create(self, header: EpisodeHeader) -> None:
         """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
@@ -135,6 +140,7 @@ class SQLiteStore:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path and path.absolute()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = _connect(path, patience=0)
         self._patient = None if path is None else _connect(path, patience=BUSY_TIMEOUT)
@@ -146,6 +152,11 @@ class SQLiteStore:
             self._close_connections()
             raise
         self._committer = Committer(self._connection, self._patient, self._lock)
+
+    @property
+    def url(self) -> str:
+        """What ``open_store`` opens the same store with, in another process too unless it is ``memory:``."""
+        return MEMORY if self._path is None else f"{SQLITE_PREFIX}{self._path.absolute()}"
 
     async def create(self, header: EpisodeHeader) -> None:
         """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
@@ -286,7 +297,7 @@ def open_store(url: str | None) -> EpisodeStore:
     Raises:
         SettingsError: The URL is of no known kind, or the place that it names cannot be written.
     """
-    if url == "memory:":
+    if url == MEMORY:
         return SQLiteStore(None)
     if url is None:
         return _open_default()

@@ -272,8 +272,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 
 def test_serve_with_options(served: list[Settings]) -> None:
-    assert run("serve", "--host", "127.0.0.1", "--port", "8123", "--store", "memory:").exit_code == 0
-    assert [(chosen.host, chosen.port, chosen.store) for chosen in served] == [("127.0.0.1", 8123, "memory:")]
+    options = ("--host", "127.0.0.1", "--port", "8123", "--store", "memory:", "--workers", "3")
+    assert run("serve", *options).exit_code == 0
+    assert [(chosen.host, chosen.port, chosen.store, chosen.workers) for chosen in served] == [
+        ("127.0.0.1", 8123, "memory:", 3)
+    ]
 
 
 def test_options_outrank_the_environment(served: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +297,12 @@ def test_serve_names_the_variable_that_is_wrong(served: list[Settings], monkeypa
     monkeypatch.setenv("PORT", "http")
     assert "PORT" in refused("serve")
     assert served == []
+
+
+def test_several_workers_need_a_store_that_they_can_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASELECT_WORKERS", "2")
+    message = refused("serve", "--store", "memory:")
+    assert message.startswith("DATASELECT_WORKERS: several processes cannot share a store in memory")
 
 
 def test_serve_with_a_store_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,3 +146,12 @@ def test_the_most_recent_episode_is_this_process_s_own(service: Service, store: 
     start(other, "another's")
     assert isinstance(state := run(service.handle("state", None)), State)
     assert state.episode_id == "mine"
+
+
+def test_among_workers_the_most_recent_episode_is_any_worker_s(store: SQLiteStore) -> None:
+    first, second = (Service(Settings(workers=2), store) for _ in range(2))
+    start(first, "a")
+    start(second, "b")
+    for service in (first, second):
+        assert isinstance(state := run(service.handle("state", None)), State)
+        assert state.episode_id == "b"

@@ -136,6 +136,20 @@ def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "absolute.db").is_file()
 
 
+def test_a_store_tells_what_opens_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = open_store("sqlite:///relative.db")
+    run(first.create(header()))
+    monkeypatch.chdir("/")
+    second = open_store(first.url)
+    assert second.load("one").header == header()
+    first.close()
+    second.close()
+    memory = open_store("memory:")
+    memory.close()
+    assert memory.url == "memory:"
+
+
 @pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "postgres://host/db", "episodes.db", "memory"])
 def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
     with pytest.raises(SettingsError, match=r"DATASELECT_STORE: .*sqlite:///.*memory:"):

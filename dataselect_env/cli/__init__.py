@@ -52,13 +52,14 @@ def main() -> None:
 @click.option("--host", help="Address to listen on; default DATASELECT_HOST, or all addresses.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; default PORT, or 7860.")
 @click.option("--store", help="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:.")
-def serve(host: str | None, port: int | None, store: str | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; default DATASELECT_WORKERS, or 1.")
+def serve(host: str | None, port: int | None, store: str | None, workers: int | None) -> None:
     """Serve the environment over HTTP and WebSocket."""
     from dataselect_env import app
     from dataselect_env.settings import Settings, SettingsError
 
     try:
-        app.serve(Settings.load(host=host, port=port, store=store))
+        app.serve(Settings.load(host=host, port=port, store=store, workers=workers))
     except SettingsError as error:
         raise Mistake(str(error)) from error
 
