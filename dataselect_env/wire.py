@@ -21,7 +21,7 @@ def parse_json(text: str | bytes) -> Any:
             text = text.decode()
         if not text.strip():
             return None
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
         if "\\u" in text:  # an escape may be half a character, which no text can carry
             json.dumps(value, ensure_ascii=False).encode()
         return value
@@ -54,6 +54,9 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise _NotJSON("A number is too large.")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)  # json.loads makes one at each call
 
 
 def as_client_error(error: Exception) -> EnvError:

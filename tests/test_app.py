@@ -1,6 +1,8 @@
+from contextlib import closing
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -54,3 +56,14 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SystemExit, match=f"error: {variable}: "):
         main()
+
+
+def test_the_fast_event_loop_and_parser_are_used_where_they_are_installed() -> None:
+    uvloop, httptools = pytest.importorskip("uvloop"), pytest.importorskip("uvicorn.protocols.http.httptools_impl")
+    config = uvicorn.Config(create_app(Settings(store="memory:")))
+    config.load()
+    assert config.http_protocol_class is httptools.HttpToolsProtocol
+    factory = config.get_loop_factory()
+    assert factory is not None
+    with closing(factory()) as loop:
+        assert isinstance(loop, uvloop.Loop)

@@ -1,8 +1,11 @@
 """The benchmark runs and tells what it promises; how fast anything is decides no test."""
 
+from functools import partial
+
 import pytest
 
-from bench.speed import in_process, pool_size
+from bench.speed import in_process, load, pool_size, server
+from serving import running_server
 
 
 def test_it_tells_figures_and_ratios_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +25,25 @@ def test_it_tells_figures_and_ratios_with_their_spread(monkeypatch: pytest.Monke
 
 def test_the_pool_can_be_of_any_size() -> None:
     assert len(pool_size.seconds_of_a_step(2_000)) == pool_size.EPISODES
+
+
+def test_the_client_speaks_the_protocol_of_the_server() -> None:
+    with running_server() as running:
+        for transport in server.TRANSPORTS:
+            marks = [0.0]
+            plan = load.Plan(running.port, transport, 0.05, 0.5, mark=partial(marks.append, 1.0))
+            got = load.run(plan, [server.OURS.script(transport, number) for number in range(3)])
+            assert sum(marks) == 2
+            assert all(latency > 0 for latency in got.latencies)
+        with pytest.raises(ValueError, match="422"):
+            load.run(plan, [iter([load.http_message("reset", {"seed": -1})])])
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    def rounds(*rates: float) -> list[dict[str, float]]:
+        return [{"steps a second": rate, "server CPU, us a step": 1e6 / rate} for rate in rates]
+
+    found = server.summary({"dataselect": rounds(10, 20), "textbook": rounds(1, 2), "echo": rounds(20, 40)})
+    assert found["ratios"]["steps a second / textbook's"] == {"median": 10, "q1": 10, "q3": 10}
+    assert found["ratios"]["CPU of an echo's step / of ours"]["median"] == pytest.approx(0.5)
+    assert "echo" in server.table({"websocket, 1 connections": found})

@@ -1,0 +1,229 @@
+"""A client that is cheap enough not to be what is measured: raw sockets, messages made beforehand, no parsing.
+
+Each connection sends a message, waits for the answer, looks at its first bytes, and sends the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import uvloop
+
+Transport = Literal["websocket", "http"]
+LOOPBACK = "127.0.0.1"
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+DEADLINE = 60.0
+"""Seconds to wait for a first answer: only a server that hangs takes so long."""
+
+
+@dataclass
+class Message:
+    """One message, ready to send. Only steps are counted and timed."""
+
+    raw: bytes
+    is_step: bool
+
+
+@dataclass
+class Load:
+    """What a run of the client gave: seconds from message to answer for each step within the time measured."""
+
+    seconds: float
+    client_cpu: float
+    latencies: list[float] = field(default_factory=list)
+
+
+def websocket_message(kind: Literal["reset", "step"], data: dict[str, Any]) -> Message:
+    """Return a text frame; its mask is zero, so that the payload stands in it as it is."""
+    payload = json.dumps({"type": kind, "data": data}).encode()
+    if len(payload) < 126:
+        head = bytes([0x81, 0x80 | len(payload)])
+    else:
+        head = bytes([0x81, 0x80 | 126]) + len(payload).to_bytes(2, "big")
+    return Message(head + bytes(4) + payload, kind == "step")
+
+
+def http_message(kind: Literal["reset", "step"], data: dict[str, Any]) -> Message:
+    """Return a request on a connection that stays open."""
+    payload = json.dumps(data).encode()
+    head = f"POST /{kind} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+    return Message(head.encode() + str(len(payload)).encode() + b"\r\n\r\n" + payload, kind == "step")
+
+
+def websocket_answer(buffer: bytearray) -> int | None:
+    """Return how many bytes the first answer has, None while it is incomplete.
+
+    Raises:
+        ValueError: It is no observation.
+    """
+    if len(buffer) < 4 or buffer[0] == 0x89:  # or half a ping
+        return None
+    length, start = buffer[1], 2
+    if length == 126:
+        length, start = int.from_bytes(buffer[2:4], "big"), 4
+    elif length == 127:
+        length, start = int.from_bytes(buffer[2:10], "big"), 10
+    if len(buffer) < start + length:
+        return None
+    if buffer[0] != 0x81 or b"observation" not in buffer[start : start + 24]:
+        raise ValueError(f"unexpected answer: {bytes(buffer[:300])!r}")
+    return start + length
+
+
+def http_answer(buffer: bytearray) -> int | None:
+    """Return how many bytes the first answer has, None while it is incomplete.
+
+    Raises:
+        ValueError: Its status is not 200.
+    """
+    head = buffer.find(b"\r\n\r\n")
+    if head < 0:
+        return None
+    if not buffer.startswith(b"HTTP/1.1 200"):
+        raise ValueError(f"unexpected answer: {bytes(buffer[:600])!r}")
+    at = buffer.find(b"content-length: ") + 16
+    length = head + 4 + int(buffer[at : buffer.find(b"\r", at)])
+    return length if len(buffer) >= length else None
+
+
+ANSWERS: dict[Transport, Callable[[bytearray], int | None]] = {"websocket": websocket_answer, "http": http_answer}
+
+
+class Connection(asyncio.Protocol):
+    """One client that plays ``messages`` until it is told to stop."""
+
+    def __init__(self, transport: Transport, messages: Iterator[Message], failed: asyncio.Future[None]) -> None:
+        self._kind: Transport = transport
+        self._answer = ANSWERS[transport]
+        self._messages = messages
+        self._failed = failed
+        self._buffer = bytearray()
+        self._upgraded = transport == "http"
+        self.latencies: list[float] = []
+        self.answered: asyncio.Future[None] = failed.get_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the WebSocket, or send the first request."""
+        self._transport = cast(asyncio.Transport, transport)
+        if self._upgraded:
+            self._next()
+        else:
+            self._transport.write(UPGRADE)
+
+    def data_received(self, data: bytes) -> None:
+        """Look at what came; send the next message when the answer is complete."""
+        self._buffer += data
+        try:
+            if not self._upgraded:
+                self._upgrade()
+                return
+            while self._kind == "websocket" and self._pong():
+                pass
+            length = self._answer(self._buffer)
+        except ValueError as error:
+            if not self._failed.done():
+                self._failed.set_exception(error)
+            self._transport.close()
+            return
+        if length is not None:
+            del self._buffer[:length]
+            if not self.answered.done():
+                self.answered.set_result(None)
+            if self._sent.is_step:
+                self.latencies.append(time.perf_counter() - self._sent_at)
+            self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell that the server hung up before it was told to."""
+        if not self._failed.done():
+            self._failed.set_exception(ConnectionError(f"the server closed a connection: {exc}"))
+
+    def _upgrade(self) -> None:
+        if b"\r\n\r\n" not in self._buffer:
+            return
+        if not self._buffer.startswith(b"HTTP/1.1 101"):
+            raise ValueError(f"no WebSocket: {bytes(self._buffer[:300])!r}")
+        self._buffer.clear()
+        self._upgraded = True
+        self._next()
+
+    def _pong(self) -> bool:
+        """Answer a ping at the beginning of what came; True when there was one."""
+        if self._buffer[:1] != b"\x89" or len(self._buffer) < 2 or len(self._buffer) < 2 + self._buffer[1]:
+            return False
+        length = self._buffer[1]
+        self._transport.write(bytes([0x8A, 0x80 | length]) + bytes(4) + self._buffer[2 : 2 + length])
+        del self._buffer[: 2 + length]
+        return True
+
+    def _next(self) -> None:
+        self._sent = next(self._messages)
+        self._transport.write(self._sent.raw)
+        self._sent_at = time.perf_counter()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.abort()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the client does.
+
+    Attributes:
+        port: Where the server listens on the loopback interface.
+        transport: How to speak to it.
+        warm_up: Seconds, from the moment when every connection has had an answer, that do not count.
+        seconds: Seconds that count then.
+        mark: Called when they begin and when they end.
+    """
+
+    port: int
+    transport: Transport
+    warm_up: float
+    seconds: float
+    mark: Callable[[], None]
+
+
+async def _run(plan: Plan, scripts: Iterable[Iterator[Message]]) -> Load:
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+    connections = [Connection(plan.transport, script, failed) for script in scripts]
+    for one in connections:
+        await loop.create_connection(lambda one=one: one, LOOPBACK, plan.port)  # type: ignore[misc]
+    for one in connections:
+        await asyncio.wait([failed, one.answered], timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([failed], timeout=plan.warm_up)
+    for one in connections:
+        one.latencies.clear()
+    plan.mark()
+    started, cpu = time.perf_counter(), time.process_time()
+    await asyncio.wait([failed], timeout=plan.seconds)
+    load = Load(time.perf_counter() - started, time.process_time() - cpu)
+    plan.mark()
+    for one in connections:
+        load.latencies += one.latencies
+    if failed.done():
+        failed.result()
+    failed.cancel()
+    for one in connections:
+        one.close()
+    return load
+
+
+def run(plan: Plan, scripts: Iterable[Iterator[Message]]) -> Load:
+    """Play ``scripts``, which have no end, one connection each, and return what came of it.
+
+    Raises:
+        ValueError, ConnectionError: The server answered something else, or hung up.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(plan, scripts))
