@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -19,6 +19,8 @@ from dataselect_env import openapi, routes, taskapi, websocket
 from dataselect_env._version import __version__
 from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
+from dataselect_env.front import Front
+from dataselect_env.running import run
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
 from dataselect_env.store import EpisodeStore, open_store
@@ -43,8 +45,11 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        get_service()
+        service = get_service()
+        tidying = asyncio.create_task(service.tidy())
         yield
+        service.stop()
+        await tidying
         opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
@@ -59,12 +64,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Front(build(), get_service)  # type: ignore[method-assign]
     return app
 
 
-async def _answer_error(_: Request, error: Exception) -> JSONResponse:
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer whatever was raised in the one error shape."""
-    headers = None
+    headers: dict[str, str] = {}
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
         error = _framework_error(error)
@@ -73,7 +80,8 @@ async def _answer_error(_: Request, error: Exception) -> JSONResponse:
         field = str(first["loc"][-1])
         error = InvalidInput(f"{field}: {first['msg']}", field=field)
     told = as_client_error(error)
-    return JSONResponse(told.body(), status_code=told.status, headers=headers)
+    routes.service_of(request).metrics.count(told)
+    return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
 
 
 def _framework_error(error: HTTPException) -> Exception:
@@ -92,13 +100,8 @@ def serve(settings: Settings) -> None:
         SettingsError: The configured store cannot be used.
     """
     store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
-    uvicorn.run(
-        create_app(settings, store),
-        host=settings.host,
-        port=settings.port,
-        ws_max_size=settings.max_message_bytes,
-        ws_per_message_deflate=False,  # messages are small: compressing them costs more than sending them
-    )
+    app = create_app(settings, store)
+    run(app, settings, lambda: app.state.get_service().drain())
 
 
 def main() -> None:

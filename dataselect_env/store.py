@@ -12,13 +12,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.models import Action, Grade, RewardMode
+from dataselect_env.retention import MEMORY_EPISODES, Retention, find_expired, remove
 from dataselect_env.settings import SettingsError, default_store_path
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,15 @@ class EpisodeStore(Protocol):
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``, or None."""
 
+    def prune(self, keep: Retention) -> bool:
+        """Remove a few of the episodes that need not be kept; True when there may be more."""
+
+    def check(self) -> None:
+        """Return when the store can be written."""
+
+    def size(self) -> int:
+        """Return how many bytes the episodes take."""
+
     def close(self) -> None:
         """Release the store; it is not used afterwards."""
 
@@ -128,6 +138,8 @@ class SQLiteStore:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._in_memory = path is None
+        self._looked_at = 0  # number of the episode that prune has come to
         self._lock = threading.RLock()  # the connection may be used on any thread, by one at a time
         self._connection = sqlite3.connect(
             path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
@@ -225,6 +237,29 @@ class SQLiteStore:
                 "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", (transport,)
             ).fetchone()
         return None if found is None else str(found[0])
+
+    def prune(self, keep: Retention) -> bool:
+        """Remove a few of the episodes that need not be kept; True when there may be more."""
+        if self._in_memory:
+            keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
+        with self._guarded():
+            expired, self._looked_at = find_expired(self._connection, keep, self._looked_at)
+            if expired:
+                with self._transaction():
+                    remove(self._connection, expired)
+        return self._looked_at > 0
+
+    def check(self) -> None:
+        """Return when the store can be written."""
+        with self._guarded(), self._transaction():
+            self._connection.execute("DELETE FROM episodes WHERE number < 0")
+
+    def size(self) -> int:
+        """Return how many bytes the episodes take."""
+        with self._guarded():
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (page_size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(page_size)
 
     def close(self) -> None:
         """Release the database."""
