@@ -85,6 +85,9 @@ class Answer:
     async def send(self, message: Message) -> None:
         """Send a message of the answer, with what every answer has."""
         kind = message["type"]
+        if kind == "websocket.send":  # by far the most
+            await self._send(message)
+            return
         if kind in {"http.response.start", "websocket.http.response.start"}:
             self._status = message["status"]
             if kind[0] == "h":

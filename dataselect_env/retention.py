@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,20 +51,21 @@ def find_expired(
     rows = connection.execute(
         "SELECT number, grade IS NULL, started_at FROM episodes WHERE number > ? ORDER BY number LIMIT ?",
         (after, LOOKED_AT_ONCE),
-    ).fetchall()
-    expired: list[int] = []
-    for number, is_running, started_at in rows:
-        if number > surplus and started_at >= max(finished_since, running_since):
-            return expired, 0
-        if is_running:
-            leaves = started_at < running_since or number <= surplus - keep.episodes
-        else:
-            leaves = started_at < finished_since or number <= surplus
-        if leaves:
-            expired.append(number)
-            if len(expired) == REMOVED_AT_ONCE:
+    )
+    with closing(rows):  # read one by one: usually the first one stays, and with it all
+        expired: list[int] = []
+        for looked_at, (number, is_running, started_at) in enumerate(rows, start=1):
+            if number > surplus and started_at >= max(finished_since, running_since):
+                return expired, 0
+            if is_running:
+                leaves = started_at < running_since or number <= surplus - keep.episodes
+            else:
+                leaves = started_at < finished_since or number <= surplus
+            if leaves:
+                expired.append(number)
+            if len(expired) == REMOVED_AT_ONCE or looked_at == LOOKED_AT_ONCE:
                 return expired, number
-    return expired, rows[-1][0] if len(rows) == LOOKED_AT_ONCE else 0
+        return expired, 0
 
 
 def remove(connection: sqlite3.Connection, numbers: list[int]) -> None:

@@ -147,10 +147,14 @@ class Service:
         )
 
     def baseline(self) -> BaselineReport:
-        """Return the reference policies' results; computed at the first call, seconds long, and kept."""
+        """Return the reference policies' results; computed at the first call, seconds long, and kept.
+
+        Raises:
+            ServerStopping: The server was told to stop meanwhile.
+        """
         with self._baseline_lock:
             if self._baseline is None:
-                self._baseline = baseline_report()
+                self._baseline = baseline_report(lambda _: self._check_running())
             return self._baseline
 
     def check_ready(self) -> None:

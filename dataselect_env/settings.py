@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "DATASELECT_"
 DEFAULT_PORT = 7860
+WITHOUT_PREFIX = frozenset({"PORT", "SPACE_HOST"})
+"""Variables that those who run containers set by these names."""
 
 
 class SettingsError(Exception):
@@ -49,6 +51,12 @@ class Settings(BaseSettings):
         "",
         description="Web pages that may use the server from a browser, besides its own and those of localhost: origins "
         "such as https://example.org, divided by commas; * allows all.",
+    )
+    space_host: str | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{ENV_PREFIX}SPACE_HOST", "SPACE_HOST"),
+        description="Host that a Hugging Face Space is shown under, whose page may use the server; SPACE_HOST, which "
+        "Hugging Face sets, works too.",
     )
     trusted_proxies: str = Field(
         "127.0.0.1",
@@ -114,8 +122,9 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins in ``allowed_origins``."""
-        return frozenset(part.strip() for part in self.allowed_origins.split(",")) - {""}
+        """The origins in ``allowed_origins``, and that of the Space."""
+        named = frozenset(part.strip() for part in self.allowed_origins.split(",")) - {""}
+        return named if self.space_host is None else named | {f"https://{self.space_host}"}
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
@@ -131,7 +140,7 @@ class Settings(BaseSettings):
             first = error.errors(include_url=False, include_input=False)[0]
             name = str(first["loc"][0]).upper().removeprefix(ENV_PREFIX)
             prefixed = ENV_PREFIX + name
-            variable = name if name == "PORT" and prefixed not in os.environ else prefixed
+            variable = name if name in WITHOUT_PREFIX and prefixed not in os.environ else prefixed
             raise SettingsError(f"{variable}: {first['msg']}") from None
 
 

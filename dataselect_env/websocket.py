@@ -107,6 +107,7 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, wa
         if len(event.get("bytes") or b"" if frame is None else frame.encode()) > limit:
             error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
             service.metrics.count(error)
+            watch.done()
             await websocket.send_text(error_message(error))
             await websocket.close(TOO_BIG)
             return

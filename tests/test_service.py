@@ -10,6 +10,7 @@ from dataselect_env.errors import (
     EpisodeRunning,
     InvalidInput,
     NoEpisode,
+    ServerStopping,
     TaskMismatch,
     UnknownTask,
 )
@@ -145,3 +146,11 @@ def test_the_most_recent_episode_is_this_process_s_own(service: Service, store: 
     start(other, "another's")
     assert isinstance(state := service.handle("state", None), State)
     assert state.episode_id == "mine"
+
+
+def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service: Service) -> None:
+    service.check_ready()
+    service.stop()
+    for begin in (service.connect, service.check_ready, service.baseline):
+        with pytest.raises(ServerStopping):
+            begin()

@@ -1,8 +1,8 @@
 import pytest
 
-from dataselect_env.settings import DEFAULT_PORT, Settings, SettingsError, default_store_path
+from dataselect_env.settings import DEFAULT_PORT, WITHOUT_PREFIX, Settings, SettingsError, default_store_path
 
-VARIABLES = ["PORT", *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
+VARIABLES = [*WITHOUT_PREFIX, *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,11 @@ def test_a_value_that_does_not_fit_names_its_variable(
 @pytest.mark.parametrize("origins", ["", "*", "https://a.example", " https://a.example:8443 , http://b.example,"])
 def test_origins_are_divided_by_commas(origins: str) -> None:
     assert Settings(allowed_origins=origins).origins == {part.strip() for part in origins.split(",")} - {""}
+
+
+def test_the_page_of_a_space_may_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_HOST", "owner-space.hf.space")
+    assert Settings.load().origins == {"https://owner-space.hf.space"}
 
 
 @pytest.mark.parametrize("origins", ["a.example", "https://a.example/", "https://a.example/page", "ftp://a", "null"])
