@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataselect_env.access import SUBPROTOCOL, protect
+from dataselect_env.access import OPEN_PATHS, SUBPROTOCOL, protect
 from dataselect_env.logs import Trail, trail
 from dataselect_env.service import Service
 
@@ -54,12 +54,11 @@ class Front:
         if self._protected is None:
             self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count)
         answer = Answer(scope, send, service)
-        token = trail.set(answer.trail)
+        trail.set(answer.trail)  # for good: each request has a context of its own, and the server logs what fails in it
         try:
             await self._protected(answer.scope, receive, answer.send)
         finally:
             answer.log()
-            trail.reset(token)
 
 
 class Answer:
@@ -104,7 +103,8 @@ class Answer:
 
     def log(self) -> None:
         """Write the line of this request."""
-        if not logger.isEnabledFor(logging.INFO):
+        level = logging.DEBUG if self._scope["path"] in OPEN_PATHS else logging.INFO  # probes ask all day long
+        if not logger.isEnabledFor(level):
             return
         path = quote(self._scope["path"])[:LONGEST_PATH]  # quoted: a line break in it must not begin a line of its own
         client = self._scope.get("client")
@@ -114,7 +114,7 @@ class Answer:
             "ms": round((time.perf_counter() - self._began) * 1e3, 1),
         }
         method = self._scope.get("method", "WS")
-        logger.info("%s %s", method, path, extra={"facts": facts})
+        logger.log(level, "%s %s", method, path, extra={"facts": facts})
 
     def _id_header(self) -> tuple[bytes, bytes]:
         return b"x-request-id", self.trail.request_id.encode()

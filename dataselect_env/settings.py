@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="text for people, json for programs.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What is logged: debug, info (every request), warning or error."
+        "info", description="Least that is logged: debug, info (every request), warning or error."
     )
 
     @field_validator("token")

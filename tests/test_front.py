@@ -1,9 +1,14 @@
 """What every answer has: id, safe headers, HEAD; and what is logged of it."""
 
+import asyncio
 import logging
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+
+from dataselect_env.front import Front
+from dataselect_env.logs import facts
 
 GET_ROUTES = [
     "/health",
@@ -52,6 +57,20 @@ def test_a_defect_s_answer_has_its_id_and_its_headers_too(client: TestClient, mo
     response = TestClient(client.app, raise_server_exceptions=False).get("/metadata", headers={"X-Request-ID": "d"})
     assert (response.status_code, response.headers["X-Request-ID"]) == (500, "d")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_what_fails_is_logged_by_the_server_under_the_request_s_id(client: TestClient) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError("of course")
+
+    async def serve() -> str | None:
+        front = Front(fail, client.app.state.get_service)  # type: ignore[attr-defined]
+        scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"x-request-id", b"r-1")]}
+        with pytest.raises(ZeroDivisionError):
+            await front(scope, None, None)  # type: ignore[arg-type]
+        return facts(logging.makeLogRecord({})).get("request_id")
+
+    assert asyncio.run(serve()) == "r-1"
 
 
 def test_a_connection_has_an_id_too(client: TestClient) -> None:

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from openenv.core.generic_client import GenericEnvClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from actions import select
+from dataselect_env.running import options
+from dataselect_env.settings import Settings
 from dataselect_env.store import SQLiteStore
 from serving import Server, running_server
 
@@ -24,6 +28,16 @@ TOKEN = "only-for-us"  # noqa: S105
 def tell(client: ClientConnection, kind: str, **data: Any) -> Any:
     client.send(json.dumps({"type": kind, "data": data}))
     return json.loads(client.recv(timeout=60))
+
+
+def test_the_settings_reach_the_server() -> None:
+    settings = Settings(
+        ping_interval=7, ping_timeout=8, stop_timeout=9, max_message_bytes=2_048, trusted_proxies="10.1.1.1"
+    )
+    config = uvicorn.Config(FastAPI(), **{**options(settings), "log_config": None})
+    assert (config.ws_ping_interval, config.ws_ping_timeout, config.timeout_graceful_shutdown) == (7, 8, 9)
+    assert (config.ws_max_size, config.forwarded_allow_ips) == (2_048, "10.1.1.1")
+    assert not config.server_header
 
 
 def keep_asking(client: ClientConnection) -> None:
