@@ -49,8 +49,10 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         tidying = asyncio.create_task(service.tidy())
         yield
         service.stop()
-        await tidying
-        opened.pop().close()
+        try:
+            await tidying
+        finally:
+            opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
     app.state.get_service = get_service

@@ -77,7 +77,7 @@ def client_name(address: str | None) -> str:
 class Watch:
     """Ends the conversation with a WebSocket client that is silent, has stayed too long, or must go.
 
-    A message costs two assignments: the timer looks only now and then, and sets itself anew. Whatever the reason, a
+    A message costs three assignments: the timer looks only now and then, and sets itself anew. Whatever the reason, a
     message that is being answered is answered first.
 
     Args:
@@ -111,11 +111,11 @@ class Watch:
     def begin(self) -> None:
         """Say that a message has arrived and will be answered."""
         self._waiting = False
-        self._heard = self._loop.time()
 
     def done(self) -> None:
-        """Say that its answer is ready to be sent."""
+        """Say that its answer is ready to be sent; from now on the client is waited for."""
         self._waiting = True
+        self._heard = self._loop.time()
 
     def end(self, reason: EnvError) -> None:
         """End the conversation as soon as no message is being answered."""

@@ -111,6 +111,20 @@ def test_what_is_being_answered_is_answered_first() -> None:
     assert seen == [True]
 
 
+def test_what_an_answer_takes_is_no_silence() -> None:
+    async def conversation() -> float:
+        watch = Watch(0.2, 60)
+        async with watch.conversation():
+            watch.begin()
+            await asyncio.sleep(0.3)
+            watch.done()
+            answered = asyncio.get_running_loop().time()
+            await asyncio.sleep(60)
+        return asyncio.get_running_loop().time() - answered
+
+    assert asyncio.run(conversation()) >= 0.199
+
+
 def test_the_first_reason_counts_and_ending_late_changes_nothing() -> None:
     async def conversation() -> str:
         watch = Watch(60, 60)

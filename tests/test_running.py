@@ -97,7 +97,7 @@ def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path) -> 
 
 
 def test_silent_and_old_sessions_are_told_and_free_their_place(tmp_path: Path) -> None:
-    limits = {"DATASELECT_IDLE_TIMEOUT": "0.5", "DATASELECT_SESSION_LIFETIME": "2", "DATASELECT_MAX_SESSIONS": "1"}
+    limits = {"DATASELECT_IDLE_TIMEOUT": "1", "DATASELECT_SESSION_LIFETIME": "3", "DATASELECT_MAX_SESSIONS": "1"}
     with running_server(env=limits, store="sqlite:///episodes.db", cwd=tmp_path) as server:
         with connect(server.ws_url) as silent:
             episode_id = tell(silent, "reset")["data"]["episode_id"]
@@ -112,7 +112,7 @@ def test_silent_and_old_sessions_are_told_and_free_their_place(tmp_path: Path) -
             keep_asking(busy)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4408
-        assert "2 s at most" in closed.value.rcvd.reason
+        assert "3 s at most" in closed.value.rcvd.reason
     store = SQLiteStore(tmp_path / "episodes.db")
     assert len(store.load(episode_id).steps) == 1
     store.close()
