@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,6 +214,17 @@ def test_the_server_door_gives_the_application_in_every_order(imports: str) -> N
 def test_the_server_door_is_what_openenv_tools_look_for() -> None:
     text = (ROOT / "server" / "app.py").read_text(encoding="utf-8")
     assert re.search(r'^if __name__ == "__main__":\n    main\(\)$', text, re.MULTILINE)
+
+
+def test_server_app_run_as_a_file_takes_the_package_beside_its_folder(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "server", tmp_path / "server")
+    (tmp_path / "dataselect_env").mkdir()
+    (tmp_path / "dataselect_env" / "__init__.py").touch()
+    stub = 'app = None\n\n\ndef main():\n    print("found")\n'
+    (tmp_path / "dataselect_env" / "app.py").write_text(stub, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "server" / "app.py")]
+    done = subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False)
+    assert done.stdout == "found\n", done.stderr
 
 
 @pytest.mark.parametrize(
