@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 MEMORY_EPISODES = 20_000
 """Episodes that a store in memory keeps at most: about 50 MB."""
 LOOKED_AT_ONCE = 1_000
-REMOVED_AT_ONCE = 100
-"""Bounds of one call: it takes a few milliseconds, during which a step may have to wait."""
+REMOVED_AT_ONCE = 25
+"""Bounds of one call: it takes about a millisecond, during which a step may have to wait."""
 
 
 @dataclass(frozen=True, slots=True)
