@@ -5,29 +5,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from uvicorn.supervisors import Multiprocess
 
 from dataselect_env import openapi, routes, taskapi, websocket
 from dataselect_env._version import __version__
 from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
+from dataselect_env.front import Front
+from dataselect_env.running import run, run_workers
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
 from dataselect_env.store import MEMORY, EpisodeStore, open_store
 from dataselect_env.wire import as_client_error
-
-WORKER_PATIENCE = 60
-"""Seconds after which a worker that shows no sign of life is replaced."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -48,9 +45,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        get_service()
+        service = get_service()
+        tidying = asyncio.create_task(service.tidy())
         yield
-        opened.pop().close()
+        service.stop()
+        try:
+            await tidying
+        finally:
+            opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
     app.state.get_service = get_service
@@ -64,12 +66,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Front(build(), get_service)  # type: ignore[method-assign]
     return app
 
 
-async def _answer_error(_: Request, error: Exception) -> JSONResponse:
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer whatever was raised in the one error shape."""
-    headers = None
+    headers: dict[str, str] = {}
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
         error = _framework_error(error)
@@ -78,7 +82,8 @@ async def _answer_error(_: Request, error: Exception) -> JSONResponse:
         field = str(first["loc"][-1])
         error = InvalidInput(f"{field}: {first['msg']}", field=field)
     told = as_client_error(error)
-    return JSONResponse(told.body(), status_code=told.status, headers=headers)
+    routes.service_of(request).metrics.count(told)
+    return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
 
 
 def _framework_error(error: HTTPException) -> Exception:
@@ -97,23 +102,15 @@ def serve(settings: Settings) -> None:
         SettingsError: The configured store cannot be used, or not by several processes.
     """
     store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
-    options: dict[str, Any] = {
-        "host": settings.host,
-        "port": settings.port,
-        "workers": settings.workers,
-        "timeout_worker_healthcheck": WORKER_PATIENCE,
-        "ws_max_size": settings.max_message_bytes,
-        "ws_per_message_deflate": False,  # messages are small: compressing them costs more than sending them
-    }
     if settings.workers == 1:
-        uvicorn.run(create_app(settings, store), **options)
+        app = create_app(settings, store)
+        run(app, settings, lambda: app.state.get_service().drain())
         return
     store.close()
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
-    config = uvicorn.Config("dataselect_env.app:app", **options)
-    Multiprocess(config, [config.bind_socket()]).run()
+    run_workers("dataselect_env.app:app", settings)
 
 
 def main() -> None:

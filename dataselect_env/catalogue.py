@@ -53,6 +53,12 @@ class Health(WireModel):
     max_sessions: int = Field(ge=1, description="WebSocket sessions that there may be.")
 
 
+class Readiness(WireModel):
+    """Whether episodes can be played."""
+
+    status: Literal["ready"] = Field(description="The store answers and can be written.")
+
+
 class Metadata(WireModel):
     """What this environment is."""
 
@@ -98,6 +104,11 @@ def schemas() -> SchemaReply:
 def metadata() -> Metadata:
     """Return what the environment is as ``GET /metadata`` tells it."""
     return Metadata(name=NAME, description=DESCRIPTION, version=__version__, author=AUTHOR)
+
+
+def readiness() -> Readiness:
+    """Return what ``GET /ready`` tells of a store that answers."""
+    return Readiness(status="ready")
 
 
 def health(active_sessions: int, max_sessions: int) -> Health:

@@ -24,6 +24,8 @@ class EnvError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.headers: dict[str, str] = {}
+        """What HTTP wants to be told beside the body."""
 
     def body(self) -> dict[str, str | None]:
         """Return the one error shape: ``code``, ``message`` and ``field``."""
@@ -130,6 +132,62 @@ class PayloadTooLarge(EnvError):
     """The request body is larger than the server reads."""
 
     code, status = "PAYLOAD_TOO_LARGE", 413
+
+
+class RequestTimeout(EnvError):
+    """A request's body did not arrive in time."""
+
+    code, status = "REQUEST_TIMEOUT", 408
+
+
+class SessionIdle(EnvError):
+    """A WebSocket client was silent for too long; its place goes to another one."""
+
+    code, status = "SESSION_IDLE", 408
+
+
+class SessionExpired(EnvError):
+    """A WebSocket session has lasted as long as one may."""
+
+    code, status = "SESSION_EXPIRED", 408
+
+
+class Unauthorized(EnvError):
+    """The server wants a token, and there was none or a wrong one."""
+
+    code, status = "UNAUTHORIZED", 401
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message, field=field)
+        self.headers = {"WWW-Authenticate": "Bearer"}
+
+
+class ForbiddenOrigin(EnvError):
+    """The page that a browser shows belongs to another site, which may not use this server."""
+
+    code, status = "FORBIDDEN_ORIGIN", 403
+
+
+class TooManyRequests(EnvError):
+    """A client asks more often than the server allows.
+
+    Args:
+        message: As above.
+        field: As above.
+        retry_after: Whole seconds after which it may ask again.
+    """
+
+    code, status = "TOO_MANY_REQUESTS", 429
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, field=field)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class ServerStopping(EnvError):
+    """The server has been told to stop and begins nothing new."""
+
+    code, status = "SERVER_STOPPING", 503
 
 
 class CapacityReached(EnvError):

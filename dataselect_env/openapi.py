@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from dataselect_env import catalogue, taskapi
 from dataselect_env.about import NAME
+from dataselect_env.access import OPEN_PATHS
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.models import (
     Action,
@@ -48,6 +49,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         components.update(schemas["$defs"])
         for name, example in example_answers().items():
             components[name]["examples"] = [example]
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{}, {"token": []}]  # the token is the operator's choice
+        for path in OPEN_PATHS:
+            made["paths"][path]["get"]["security"] = []
         app.openapi_schema = made
     return app.openapi_schema
 
@@ -60,7 +65,13 @@ def example_answers() -> dict[str, Any]:
 
 def _about_the_environment() -> Iterator[WireModel]:
     specs = [taskapi.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
-    yield from (catalogue.task_list(), catalogue.schemas(), catalogue.metadata(), catalogue.health(3, 256))
+    yield from (
+        catalogue.task_list(),
+        catalogue.schemas(),
+        catalogue.metadata(),
+        catalogue.health(3, 256),
+        catalogue.readiness(),
+    )
     yield taskapi.TaskCount(num_tasks=get_split("test").num_tasks)
     yield taskapi.SplitDescription(name="test", type="test")
     yield taskapi.OneTask(task=specs[0])

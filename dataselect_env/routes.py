@@ -6,6 +6,7 @@ things with the same words; the OpenAPI document gets its request bodies from :f
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,17 +14,21 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
-from dataselect_env import catalogue, jsonrpc
-from dataselect_env.catalogue import Health, Metadata, SchemaReply, TaskList
+from dataselect_env import catalogue, jsonrpc, metrics
+from dataselect_env.catalogue import Health, Metadata, Readiness, SchemaReply, TaskList
 from dataselect_env.errors import (
     EnvError,
     EpisodeNotFound,
     EpisodeOver,
+    ForbiddenOrigin,
     InternalError,
     InvalidInput,
     InvalidJSON,
     PayloadTooLarge,
+    RequestTimeout,
     StoreUnavailable,
+    TooManyRequests,
+    Unauthorized,
 )
 from dataselect_env.evaluation.baseline import BaselineReport
 from dataselect_env.models import (
@@ -55,14 +60,21 @@ async def read_json(request: Request) -> Any:
 
     Raises:
         PayloadTooLarge: The body is larger than the server reads.
+        RequestTimeout: It takes longer than the server waits.
         InvalidJSON: It is not JSON.
     """
-    limit = service_of(request).settings.max_message_bytes
+    settings = service_of(request).settings
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise PayloadTooLarge(f"The body is larger than the {limit} bytes that this server reads.")
+    try:
+        async with asyncio.timeout(settings.body_timeout):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > settings.max_message_bytes:
+                    raise PayloadTooLarge(
+                        f"The body is larger than the {settings.max_message_bytes} bytes that this server reads."
+                    )
+    except TimeoutError:
+        raise RequestTimeout(f"The body was not there within {settings.body_timeout:g} s.") from None
     return parse_json(bytes(body))
 
 
@@ -81,26 +93,45 @@ def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about the error answers of a route; any can fail with 500 and 503."""
+    """Return what OpenAPI says about the error answers of a route; any can fail with those of ``ANY_ROUTE``."""
+    return error_answers(*statuses, *ANY_ROUTE)
+
+
+def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says about error answers."""
     return {
         status: {
             "model": ErrorBody,
             "description": ERROR_ANSWERS[status][0],
             "content": {"application/json": {"example": ERROR_ANSWERS[status][1].body()}},
         }
-        for status in (*statuses, 500, 503)
+        for status in statuses
     }
 
+
+ANY_ROUTE = (401, 403, 429, 500, 503)
+PROBE = (500, 503)
+"""What a route that everybody may ask can fail with."""
+READS_BODY = (400, 408, 413, 422)
 
 ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
     400: (
         "Not JSON, or an index that a split does not have",
         InvalidJSON("This is not JSON: expecting value, at line 1 column 1."),
     ),
+    401: (
+        "The server asks for a token (`DATASELECT_TOKEN`), and there was none or a wrong one",
+        Unauthorized("This server asks for a token: send the header Authorization: Bearer TOKEN."),
+    ),
+    403: (
+        "A browser shows a page of a foreign site, which may not use the server",
+        ForbiddenOrigin("Pages of this origin may not use this server."),
+    ),
     404: (
         "No such episode, task, split or environment",
         EpisodeNotFound("episode_id: there is no such episode", field="episode_id"),
     ),
+    408: ("The body did not arrive in time", RequestTimeout("The body was not there within 30 s.")),
     409: (
         "Not in this order: no episode yet, episode over or still running, id in use, another task, other dynamics",
         EpisodeOver("The episode is over; reset starts another one."),
@@ -110,8 +141,15 @@ ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
         "A field is missing, unknown, of the wrong type or out of range",
         InvalidInput("batch_size: Input should be greater than or equal to 0", field="batch_size"),
     ),
+    429: (
+        "More requests than the server allows one client; `Retry-After` has the seconds to wait",
+        TooManyRequests("One client may send 100 requests a second here; try again in 1 s."),
+    ),
     500: ("A defect of the server", InternalError("The server failed at this request; nothing has changed.")),
-    503: ("The store cannot be reached", StoreUnavailable("The episode store cannot be reached right now.")),
+    503: (
+        "The store cannot be reached, or the server is stopping",
+        StoreUnavailable("The episode store cannot be reached right now."),
+    ),
 }
 
 EXAMPLE_ACTION = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3).model_dump(exclude={"metadata"})
@@ -122,7 +160,7 @@ EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
 @router.post(
     "/reset",
     response_model=Reply,
-    responses=errors(400, 404, 409, 413, 422),
+    responses=errors(*READS_BODY, 404, 409),
     openapi_extra=body_of(ResetRequest, required=False, example=EXAMPLE_RESET),
     tags=["Episode"],
 )
@@ -134,7 +172,7 @@ async def reset(request: Request) -> Response:
 @router.post(
     "/step",
     response_model=Reply,
-    responses=errors(400, 404, 409, 413, 422),
+    responses=errors(*READS_BODY, 404, 409),
     openapi_extra=body_of(StepRequest, StepEnvelope, required=True, example=EXAMPLE_ACTION),
     tags=["Episode"],
 )
@@ -157,7 +195,7 @@ async def state(
 @router.post(
     "/grader",
     response_model=GraderReply,
-    responses=errors(400, 404, 409, 413, 422),
+    responses=errors(*READS_BODY, 404, 409),
     openapi_extra=body_of(GraderRequest, required=True, example={"episode_id": "my-episode-1", "task_id": "medium"}),
     tags=["Episode"],
 )
@@ -178,11 +216,29 @@ async def baseline(request: Request) -> Response:
     return json_reply(await run_in_threadpool(service_of(request).baseline))
 
 
-@router.get("/health", response_model=Health, responses=errors(), tags=["Server"])
+@router.get("/health", response_model=Health, responses=error_answers(*PROBE), tags=["Server"])
 async def health(request: Request) -> Response:
-    """Tell whether the server works, and how full it is."""
+    """Tell whether the server works, and how full it is; the store is not asked."""
     service = service_of(request)
     return json_reply(catalogue.health(service.active_sessions, service.settings.max_sessions))
+
+
+@router.get("/ready", response_model=Readiness, responses=error_answers(*PROBE), tags=["Server"])
+async def ready(request: Request) -> Response:
+    """Tell whether episodes can be played: the store is asked."""
+    await service_of(request).check_ready()
+    return json_reply(catalogue.readiness())
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Counters and gauges", "content": {"text/plain": {}}}, **errors()},
+    tags=["Server"],
+)
+async def prometheus(request: Request) -> Response:
+    """Give this process's counters and gauges in the text format of Prometheus."""
+    return Response(await run_in_threadpool(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])
@@ -199,7 +255,7 @@ async def schema() -> Response:
 
 @router.post(
     "/mcp",
-    responses=errors(413),
+    responses=errors(408, 413),
     openapi_extra={
         "requestBody": {
             "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE_RPC}},

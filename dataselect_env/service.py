@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
+import time
 from collections import OrderedDict
 
-from dataselect_env.errors import CapacityReached, EpisodeNotFound, EpisodeRunning, NoEpisode, TaskMismatch
+from dataselect_env.errors import (
+    CapacityReached,
+    EnvError,
+    EpisodeNotFound,
+    EpisodeRunning,
+    NoEpisode,
+    ServerStopping,
+    StoreUnavailable,
+    TaskMismatch,
+)
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
+from dataselect_env.limits import RateLimiter, Watch
+from dataselect_env.logs import note_episode
+from dataselect_env.metrics import Metrics
 from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
+from dataselect_env.retention import Retention
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
 from dataselect_env.store import EpisodeStore
 from dataselect_env.tasks import get_task
+
+logger = logging.getLogger(__name__)
+
+TIDY_INTERVAL = 60.0
+"""Seconds between looks for episodes that leave the store."""
+DRAIN_INTERVAL = 0.01
+"""Seconds between looks whether the sessions of a stopping server have ended."""
+TIDY_PAUSE = 0.01
+"""Seconds in between while there are some: about two thousand a second leave, more than can be played."""
 
 
 class Service:
@@ -24,8 +49,11 @@ class Service:
 
     def __init__(self, settings: Settings, store: EpisodeStore) -> None:
         self.settings = settings
+        self.metrics = Metrics()
+        self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self._store = store
-        self._connected: set[Session] = set()
+        self._connected: dict[Session, Watch | None] = {}
+        self._stopping = asyncio.Event()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._latest: str | None = None  # the episode most recently started over HTTP, by this process
         self._baseline: BaselineReport | None = None
@@ -36,23 +64,28 @@ class Service:
         """WebSocket sessions at this moment."""
         return len(self._connected)
 
-    def connect(self) -> Session:
+    def connect(self, watch: Watch | None = None) -> Session:
         """Return a session for a new WebSocket connection; ``disconnect`` frees its place.
+
+        Args:
+            watch: Told when the server stops.
 
         Raises:
             CapacityReached: There are as many as there may be.
+            ServerStopping: The server has been told to stop.
         """
+        self._check_running()
         if self.active_sessions >= self.settings.max_sessions:
             raise CapacityReached(
                 f"All {self.settings.max_sessions} sessions of this server are in use; try again later."
             )
         session = Session(self._store, "websocket")
-        self._connected.add(session)
+        self._connected[session] = watch
         return session
 
     def disconnect(self, session: Session) -> None:
         """Free the place of a session whose connection has ended."""
-        self._connected.discard(session)
+        self._connected.pop(session, None)
 
     async def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation that came over HTTP: on the episode named in ``data``, or on the most recent one.
@@ -62,13 +95,28 @@ class Service:
         """
         if operation == "reset":
             session = Session(self._store, "http")
-            reply = await session.handle("reset", data)
+            reply = await self.play(session, "reset", data)
             self._keep(reply.episode_id, session)
             self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
-        return await session.handle(operation, data if operation == "step" else None)
+        return await self.play(session, operation, data if operation == "step" else None)
+
+    async def play(self, session: Session, operation: Operation, data: object) -> Reply | State:
+        """Do one operation of a session, and count it.
+
+        Raises:
+            EnvError: Whatever was wrong; the episode is as it was.
+        """
+        note_episode(session.episode_id)
+        began = time.perf_counter()
+        reply = await session.handle(operation, data)
+        if isinstance(reply, Reply):
+            self.metrics.played(reply.task_id, reply.step, reply.done, time.perf_counter() - began)
+            if operation == "reset":
+                note_episode(reply.episode_id)
+        return reply
 
     def grade(self, data: object) -> GraderReply:
         """Return the grade of a finished episode, whichever transport played it.
@@ -99,15 +147,75 @@ class Service:
         )
 
     def baseline(self) -> BaselineReport:
-        """Return the reference policies' results; computed at the first call, seconds long, and kept."""
+        """Return the reference policies' results; computed at the first call, seconds long, and kept.
+
+        Raises:
+            ServerStopping: The server was told to stop meanwhile.
+        """
         with self._baseline_lock:
             if self._baseline is None:
-                self._baseline = baseline_report()
+                self._baseline = baseline_report(lambda _: self._check_running())
             return self._baseline
+
+    async def check_ready(self) -> None:
+        """Ask the store whether episodes can be played.
+
+        Raises:
+            StoreUnavailable: They cannot.
+            ServerStopping: The server has been told to stop.
+        """
+        self._check_running()
+        await self._store.check()
+
+    def metrics_text(self) -> str:
+        """Return what there is to count and to measure, for Prometheus."""
+        gauges = {
+            "sessions": ("WebSocket sessions.", self.active_sessions),
+            "sessions_max": ("WebSocket sessions that there may be.", self.settings.max_sessions),
+            "live_episodes": ("HTTP episodes held in memory.", len(self._live)),
+            "rate_limited_clients": ("Clients that the rate limit remembers.", len(self.limiter or ())),
+        }
+        try:
+            size = self._store.size()
+        except StoreUnavailable:
+            return self.metrics.text({**gauges, "store_up": ("Whether the store answers.", 0)})
+        gauges["store_bytes"] = ("Size of the store.", size)
+        return self.metrics.text({**gauges, "store_up": ("Whether the store answers.", 1)})
+
+    async def tidy(self) -> None:
+        """Remove what the store need not keep, little by little, until the server stops."""
+        keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
+        while not self._stopping.is_set():
+            try:
+                more = await self._store.prune(keep)
+            except EnvError:  # the store has logged why
+                more = False
+            try:
+                await asyncio.wait_for(self._stopping.wait(), TIDY_PAUSE if more else TIDY_INTERVAL)
+            except TimeoutError:
+                continue
+
+    def stop(self) -> None:
+        """Begin nothing new, and let every session end after the message that it is answering."""
+        self._stopping.set()
+        for watch in self._connected.values():
+            if watch is not None:
+                watch.end(ServerStopping("The server is stopping; connect again in a moment."))
+
+    async def drain(self) -> None:
+        """Stop, and wait until every session has ended, as long as the settings allow."""
+        self.stop()
+        deadline = time.monotonic() + self.settings.stop_timeout
+        while self._connected and time.monotonic() < deadline:
+            await asyncio.sleep(DRAIN_INTERVAL)
 
     def close(self) -> None:
         """Release the store; the service is not used afterwards."""
         self._store.close()
+
+    def _check_running(self) -> None:
+        if self._stopping.is_set():
+            raise ServerStopping("The server is stopping; try again in a moment.")
 
     def _find(self, episode_id: str | None) -> Session:
         """Return the session of an HTTP episode, rebuilt from the store when memory has none or an older state of it.

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,6 +20,8 @@ from typing import Any, Literal, Protocol
 from dataselect_env.commits import Committer
 from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.models import Action, Grade, RewardMode
+from dataselect_env.retention import MEMORY_EPISODES, Retention, find_expired, remove
+from dataselect_env.schema import connect, prepare, write_nothing
 from dataselect_env.settings import SettingsError, default_store_path
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,6 @@ MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits for another process that is writing. A write takes a millisecond."""
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,34 +95,17 @@ class EpisodeStore(Protocol):
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``, or None."""
 
+    async def prune(self, keep: Retention) -> bool:
+        """Remove a few of the episodes that need not be kept; True when there may be more."""
+
+    async def check(self) -> None:
+        """Return when the store can be written."""
+
+    def size(self) -> int:
+        """Return how many bytes the episodes take."""
+
     def close(self) -> None:
         """Release the store; it is not used afterwards."""
-
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS episodes (
-    number           INTEGER PRIMARY KEY,
-    episode_id       TEXT NOT NULL UNIQUE,
-    transport        TEXT NOT NULL,
-    task_id          TEXT NOT NULL,
-    seed             INTEGER NOT NULL,
-    reward_mode      TEXT NOT NULL,
-    dynamics_version INTEGER NOT NULL,
-    started_at       TEXT NOT NULL,
-    grade            TEXT
-);
-CREATE INDEX IF NOT EXISTS episodes_by_transport ON episodes (transport, number);
-CREATE TABLE IF NOT EXISTS steps (
-    episode     INTEGER NOT NULL REFERENCES episodes (number),
-    step        INTEGER NOT NULL,
-    action      TEXT NOT NULL,
-    bought      INTEGER NOT NULL,
-    mislabelled INTEGER NOT NULL,
-    performance REAL NOT NULL,
-    reward      REAL NOT NULL,
-    PRIMARY KEY (episode, step)
-) WITHOUT ROWID;
-"""
 
 
 class SQLiteStore:
@@ -142,10 +126,11 @@ class SQLiteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path and path.absolute()
         self._lock = threading.RLock()  # event loops may run on several threads
-        self._connection = _connect(path, patience=0)
-        self._patient = None if path is None else _connect(path, patience=BUSY_TIMEOUT)
+        self._connection = connect(path, patience=0)
+        self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT)
+        self._looked_at = 0  # number of the episode that prune has come to
         try:
-            _prepare(self._patient or self._connection)
+            prepare(self._patient or self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # left to the committer's thread
         except BaseException:
@@ -236,6 +221,27 @@ class SQLiteStore:
         )
         return str(found[0][0]) if found else None
 
+    async def prune(self, keep: Retention) -> bool:
+        """Remove a few of the episodes that need not be kept; True when there may be more."""
+        if self._path is None:
+            keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
+        with _told_to_clients():
+            with self._lock:
+                expired, self._looked_at = find_expired(self._connection, keep, self._looked_at)
+            if expired:
+                await self._committer.make(lambda connection: remove(connection, expired))
+        return self._looked_at > 0
+
+    async def check(self) -> None:
+        """Return when the store can be written."""
+        with _told_to_clients():
+            await self._committer.make(write_nothing)
+
+    def size(self) -> int:
+        """Return how many bytes the episodes take."""
+        (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
+        return int(pages) * int(page_size)
+
     def close(self) -> None:
         """Commit what waits and release the database."""
         self._committer.close()
@@ -249,21 +255,6 @@ class SQLiteStore:
     def _read(self, query: str, *parameters: object) -> list[Any]:
         with _told_to_clients(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
-
-
-def _connect(path: Path | None, *, patience: float) -> sqlite3.Connection:
-    return sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):  # 0: a new file
-        raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.executescript(SCHEMA)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("DELETE FROM episodes WHERE number < 0")  # fails where one may only read
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pydantic import Field
 from dataselect_env.about import NAME
 from dataselect_env.errors import NotFound
 from dataselect_env.models import WireModel, parse
-from dataselect_env.routes import body_of, errors, read_json
+from dataselect_env.routes import READS_BODY, body_of, errors, read_json
 from dataselect_env.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
 
 router = APIRouter(tags=["Task API"])
@@ -133,7 +133,7 @@ async def splits(env_name: str) -> list[SplitDescription]:
 
 @router.post(
     "/{env_name}/num_tasks",
-    responses=errors(400, 404, 413, 422),
+    responses=errors(*READS_BODY, 404),
     openapi_extra=body_of(SplitRequest, required=True, example=EXAMPLE_SPLIT),
 )
 async def num_tasks(env_name: str, request: Request) -> TaskCount:
@@ -144,7 +144,7 @@ async def num_tasks(env_name: str, request: Request) -> TaskCount:
 
 @router.post(
     "/{env_name}/tasks",
-    responses=errors(400, 404, 413, 422),
+    responses=errors(*READS_BODY, 404),
     openapi_extra=body_of(SplitRequest, required=True, example=EXAMPLE_SPLIT),
     response_model=AllTasks,
 )
@@ -157,7 +157,7 @@ async def tasks(env_name: str, request: Request) -> Response:
 
 @router.post(
     "/{env_name}/task",
-    responses=errors(400, 404, 413, 422),
+    responses=errors(*READS_BODY, 404),
     openapi_extra=body_of(TaskRequest, required=True, example={**EXAMPLE_SPLIT, "index": 0}),
 )
 async def task(env_name: str, request: Request) -> OneTask:
@@ -168,7 +168,7 @@ async def task(env_name: str, request: Request) -> OneTask:
 
 @router.post(
     "/{env_name}/task_range",
-    responses=errors(400, 404, 413, 422),
+    responses=errors(*READS_BODY, 404),
     openapi_extra=body_of(TaskRangeRequest, required=True, example={**EXAMPLE_SPLIT, "start": 0, "stop": 3}),
     response_model=ManyTasks,
 )

@@ -1,11 +1,13 @@
 """The OpenEnv protocol on ``/ws``: one connection, one session, one answer for each message.
 
 Frames are ``{"type": ..., "data": ...}``. Whatever is wrong with one is answered by an ``error`` message, and the
-connection goes on; only oversize frames, and bytes that are no WebSocket frames at all, end it.
+connection goes on. It ends with oversize frames, with bytes that are no WebSocket frames at all, with a client that is
+silent or has stayed for too long, and when the server stops.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import get_args
@@ -13,7 +15,16 @@ from typing import get_args
 from fastapi import WebSocket, WebSocketDisconnect
 
 from dataselect_env import jsonrpc
-from dataselect_env.errors import CapacityReached, EnvError, InvalidInput, InvalidJSON, PayloadTooLarge, UnknownType
+from dataselect_env.errors import (
+    CapacityReached,
+    EnvError,
+    InvalidInput,
+    InvalidJSON,
+    PayloadTooLarge,
+    ServerStopping,
+    UnknownType,
+)
+from dataselect_env.limits import Watch, client_name
 from dataselect_env.models import Envelope, MessageType, parse
 from dataselect_env.service import Service
 from dataselect_env.session import Session
@@ -24,6 +35,15 @@ logger = logging.getLogger(__name__)
 TOO_BIG = 1009
 """Close code of RFC 6455 for a message that is too big."""
 
+SERVICE_RESTART = 1012
+"""Close code that IANA registers for a server that stops or starts anew."""
+
+PRIVATE = 4000
+"""What is added to the status of an error that ends a connection: the range 4000 to 4999 is for private use."""
+
+FAREWELL_SECONDS = 2.0
+"""A client that does not read gets no longer to hear why the connection ends."""
+
 MESSAGE_TYPES = get_args(MessageType)
 
 
@@ -32,7 +52,7 @@ def error_message(error: EnvError) -> str:
     return json.dumps({"type": "error", "data": error.body()})
 
 
-async def answer(session: Session, frame: str) -> str | None:
+async def answer(service: Service, session: Session, frame: str) -> str | None:
     """Return the frame that answers ``frame``, or None when the client wants to close.
 
     Raises:
@@ -48,7 +68,7 @@ async def answer(session: Session, frame: str) -> str | None:
         return None
     if envelope.type == "mcp":
         return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})  # null for a notification
-    reply = await session.handle(envelope.type, envelope.data)
+    reply = await service.play(session, envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
@@ -56,41 +76,69 @@ async def answer(session: Session, frame: str) -> str | None:
 async def serve(websocket: WebSocket, service: Service) -> None:
     """Serve one connection until either side closes it."""
     await websocket.accept()
+    watch = Watch(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        session = service.connect()
-    except CapacityReached as error:
+        session = service.connect(watch)
+    except (CapacityReached, ServerStopping) as error:
+        service.metrics.count(error)
         await websocket.send_text(error_message(error))
-        await websocket.close()
+        await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else 1000)
         return
     try:
-        await _converse(websocket, session, service.settings.max_message_bytes)
+        async with watch.conversation():
+            await _converse(websocket, session, service, watch)
+        if watch.reason is not None:
+            await _say_farewell(websocket, service, watch.reason)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
     finally:
         service.disconnect(session)
 
 
-async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
-    while True:
+async def _converse(websocket: WebSocket, session: Session, service: Service, watch: Watch) -> None:
+    limit, limiter = service.settings.max_message_bytes, service.limiter
+    client = client_name(websocket.client.host if websocket.client else None)
+    while watch.reason is None:
         event = await websocket.receive()
+        watch.begin()
         if event["type"] == "websocket.disconnect":
             return
         frame = event.get("text")
         if len(event.get("bytes") or b"" if frame is None else frame.encode()) > limit:
             error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
+            service.metrics.count(error)
+            watch.done()
             await websocket.send_text(error_message(error))
             await websocket.close(TOO_BIG)
             return
         try:
+            if limiter is not None:
+                limiter.count(client)
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = await answer(session, frame)
-        except EnvError as refusal:
-            reply = error_message(refusal)
-        except Exception as defect:
-            logger.exception("a message failed")
-            reply = error_message(as_client_error(defect))
+            reply = await answer(service, session, frame)
+        except Exception as error:
+            if not isinstance(error, EnvError):
+                logger.exception("a message failed")
+            told = as_client_error(error)
+            service.metrics.count(told)
+            reply = error_message(told)
+        watch.done()
         if reply is None:
             await websocket.close()
             return
         await websocket.send_text(reply)
+
+
+async def _say_farewell(websocket: WebSocket, service: Service, reason: EnvError) -> None:
+    """Close a connection from this side; a client that was silent, or stayed too long, is told so first."""
+    try:
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            if isinstance(reason, ServerStopping):
+                await websocket.close(SERVICE_RESTART, reason.message)
+                return
+            service.metrics.count(reason)
+            await websocket.send_text(error_message(reason))
+            await websocket.close(PRIVATE + reason.status, reason.message)
+    except TimeoutError:
+        logger.info("a client did not read its farewell")

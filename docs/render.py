@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.validity import pin_datasets
-from dataselect_env import __version__, data, episode, grading, learner, reward
+from dataselect_env import __version__, data, episode, errors, grading, learner, limits, models, retention, reward
 from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.settings import ENV_PREFIX, Settings
@@ -70,9 +70,31 @@ def splits() -> str:
 def settings() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = "" if field.default in {None, ""} else f"`{field.default}`"
         rows.append((f"`{ENV_PREFIX}{name.upper()}`", default, field.description))
     return table("variable | default | meaning", rows)
+
+
+def fixed_limits() -> str:
+    rows = {
+        "characters of an `episode_id`": models.EPISODE_ID_LENGTH,
+        "seconds' worth of requests at once, under a rate limit": f"{limits.BURST_SECONDS:g}",
+        "client addresses that a rate limit remembers": f"{limits.REMEMBERED_CLIENTS:,}",
+        "bits of an IPv6 address that make a client": limits.IPV6_CLIENT_BITS,
+        "episodes that a store in memory keeps": f"{retention.MEMORY_EPISODES:,}",
+        "episodes that leave the store at once": retention.REMOVED_AT_ONCE,
+    }
+    return table("what | at most", rows.items())
+
+
+def error_codes() -> str:
+    return table(
+        "code | status | what was wrong",
+        (
+            (f"`{kind.code}`", kind.status, (kind.__doc__ or "").splitlines()[0])
+            for kind in errors.EnvError.__subclasses__()
+        ),
+    )
 
 
 def fields(model: type[WireModel]) -> str:
@@ -155,6 +177,8 @@ def ladder() -> str:
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
+    "errors": error_codes,
+    "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,
     "observation": lambda: fields(ObservationFields),

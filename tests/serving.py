@@ -78,7 +78,7 @@ def free_port() -> int:
 
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without what would change a server or an interpreter started from it."""
-    names = ("PORT", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    names = ("PORT", "SPACE_HOST", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     return {
         name: value for name, value in os.environ.items() if name not in names and not name.startswith("DATASELECT_")
     }

@@ -13,7 +13,7 @@ from dataselect_env.settings import Settings
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
 ROUTES = {
     *("/reset", "/step", "/state", "/tasks", "/grader", "/baseline"),
-    *("/health", "/metadata", "/schema", "/mcp", "/list_environments"),
+    *("/health", "/ready", "/metrics", "/metadata", "/schema", "/mcp", "/list_environments"),
     *(f"/{{env_name}}/{name}" for name in TASK_ROUTES),
 }
 

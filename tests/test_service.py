@@ -11,6 +11,7 @@ from dataselect_env.errors import (
     EpisodeRunning,
     InvalidInput,
     NoEpisode,
+    ServerStopping,
     TaskMismatch,
     UnknownTask,
 )
@@ -155,3 +156,11 @@ def test_among_workers_the_most_recent_episode_is_any_worker_s(store: SQLiteStor
     for service in (first, second):
         assert isinstance(state := run(service.handle("state", None)), State)
         assert state.episode_id == "b"
+
+
+def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service: Service) -> None:
+    run(service.check_ready())
+    service.stop()
+    for begin in (service.connect, lambda: run(service.check_ready()), service.baseline):
+        with pytest.raises(ServerStopping):
+            begin()

@@ -1,8 +1,8 @@
 import pytest
 
-from dataselect_env.settings import DEFAULT_PORT, Settings, SettingsError, default_store_path
+from dataselect_env.settings import DEFAULT_PORT, WITHOUT_PREFIX, Settings, SettingsError, default_store_path
 
-VARIABLES = ["PORT", *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
+VARIABLES = [*WITHOUT_PREFIX, *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,32 @@ def test_a_value_that_does_not_fit_names_its_variable(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"^{variable}: "):
         Settings.load()
+
+
+@pytest.mark.parametrize("origins", ["", "*", "https://a.example", " https://a.example:8443 , http://b.example,"])
+def test_origins_are_divided_by_commas(origins: str) -> None:
+    assert Settings(allowed_origins=origins).origins == {part.strip() for part in origins.split(",")} - {""}
+
+
+def test_the_page_of_a_space_may_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_HOST", "owner-space.hf.space")
+    assert Settings.load().origins == {"https://owner-space.hf.space"}
+
+
+@pytest.mark.parametrize("origins", ["a.example", "https://a.example/", "https://a.example/page", "ftp://a", "null"])
+def test_what_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("DATASELECT_ALLOWED_ORIGINS", f"https://b.example,{origins}")
+    with pytest.raises(SettingsError, match=r"^DATASELECT_ALLOWED_ORIGINS: .*https://example\.org"):
+        Settings.load()
+
+
+def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASELECT_TOKEN", "SECRET")
+    assert "SECRET" not in repr(Settings.load())
+    monkeypatch.setenv("DATASELECT_TOKEN", "SECRET with a space")
+    with pytest.raises(SettingsError, match=r"^DATASELECT_TOKEN: ") as refused:
+        Settings.load()
+    assert "SECRET" not in str(refused.value)
 
 
 def test_every_setting_is_described() -> None:

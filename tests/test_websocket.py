@@ -131,6 +131,22 @@ def test_a_full_server_says_so_at_once_and_a_place_freed_is_free() -> None:
         assert client.get("/health").json()["active_sessions"] == 0
 
 
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [({"idle_timeout": 0.2}, "SESSION_IDLE"), ({"session_lifetime": 0.2}, "SESSION_EXPIRED")],
+)
+def test_a_session_that_is_silent_or_old_is_told_so_and_closed(limits: dict[str, float], code: str) -> None:
+    settings = Settings(store="memory:", **limits)  # type: ignore[arg-type]
+    with TestClient(create_app(settings)) as client:
+        with client.websocket_connect("/ws") as socket:
+            assert error_of(socket.receive_json())["code"] == code
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_json()
+            assert closed.value.code == 4408
+            assert client.get("/health").json()["active_sessions"] == 0
+        assert f'dataselect_errors_total{{code="{code}"}} 1' in client.get("/metrics").text
+
+
 def test_a_defect_is_answered_without_its_inside_and_the_episode_survives(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

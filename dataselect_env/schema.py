@@ -1,0 +1,59 @@
+"""The tables of the episode store, and connections to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS episodes (
+    number           INTEGER PRIMARY KEY,
+    episode_id       TEXT NOT NULL UNIQUE,
+    transport        TEXT NOT NULL,
+    task_id          TEXT NOT NULL,
+    seed             INTEGER NOT NULL,
+    reward_mode      TEXT NOT NULL,
+    dynamics_version INTEGER NOT NULL,
+    started_at       TEXT NOT NULL,
+    grade            TEXT
+);
+CREATE INDEX IF NOT EXISTS episodes_by_transport ON episodes (transport, number);
+CREATE TABLE IF NOT EXISTS steps (
+    episode     INTEGER NOT NULL REFERENCES episodes (number),
+    step        INTEGER NOT NULL,
+    action      TEXT NOT NULL,
+    bought      INTEGER NOT NULL,
+    mislabelled INTEGER NOT NULL,
+    performance REAL NOT NULL,
+    reward      REAL NOT NULL,
+    PRIMARY KEY (episode, step)
+) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path | None, *, patience: float) -> sqlite3.Connection:
+    """Return a connection for any thread, in autocommit mode, that waits so many seconds for another one to write."""
+    return sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables where they are missing.
+
+    Raises:
+        sqlite3.Error: The database is of another version of the package, or may not be written.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):  # 0: a new file
+        raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(SCHEMA)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    write_nothing(connection)  # fails where one may only read
+
+
+def write_nothing(connection: sqlite3.Connection) -> None:
+    """Ask for the right to write, and change nothing."""
+    connection.execute("DELETE FROM episodes WHERE number < 0")
