@@ -17,9 +17,11 @@ PAGE = HERE / "README.md"
 Results = dict[str, Any]
 MOST_PROBLEMS = 20
 """Problems that a result file lists; their number is told beside them."""
-SCRIPTS = ("crash", "hostile", "scale")
+SCRIPTS = ("crash", "disk", "hostile", "scale", "soak")
 """In the order of the page."""
 
+DISKS = 3
+MINUTES = 30
 SESSIONS, MOST_MEMORY = 1_000, 350
 
 save_option = click.option("--save", is_flag=True, help="Write the result file, and the page from all result files.")
@@ -63,6 +65,12 @@ def crash(results: Results) -> str:
     return listed({**results["counts"], "acknowledged and lost, changed or corrupt": results["problems"]})
 
 
+def disk(results: Results) -> str:
+    counts = results["counts"].items()
+    rows = ((way, found["answers checked"], found.get("steps played on", 0)) for way, found in counts)
+    return table("the store is on | answers checked | steps played after it had room again", rows)
+
+
 def hostile(results: Results) -> str:
     http, sockets = results["http"], dict(results["/ws"]["counts"])
     statuses = ", ".join(f"{count:,} x {status}" for status, count in http["statuses"].items())
@@ -95,6 +103,21 @@ def scale(results: Results) -> str:
     return table("after | resident memory | a session | open files | threads", rows)
 
 
+def soak(results: Results) -> str:
+    """Return what the server held before, in each quarter of the time, and after."""
+    names = ("first quarter (warm-up)", "second quarter", "third quarter", "last quarter")
+    stages = {
+        "before": results["before"],
+        **dict(zip(names, results["quarters"], strict=True)),
+        "after": results["after"],
+    }
+    rows = (
+        (name, f"{one['resident']:.1f} MB", f"{one['files']:.0f}", f"{one['threads']:.0f}")
+        for name, one in stages.items()
+    )
+    return table("when (medians) | resident memory | open files | threads", rows)
+
+
 def goals(every: dict[str, Results]) -> str:
     """Return a line for each goal: the figures, and whether they hold."""
     return table(
@@ -109,6 +132,15 @@ def _crash_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
         f"{counts['kills']} kills, {counts['steps acknowledged']:,} steps and {counts['grades given']:,} grades"
         f" acknowledged, {results['problems']} lost or wrong",
         holds(not results["problems"] and counts["kills"] >= 100),
+    )
+
+
+def _disk_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    checked = sum(found["answers checked"] for found in results["counts"].values())
+    yield (
+        "C1 a full or read-only disk costs nothing",
+        f"{len(results['counts'])} of {DISKS} ways, {checked:,} answers checked, {results['problems']} wrong",
+        holds(not results["problems"] and len(results["counts"]) == DISKS),
     )
 
 
@@ -137,6 +169,17 @@ def _scale_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     )
 
 
+def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts, quarters = results["counts"], results["quarters"]
+    growth = quarters[3]["resident"] / quarters[1]["resident"] - 1
+    yield (
+        "C7 memory flat within 5 %, files and threads given back",
+        f"{results['minutes']:g} minutes, {counts['answers']:,} answers, {counts['connections']:,} connections, memory"
+        f" {growth:+.1%}, {results['problems']} problems",
+        holds(not results["problems"] and results["minutes"] >= MINUTES),
+    )
+
+
 def versions(every: dict[str, Results]) -> str:
     """Return where each result comes from."""
 
@@ -148,11 +191,19 @@ def versions(every: dict[str, Results]) -> str:
     return table("script | version | machine | took", (row(name, results) for name, results in every.items()))
 
 
-RENDERERS: dict[str, Callable[[Results], str]] = {"crash": crash, "hostile": hostile, "scale": scale}
+RENDERERS: dict[str, Callable[[Results], str]] = {
+    "crash": crash,
+    "disk": disk,
+    "hostile": hostile,
+    "scale": scale,
+    "soak": soak,
+}
 VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
     "crash": _crash_verdict,
+    "disk": _disk_verdict,
     "hostile": _hostile_verdict,
     "scale": _scale_verdict,
+    "soak": _soak_verdict,
 }
 
 
