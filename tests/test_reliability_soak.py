@@ -7,7 +7,7 @@ import pytest
 from bench.reliability import soak
 from bench.reliability.process import Usage
 
-CALM = {"resident": 100.0, "peak": 110.0, "files": 20, "threads": 7}
+CALM: dict[str, Any] = {"resident": 100.0, "peak": 110.0, "files": 20, "threads": 7}
 
 
 def test_a_few_seconds_of_load_are_answered_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from bench.reliability.ledger import Entry, Ledger
 from bench.reliability.scripts import Reply
 from serving import Server
 
+PATIENCE = 120
+"""Seconds until an answer counts as missing; the first episode of a server loads its libraries meanwhile."""
 CUT_OFF = (WebSocketException, httpx2.TransportError, OSError)
 """What a client sees when the server dies."""
 
@@ -24,7 +26,7 @@ class Refused(Exception):
 
 def client_of(server: Server) -> httpx2.AsyncClient:
     """Return an HTTP client that goes through no proxy; certificates, which nobody here has, take long to load."""
-    return httpx2.AsyncClient(base_url=server.base_url, trust_env=False, verify=False, timeout=60)
+    return httpx2.AsyncClient(base_url=server.base_url, trust_env=False, verify=False, timeout=PATIENCE)
 
 
 async def ask(http: httpx2.AsyncClient, path: str, body: Any) -> Reply:
@@ -65,7 +67,10 @@ async def play_http(server: Server, book: Ledger, seat: int) -> None:
 
 async def play_websocket(server: Server, book: Ledger) -> None:
     """Play one episode after the other over one connection."""
-    async with client_of(server) as http, connect(server.ws_url, proxy=None, ping_interval=None) as socket:
+    async with (
+        client_of(server) as http,
+        connect(server.ws_url, proxy=None, ping_interval=None, open_timeout=PATIENCE) as socket,
+    ):
         while True:
             entry = book.open("websocket")
             requests = [("reset", entry.script.choices), *(("step", action) for action in entry.script.actions)]

@@ -58,7 +58,7 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int) -
     for task in playing:
         end = task.exception()
         if task in early or not isinstance(end, clients.CUT_OFF):
-            raise RuntimeError("a client ended by itself") from end
+            raise RuntimeError(f"a client ended before the server did: {end!r}") from end
 
 
 def check_file(path: Path) -> list[str]:

@@ -88,8 +88,8 @@ class Visit:
 def visit(server: Server) -> Iterator[Visit]:
     """Connect to a server over both transports."""
     with (
-        httpx2.Client(base_url=server.base_url, trust_env=False, timeout=60) as http,
-        connect(server.ws_url, proxy=None) as socket,
+        httpx2.Client(base_url=server.base_url, trust_env=False, timeout=clients.PATIENCE) as http,
+        connect(server.ws_url, proxy=None, open_timeout=clients.PATIENCE) as socket,
     ):
         yield Visit(server, http, socket)
 

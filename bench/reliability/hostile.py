@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from bench.reliability import frames, generated, page
+from bench.reliability.clients import PATIENCE
 from bench.reliability.frames import Frame
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import Script, draw, play_alone
@@ -135,7 +136,7 @@ def is_rpc_answer(answer: Any) -> bool:
 def disturb_sockets(server: Server, count: int, seed: int, advance: Advance) -> dict[str, Any]:
     """Send hostile frames over one connection."""
     rng = random.Random(seed)  # noqa: S311  (no secret)
-    with connect(server.ws_url, proxy=None, max_size=None) as socket:
+    with connect(server.ws_url, proxy=None, max_size=None, open_timeout=PATIENCE) as socket:
         disturbed = Disturbed(socket, rng)
         try:
             while disturbed.counts["hostile frames"] < count:
@@ -155,7 +156,7 @@ def disturb_mcp(server: Server, count: int, seed: int, advance: Advance) -> dict
     rng = random.Random(seed)  # noqa: S311
     statuses: Counter[str] = Counter()
     problems = []
-    with httpx2.Client(base_url=server.base_url, trust_env=False, timeout=60) as http:
+    with httpx2.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE) as http:
         for _ in range(count):
             body = frames.rpc(rng)
             answer = http.post("/mcp", content=body if isinstance(body, bytes) else body.encode(errors="surrogatepass"))
@@ -172,7 +173,7 @@ def end_connections(server: Server) -> dict[str, Any]:
     """Send what may end a connection, and see that it ends with the right code and leaves no session behind."""
     codes, problems = {}, []
     for name, (message, as_text, code) in ENDS.items():
-        with connect(server.ws_url, proxy=None, compression=None) as socket:
+        with connect(server.ws_url, proxy=None, compression=None, open_timeout=PATIENCE) as socket:
             try:
                 socket.send(message, text=as_text)
                 while True:

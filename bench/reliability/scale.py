@@ -20,6 +20,7 @@ import click
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.reliability import page
+from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run, as_row, usage
 from bench.reliability.scripts import Reply, Script, differences, draw, players_alone
 from dataselect_env.cli.console import progress
@@ -74,7 +75,7 @@ async def connect_all(server: Server, chosen: list[Script], stack: AsyncExitStac
 
     async def one(script: Script) -> Seat:
         async with gate:
-            opening = connect(server.ws_url, proxy=None, ping_interval=None, compression=None, open_timeout=120)
+            opening = connect(server.ws_url, proxy=None, ping_interval=None, compression=None, open_timeout=PATIENCE)
             return Seat(script, await stack.enter_async_context(opening))
 
     return list(await asyncio.gather(*(one(script) for script in chosen)))

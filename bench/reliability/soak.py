@@ -78,7 +78,7 @@ class Load:
     async def play_sockets(self) -> None:
         """Play episodes, one connection after the other."""
         while self._going_on():
-            socket = await connect(self._server.ws_url, proxy=None, open_timeout=60)
+            socket = await connect(self._server.ws_url, proxy=None, open_timeout=clients.PATIENCE)
             self.counts["connections"] += 1
             try:
                 while self._going_on():
