@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format render lock ci
+.PHONY: help install serve test lint format render lock audit sbom ci
 
 help:  ## Show what there is.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,13 @@ lock:  ## Pin what the image installs. Keeps the pins that still fit; remove req
 	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --build-deps-for wheel \
 		--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock pyproject.toml
+
+audit:  ## Look up known vulnerabilities of what the image installs; needs the network, and fails where it cannot look.
+	pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+
+sbom:  ## Write dist/sbom.json, a CycloneDX list of what the image installs.
+	mkdir -p dist
+	cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json
 
 ci:  ## Everything that must hold, in fresh virtual environments.
 	.ci/run

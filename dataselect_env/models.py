@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dataselect_env.errors import InvalidInput
-from dataselect_env.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT
+from dataselect_env.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 
 RewardMode = Literal["shaped", "grade"]
 DEFAULT_REWARD_MODE: RewardMode = "shaped"
@@ -35,6 +35,10 @@ EpisodeId = Annotated[
     Field(min_length=1, max_length=EPISODE_ID_LENGTH, examples=["my-episode-1"]),
     AfterValidator(_printable),
 ]
+# Schemas name what there is; another name is refused by the lookup, which has an error of its own for it.
+TaskName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(TASKS)})]
+SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
+SpecIndex = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 
 
 class WireModel(BaseModel):
@@ -94,9 +98,7 @@ class Action(WireModel):
 class ResetRequest(WireModel):
     """How to start an episode; every field may be left out or null."""
 
-    task_id: str | None = Field(
-        None, max_length=64, description=f"Task to play; default {DEFAULT_TASK}.", examples=["hard"]
-    )
+    task_id: TaskName | None = Field(None, description=f"Task to play; default {DEFAULT_TASK}.", examples=["hard"])
     seed: int | None = Field(
         None,
         ge=0,
@@ -106,8 +108,8 @@ class ResetRequest(WireModel):
     )
     episode_id: EpisodeId | None = Field(None, description="Name for the episode, not yet in use; default: a new one.")
     reward_mode: RewardMode | None = Field(None, description="shaped (default), or grade: rewards add up to the grade.")
-    split: str | None = Field(None, max_length=64, description="Split that the seed or index is taken from.")
-    index: int | None = Field(None, description="Index of a task spec in the split (see the Task API).")
+    split: SplitName | None = Field(None, description="Split that the seed or index is taken from.")
+    index: SpecIndex | None = Field(None, description="Index of a task spec in the split (see the Task API).")
 
 
 class StepRequest(Action):
@@ -146,7 +148,7 @@ class GraderRequest(WireModel):
     """Which finished episode to grade."""
 
     episode_id: EpisodeId = Field(description="Id that the reply to reset carried.")
-    task_id: str | None = Field(None, max_length=64, description="Checked against the task that was played.")
+    task_id: TaskName | None = Field(None, description="Checked against the task that was played.")
 
 
 # --- out ------------------------------------------------------------------------------------------------------------

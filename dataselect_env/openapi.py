@@ -1,5 +1,6 @@
-"""The OpenAPI document: what FastAPI knows of the routes, the request bodies that they read themselves, and examples.
+"""The OpenAPI document: what FastAPI knows of the routes, the bodies that they read themselves, links and examples.
 
+Links say what of one answer goes into the next request, so that tools can play whole episodes from the document alone.
 Examples of answers come from an episode that is played when the document is first asked for, so they cannot go stale.
 """
 
@@ -25,6 +26,7 @@ from dataselect_env.models import (
     StepRequest,
     WireModel,
 )
+from dataselect_env.settings import ENV_PREFIX, Settings
 from dataselect_env.tasks import TASKS, get_spec_range, get_split
 
 REQUEST_MODELS: tuple[type[WireModel], ...] = (
@@ -37,11 +39,21 @@ REQUEST_MODELS: tuple[type[WireModel], ...] = (
     taskapi.TaskRangeRequest,
 )
 
+EPISODE = "$response.body#/episode_id"
+EPISODE_LINKS: dict[tuple[str, str], dict[str, Any]] = {
+    ("step", "/step"): {"requestBody": {"episode_id": EPISODE}},
+    ("state", "/state"): {"parameters": {"episode_id": EPISODE}},
+    ("grader", "/grader"): {"requestBody": {"episode_id": EPISODE, "task_id": "$response.body#/task_id"}},
+}
+"""What may follow a reset or a step, by name and path, and what it takes from their answer."""
+
 
 def document(app: FastAPI) -> dict[str, Any]:
     """Return the document of an application; made once."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _link_episodes(made["paths"])
+        _state_body_limit(made["paths"])
         _, schemas = models_json_schema(
             [(model, "validation") for model in REQUEST_MODELS], ref_template="#/components/schemas/{model}"
         )
@@ -55,6 +67,28 @@ def document(app: FastAPI) -> dict[str, Any]:
             made["paths"][path]["get"]["security"] = []
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _link_episodes(paths: dict[str, Any]) -> None:
+    """Say of the answers of reset and step what may follow."""
+    links = {}
+    for (name, path), taken in EPISODE_LINKS.items():
+        (operation,) = paths[path].values()
+        links[name] = {"operationId": operation["operationId"], **taken}
+    for path in ("/reset", "/step"):
+        paths[path]["post"]["responses"]["200"]["links"] = links
+
+
+def _state_body_limit(paths: dict[str, Any]) -> None:
+    """Say of every request body how large it may be."""
+    name = "max_message_bytes"
+    default = Settings.model_fields[name].default
+    for operations in paths.values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["description"] = (
+                    f"At most {default:,} bytes of JSON, unless the server's {ENV_PREFIX}{name.upper()} is another."
+                )
 
 
 def example_answers() -> dict[str, Any]:

@@ -85,7 +85,9 @@ def json_reply(model: BaseModel) -> Response:
 
 def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -> dict[str, Any]:
     """Return what OpenAPI says about a request body that is one of ``models``."""
-    references = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    references: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
+    if not required:
+        references.append({"type": "null"})  # counts as no body
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example}}}
@@ -255,10 +257,10 @@ async def schema() -> Response:
 
 @router.post(
     "/mcp",
-    responses=errors(408, 413),
+    responses={202: {"description": "It was a notification, which has no answer", "content": {}}, **errors(408, 413)},
     openapi_extra={
         "requestBody": {
-            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE_RPC}},
+            "content": {"application/json": {"schema": {}, "example": EXAMPLE_RPC}},  # whatever it is, it is answered
         }
     },
     tags=["Server"],

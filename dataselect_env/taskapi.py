@@ -14,7 +14,7 @@ from pydantic import Field
 
 from dataselect_env.about import NAME
 from dataselect_env.errors import NotFound
-from dataselect_env.models import WireModel, parse
+from dataselect_env.models import SpecIndex, SplitName, WireModel, parse
 from dataselect_env.routes import READS_BODY, body_of, errors, read_json
 from dataselect_env.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
 
@@ -25,13 +25,13 @@ EXAMPLE_SPLIT = {"split": "test"}
 class SplitRequest(WireModel):
     """A split."""
 
-    split: str = Field(max_length=64, description=f"One of {', '.join(SPLITS)}.")
+    split: SplitName = Field(description=f"One of {', '.join(SPLITS)}.")
 
 
 class TaskRequest(SplitRequest):
     """A place in a split."""
 
-    index: int = Field(description="From 0 to num_tasks - 1.")
+    index: SpecIndex = Field(description="From 0 to num_tasks - 1.")
 
 
 class TaskRangeRequest(SplitRequest):

@@ -5,6 +5,7 @@ import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
+from actions import select, stop
 from dataselect_env.app import create_app
 from dataselect_env.errors import EnvError
 from dataselect_env.openapi import example_answers
@@ -73,3 +74,39 @@ def test_documented_requests_work_as_they_stand(document: dict[str, Any], client
     assert client.post("/step", json=example("/step")).status_code == 200
     for route in ("tasks", "num_tasks", "task", "task_range"):
         assert client.post(f"/DataSelectEnv/{route}", json=example(f"/{{env_name}}/{route}")).status_code == 200
+
+
+def test_links_lead_from_a_reset_through_steps_to_the_grade(document: dict[str, Any], client: TestClient) -> None:
+    names = {operation["operationId"]: path for path, operation in operations(document)}
+
+    def follow(path: str, answer: dict[str, Any], link: str) -> tuple[str, dict[str, Any]]:
+        """Return where a link of an answer leads, and what it takes along."""
+        found = document["paths"][path]["post"]["responses"]["200"]["links"][link]
+        taken = {**found.get("parameters", {}), **found.get("requestBody", {})}
+        return names[found["operationId"]], {
+            name: answer[source.removeprefix("$response.body#/")] for name, source in taken.items()
+        }
+
+    first = client.post("/reset", json={"task_id": "medium"}).json()
+    client.post("/reset")
+    path, taken = follow("/reset", first, "step")
+    second = client.post(path, json={**select(), **taken}).json()
+    path, taken = follow(path, second, "step")
+    client.post(path, json={**stop(), **taken})
+    path, taken = follow("/step", second, "state")
+    assert client.get(path, params=taken).json()["end_reason"] == "stop"
+    path, taken = follow("/step", second, "grader")
+    assert client.post(path, json=taken).json()["episode_id"] == first["episode_id"]
+
+
+def test_every_request_states_its_limits(document: dict[str, Any]) -> None:
+    for path, operation in operations(document):
+        if "requestBody" in operation:
+            assert f"{Settings().max_message_bytes:,} bytes" in operation["requestBody"]["description"], path
+    for name in ("ResetRequest", "StepRequest", "StepEnvelope", "GraderRequest", "TaskRequest"):
+        for field, schema in document["components"]["schemas"][name]["properties"].items():
+            for kind in schema.get("anyOf", [schema]):
+                if kind.get("type") == "string":
+                    assert {"maxLength", "enum"} & set(kind), (name, field)
+                if kind.get("type") in ("integer", "number"):
+                    assert {"minimum", "exclusiveMinimum"} & set(kind), (name, field)

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from bench.machine import processor
 from bench.validity import leak, measure, page, pictures
 from bench.validity.candidates import FAMILIES, full_name
 from dataselect_env.cli.console import progress
@@ -90,13 +91,6 @@ def draw(records: list[EpisodeRecord], of_random: measure.Cells, table: dict[str
     plots.curves_figure(report).savefig(HERE / "curves.png")
     pictures.worlds(table).savefig(HERE / "worlds.png")
     pictures.aligned(of_random, RANDOM, RANDOM_FAMILIES).savefig(HERE / "aligned.png")
-
-
-def processor() -> str:
-    """Return the processor's name where the system tells it, else its architecture."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 @click.command()

@@ -1,0 +1,166 @@
+"""C1: kill the server with SIGKILL under load, start it again, and compare what was acknowledged with what is there.
+
+    python -m bench.reliability.crash --kills 100
+
+Clients play seeded episodes over HTTP and WebSocket until a random moment, at which the server dies. They know what
+they sent and what was answered. After each restart every acknowledged reset, step and grade must be in the store, with
+at most the one request of each client beside them that was under way; whatever is stored must be what the same actions
+give in process. HTTP clients then go on where they were, through as many deaths as it takes. At the end everything is
+looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+
+from bench.reliability import clients, page
+from bench.reliability.ledger import Ledger
+from bench.reliability.process import about_this_run
+from bench.reliability.scripts import PlayAlone, Reply, players_alone
+from dataselect_env.cli.console import progress
+from dataselect_env.store import SQLiteStore
+from serving import Server, running_server
+
+MOST_ANSWERS = 500
+"""Acknowledged requests after which the server dies at the latest; the number is drawn from 0 on."""
+JITTER = 0.02
+"""Seconds that it may live on after that, so that it does not always die just after an answer."""
+FILE = "episodes.db"
+
+
+async def load(server: Server, book: Ledger, rng: random.Random, sockets: int) -> None:
+    """Let all clients play, and kill the server at a moment drawn from ``rng``.
+
+    Raises:
+        RuntimeError: A client ended before the server did.
+    """
+    coroutines = [clients.play_http(server, book, seat) for seat in range(len(book.seats))]
+    coroutines += [clients.play_websocket(server, book) for _ in range(sockets)]
+    playing = [asyncio.create_task(one) for one in coroutines]
+    enough = book.answers + rng.randrange(MOST_ANSWERS)
+    while book.answers < enough and not any(task.done() for task in playing):
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(rng.uniform(0, JITTER))
+    early = [task for task in playing if task.done()]
+    server.kill()
+    await asyncio.gather(*playing, return_exceptions=True)
+    for task in playing:
+        end = task.exception()
+        if task in early or not isinstance(end, clients.CUT_OFF):
+            raise RuntimeError(f"a client ended before the server did: {end!r}") from end
+
+
+def check_file(path: Path) -> list[str]:
+    """Return what SQLite finds wrong with the database."""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            found = [str(error)]
+    return [f"integrity check: {line}" for line in found if line != "ok"]
+
+
+def check_strangers(path: Path, book: Ledger) -> list[str]:
+    """Return the episodes in the database that nobody knows."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = {str(row[0]) for row in connection.execute("SELECT episode_id FROM episodes")}
+    return [f"{name}: in the store, and nobody started it" for name in sorted(names - set(book.kept))]
+
+
+class Run:
+    """A run of kills and restarts on one store.
+
+    Args:
+        folder: Where the store is.
+        seed: Decides the episodes and the moments.
+        sockets: WebSocket clients.
+        seats: HTTP clients.
+    """
+
+    def __init__(self, folder: Path, *, seed: int, sockets: int, seats: int) -> None:
+        self._rng = random.Random(seed)  # noqa: S311  (no secret)
+        self._sockets = sockets
+        self._path = folder / FILE
+        self._serving = partial(running_server, store=f"sqlite:///{FILE}", cwd=folder)
+        self.book = Ledger(random.Random(self._rng.random()), seats)  # noqa: S311
+        self.problems: list[str] = []
+
+    def kill_once(self, play_alone: PlayAlone) -> None:
+        """Start the server, hold it against what clients know, load it, kill it."""
+        alone = self._alone(play_alone)  # computed while the server starts
+        with self._serving() as server:
+            self._check(server, alone)
+            asyncio.run(load(server, self.book, self._rng, self._sockets))
+        self.book.counts["kills"] += 1
+
+    def finish(self, play_alone: PlayAlone) -> None:
+        """Start the server a last time, let the HTTP clients play to the end, and look at everything again."""
+        alone = self._alone(play_alone)
+        with self._serving() as server:
+            self._check(server, alone)
+            asyncio.run(clients.finish_all(server, self.book))
+            self._check(server, self._alone(play_alone))
+            self.problems += asyncio.run(clients.grade_again(server, self.book.grades))
+            with closing(SQLiteStore(self._path)) as store:
+                self.problems += self.book.check_again(store)
+        self.problems += check_strangers(self._path, self.book)
+        self.book.counts["finished and graded"] = len(self.book.grades)
+        self.book.counts["in the store"] = len(self.book.kept)
+
+    def _alone(self, play_alone: PlayAlone) -> Iterator[list[Reply]]:
+        """Return the replies, as they should be, of what was played since the last check; they may come later."""
+        return play_alone([entry.script for entry in self.book.touched.values()])
+
+    def _check(self, server: Server, alone: Iterator[list[Reply]]) -> None:
+        before = set(self.book.grades)
+        replies = dict(zip(self.book.touched, alone, strict=True))
+        with closing(SQLiteStore(self._path)) as store:
+            self.problems += self.book.check(store, replies)
+        self.problems += check_file(self._path)
+        fresh = {name: grade for name, grade in self.book.grades.items() if name not in before}
+        self.problems += asyncio.run(clients.grade_again(server, fresh))
+        going_on = [entry for entry in self.book.seats if entry.sent and not entry.ended]
+        self.book.counts["HTTP episodes found unfinished, and played on"] += len(going_on)
+        self.problems += asyncio.run(clients.where_they_stand(server, going_on))
+
+
+def measure(kills: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any]:
+    """Kill and restart as often; return the counts and the problems."""
+    with tempfile.TemporaryDirectory(prefix="crash-") as folder, players_alone() as play_alone:
+        run = Run(Path(folder), seed=seed, sockets=sockets, seats=seats)
+        with progress(kills, "kills") as advance:
+            for _ in range(kills):
+                run.kill_once(play_alone)
+                if advance:
+                    advance(1)
+        run.finish(play_alone)
+    counts = dict(run.book.counts)
+    return {"seed": seed, "clients": {"websocket": sockets, "http": seats}, "counts": counts, "problems": run.problems}
+
+
+@click.command()
+@click.option("--kills", type=click.IntRange(1), default=10, show_default=True, help="How often the server is killed.")
+@click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="WebSocket clients.")
+@click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="HTTP clients.")
+@click.option("--seed", default=1, show_default=True, help="Decides the episodes and the moments.")
+@page.save_option
+def main(*, kills: int, sockets: int, seats: int, seed: int, save: bool) -> None:
+    """Kill the server under load, and see whether anything that was acknowledged is gone."""
+    begun = perf_counter()
+    results = measure(kills, seed=seed, sockets=sockets, seats=seats)
+    page.conclude("crash", {**about_this_run(perf_counter() - begun), **results}, save=save)
+
+
+if __name__ == "__main__":
+    main()

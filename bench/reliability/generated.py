@@ -1,0 +1,111 @@
+"""Generated HTTP requests: schemathesis run against a real server from its own OpenAPI document, and what came of it.
+
+Needs the extra ``fuzz``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from serving import Server
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+LEFT_OUT = "positive_data_acceptance"
+"""The one check that is not asked for: some rules, such as a split for every index, are beyond a schema."""
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+TIMEOUT = 120
+"""Seconds after which a request counts as not answered; the first /baseline takes some."""
+FOUND_FAILURES = 1
+"""Exit status of schemathesis when a check failed."""
+
+
+@dataclass
+class Tally:
+    """What came of the requests.
+
+    Attributes:
+        phases: Requests by phase.
+        statuses: Answers by status; 0 stands for none at all.
+        graded: Answers of /grader with a grade: only links lead there.
+        problems: Failed checks, in sentences.
+    """
+
+    phases: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    graded: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, scenario: dict[str, Any]) -> None:
+        """Count a scenario as schemathesis reports it."""
+        recorder = scenario["recorder"]
+        for interaction in recorder.get("interactions", {}).values():
+            status = (interaction.get("response") or {}).get("status_code", 0)
+            self.phases[scenario["phase"]] += 1
+            self.statuses[status] += 1
+            self.graded += status == 200 and urlsplit(interaction["request"]["uri"]).path == "/grader"
+            if status == 0 or status >= 500:
+                self.problems.append(f"{recorder['label']}: status {status}")
+        for checks in recorder.get("checks", {}).values():
+            self.problems += [f"{recorder['label']}: {told(check)}" for check in checks if check["status"] == "failure"]
+
+
+def told(check: dict[str, Any]) -> str:
+    """Return what a failed check found."""
+    failure = (check.get("failure_info") or {}).get("failure") or {}
+    return f"{check['name']}: {failure.get('message') or failure.get('title') or failure}"[:300]
+
+
+def scenarios(server: Server, seed: int, examples: int, phases: tuple[str, ...] = PHASES) -> Iterator[dict[str, Any]]:
+    """Run schemathesis once and yield the scenarios that it reports.
+
+    Args:
+        server: What to send requests to.
+        seed: Decides the requests.
+        examples: Requests an operation and phase, at most.
+        phases: What to run.
+
+    Raises:
+        RuntimeError: schemathesis could not do its work.
+    """
+    with tempfile.TemporaryDirectory(prefix="generated-") as folder:
+        report = Path(folder) / "report.ndjson"
+        options = ["--checks=all", f"--exclude-checks={LEFT_OUT}", "--continue-on-failure", "--no-shrink"]
+        options += [f"--max-examples={examples}", f"--seed={seed}", f"--report-ndjson-path={report}", "--no-color"]
+        options.append(f"--request-timeout={TIMEOUT}")
+        options.append(f"--phases={','.join(phases)}")
+        program = (sys.executable, "-m", "schemathesis.cli", f"--config-file={CONFIG}", "run")
+        done = subprocess.run(
+            [*program, *options, f"{server.base_url}/openapi.json"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in (0, FOUND_FAILURES) or not report.exists():
+            raise RuntimeError(f"schemathesis ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+        for line in report.read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            if "ScenarioFinished" in event:
+                yield event["ScenarioFinished"]
+
+
+def fuzz(server: Server, requests: int, seed: int, examples: int, advance: Callable[[int], None] | None) -> Tally:
+    """Send at least as many requests, one run after the other, each with another seed."""
+    tally = Tally()
+    while (sent := sum(tally.phases.values())) < requests:
+        for scenario in scenarios(server, seed, examples):
+            tally.add(scenario)
+        if advance:
+            advance(sum(tally.phases.values()) - sent)
+        seed += 1
+    return tally

@@ -1,0 +1,145 @@
+"""What clients know of their episodes, and how a store is held against it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from bench.reliability.scripts import Reply, Script, differences, draw
+from dataselect_env.errors import EpisodeNotFound
+from dataselect_env.models import Action, Grade, parse
+from dataselect_env.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.tasks import DYNAMICS_VERSION
+
+
+@dataclass
+class Entry:
+    """One episode as its client knows it.
+
+    Attributes:
+        replies: What was answered to the reset and to each step, in order; None where the answer was lost.
+        sent: Requests sent so far, the reset among them; at most one more than there are replies.
+        grade: What /grader answered, once it did.
+        ended: Whether the store was seen to have the whole of it.
+    """
+
+    script: Script
+    transport: Transport
+    replies: list[Reply | None] = field(default_factory=list)
+    sent: int = 0
+    grade: Reply | None = None
+    ended: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether its client was told that it is over."""
+        return bool(self.replies and self.replies[-1] and self.replies[-1]["done"])
+
+
+class Ledger:
+    """All episodes of a run.
+
+    Args:
+        rng: Draws the scripts.
+        seats: HTTP clients, each of which goes on with its episode after a restart.
+    """
+
+    def __init__(self, rng: random.Random, seats: int) -> None:
+        self._rng = rng
+        self.counts: Counter[str] = Counter()
+        self.touched: dict[str, Entry] = {}  # played since the last check
+        self.kept: dict[str, StoredEpisode] = {}  # as the last check found them
+        self.grades: dict[str, Reply] = {}  # of those that are over
+        self.seats = [self.open("http") for _ in range(seats)]
+
+    @property
+    def answers(self) -> int:
+        """Requests acknowledged so far."""
+        return self.counts["steps acknowledged"] + self.counts["resets acknowledged"]
+
+    def open(self, transport: Transport) -> Entry:
+        """Return a new episode, with a name of its own."""
+        self.counts["episodes"] += 1
+        return Entry(draw(self._rng, f"{transport}-{self.counts['episodes']}"), transport)
+
+    def send(self, entry: Entry) -> None:
+        """Note that a request is on its way."""
+        entry.sent = len(entry.replies) + 1
+        self.touched[entry.script.episode_id] = entry
+
+    def answered(self, entry: Entry, reply: Reply) -> None:
+        """Note what came back."""
+        entry.replies.append(reply)
+        self.counts["steps acknowledged" if reply["step"] else "resets acknowledged"] += 1
+
+    def graded(self, entry: Entry, grade: Reply) -> None:
+        """Note what /grader answered; the episode is over."""
+        entry.grade, entry.ended = grade, True
+        self.counts["grades given"] += 1
+
+    def check(self, store: EpisodeStore, alone: dict[str, list[Reply]]) -> list[str]:
+        """Hold the store against everything that was touched since the last check; return what is wrong."""
+        problems = [line for name, entry in self.touched.items() for line in self._check(entry, store, alone[name])]
+        self.touched.clear()
+        return problems
+
+    def _check(self, entry: Entry, store: EpisodeStore, alone: list[Reply]) -> list[str]:
+        name, known = entry.script.episode_id, len(entry.replies)
+        try:
+            stored = store.load(name)
+        except EpisodeNotFound:
+            entry.sent = 0
+            return [f"{name}: acknowledged and lost"] if known else []
+        problems = differences(entry.script, entry.replies, alone)
+        done = len(stored.steps) + 1
+        if not known <= done <= entry.sent:
+            problems.append(f"{name}: {known} requests acknowledged, {entry.sent} sent, {done} in the store")
+        if stored != as_stored(entry, alone[:done]):
+            problems.append(f"{name}: the store has other numbers than the solo run")
+        self._keep(entry, stored, as_graded(alone[min(done, len(alone)) - 1]))
+        if entry.grade is not None and entry.grade != self.grades.get(name):
+            problems.append(f"{name}: graded {entry.grade}, should be {self.grades.get(name)}")
+        return problems
+
+    def _keep(self, entry: Entry, stored: StoredEpisode, grade: Reply | None) -> None:
+        """Remember what the store has, and let the client go on from there."""
+        name, done = entry.script.episode_id, len(stored.steps) + 1
+        unanswered = max(0, done - len(entry.replies))
+        self.counts["done, and killed before the answer"] += unanswered
+        entry.replies += [None] * unanswered
+        entry.sent = done
+        self.kept[name] = stored
+        if grade is not None:
+            self.grades[name] = grade
+            entry.ended = True
+
+    def check_again(self, store: EpisodeStore) -> list[str]:
+        """Return which of the episodes that were checked before are no longer what they were."""
+        return [f"{name}: changed" for name, stored in self.kept.items() if store.load(name) != stored]
+
+
+def as_stored(entry: Entry, alone: list[Reply]) -> StoredEpisode:
+    """Return what the store should hold of an episode that was played as far as these replies go."""
+    last = alone[-1]
+    header = EpisodeHeader(transport=entry.transport, dynamics_version=DYNAMICS_VERSION, **entry.script.choices)
+    steps = zip(entry.script.actions, alone[1:], strict=False)
+    return StoredEpisode(
+        header=header,
+        steps=tuple(as_step(parse(Action, action), reply) for action, reply in steps),
+        grade=parse(Grade, last["info"]["grade"]) if last["done"] else None,
+    )
+
+
+def as_step(action: Action, reply: Reply) -> StoredStep:
+    """Return what the store should hold of a step that was answered so."""
+    info = reply["info"]
+    performance = reply["observation"]["current_performance"]
+    return StoredStep(action, info["batch_size"], info["mislabelled"], performance, reply["reward"])
+
+
+def as_graded(last: Reply) -> Reply | None:
+    """Return what /grader should answer about an episode whose last reply was this; None: it is still running."""
+    if not last["done"]:
+        return None
+    return {**last["info"]["grade"], "episode_id": last["episode_id"], "task_id": last["task_id"]}

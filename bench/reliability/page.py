@@ -1,0 +1,226 @@
+"""Results as files, and the page README.md with its tables made from them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from docs.render import MARKED, table
+
+HERE = Path(__file__).parent
+PAGE = HERE / "README.md"
+Results = dict[str, Any]
+MOST_PROBLEMS = 20
+"""Problems that a result file lists; their number is told beside them."""
+SCRIPTS = ("crash", "disk", "hostile", "scale", "soak")
+"""In the order of the page."""
+
+DISKS = 3
+MINUTES = 30
+SESSIONS, MOST_MEMORY = 1_000, 350
+
+save_option = click.option("--save", is_flag=True, help="Write the result file, and the page from all result files.")
+
+
+def conclude(name: str, results: Results, *, save: bool) -> None:
+    """Print the results of a script, save them if asked to, and end with status 1 if there were problems."""
+    problems = results.pop("problems")
+    results = {**results, "problems": len(problems), "first_problems": problems[:MOST_PROBLEMS]}
+    text = json.dumps(results, indent=1) + "\n"
+    click.echo(text)
+    click.echo(RENDERERS[name](results))
+    if save:
+        (HERE / f"{name}.json").write_text(text, encoding="utf-8")
+        write()
+    if problems:
+        sys.exit(1)
+
+
+def write() -> None:
+    """Render the page in place: ``python -m bench.reliability.page``."""
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), load()), encoding="utf-8")
+
+
+def load() -> dict[str, Results]:
+    """Return the last results of every script."""
+    files = {name: HERE / f"{name}.json" for name in SCRIPTS}
+    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+
+
+def holds(fine: bool) -> str:
+    return "holds" if fine else "**falls short**"
+
+
+def listed(counts: dict[str, Any]) -> str:
+    """Return a table of counts."""
+    return table("what | count", ((name, f"{count:,}") for name, count in counts.items()))
+
+
+def crash(results: Results) -> str:
+    return listed({**results["counts"], "acknowledged and lost, changed or corrupt": results["problems"]})
+
+
+def disk(results: Results) -> str:
+    counts = results["counts"].items()
+    rows = ((way, found["answers checked"], found.get("steps played on", 0)) for way, found in counts)
+    return table("the store is on | answers checked | steps played after it had room again", rows)
+
+
+def hostile(results: Results) -> str:
+    http, sockets = results["http"], dict(results["/ws"]["counts"])
+    statuses = ", ".join(f"{count:,} x {status}" for status, count in http["statuses"].items())
+    frames, honest = sockets.pop("hostile frames"), sockets.pop("honest messages")
+    refusals = ", ".join(f"{count:,} x {code}" for code, count in sorted(sockets.items()))
+    rpc = ", ".join(f"{count:,} x {status}" for status, count in results["/mcp"]["statuses"].items())
+    rows = (
+        ("HTTP requests", sum(http["phases"].values()), f"{statuses}; {http['graded']:,} grades reached by links"),
+        ("hostile frames on /ws", frames, refusals),
+        ("honest messages between them", honest, "as in process"),
+        ("hostile bodies to /mcp", sum(results["/mcp"]["statuses"].values()), rpc),
+        ("walks of the state machine", results["sessions"]["walks"], "as the model"),
+    )
+    return table("what | count | answered", ((name, f"{count:,}", told) for name, count, told in rows))
+
+
+def scale(results: Results) -> str:
+    """Return the server's memory after each stage, and what each session adds to it."""
+    before, sessions = results["stages"]["before"]["resident"], results["sessions"]
+
+    def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
+        each = 1024 * (found["resident"] - before) / sessions
+        return name, f"{found['resident']:.0f} MB", f"{each:.0f} KB", f"{found['files']:,}", f"{found['threads']}"
+
+    stages = results["stages"]
+    shown = [name for name in stages if name in ("before", "connected", "reset", "step 1", "disconnected")]
+    last = [name for name in stages if name.startswith("step")][-1]
+    shown.insert(-1, last)
+    rows = (row(name, stages[name]) for name in dict.fromkeys(shown))
+    return table("after | resident memory | a session | open files | threads", rows)
+
+
+def soak(results: Results) -> str:
+    """Return what the server held before, in each quarter of the time, and after."""
+    names = ("first quarter (warm-up)", "second quarter", "third quarter", "last quarter")
+    stages = {
+        "before": results["before"],
+        **dict(zip(names, results["quarters"], strict=True)),
+        "after": results["after"],
+    }
+    rows = (
+        (name, f"{one['resident']:.1f} MB", f"{one['files']:.0f}", f"{one['threads']:.0f}")
+        for name, one in stages.items()
+    )
+    return table("when (medians) | resident memory | open files | threads", rows)
+
+
+def goals(every: dict[str, Results]) -> str:
+    """Return a line for each goal: the figures, and whether they hold."""
+    return table(
+        "goal | measured | verdict", (row for name, results in every.items() for row in VERDICTS[name](results))
+    )
+
+
+def _crash_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts = results["counts"]
+    yield (
+        "C1 nothing acknowledged is lost by SIGKILL",
+        f"{counts['kills']} kills, {counts['steps acknowledged']:,} steps and {counts['grades given']:,} grades"
+        f" acknowledged, {results['problems']} lost or wrong",
+        holds(not results["problems"] and counts["kills"] >= 100),
+    )
+
+
+def _disk_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    checked = sum(found["answers checked"] for found in results["counts"].values())
+    yield (
+        "C1 a full or read-only disk costs nothing",
+        f"{len(results['counts'])} of {DISKS} ways, {checked:,} answers checked, {results['problems']} wrong",
+        holds(not results["problems"] and len(results["counts"]) == DISKS),
+    )
+
+
+def _hostile_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    requests = sum(results["http"]["phases"].values())
+    frames = results["/ws"]["counts"]["hostile frames"]
+    yield (
+        "C2 every request and frame is answered as documented",
+        f"{requests:,} requests, {frames:,} frames, {results['problems']} answered wrongly",
+        holds(not results["problems"] and min(requests, frames) >= 10_000),
+    )
+
+
+def _scale_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    sessions, most = results["sessions"], max(stage["peak"] for stage in results["stages"].values())
+    enough = sessions >= SESSIONS
+    yield (
+        "C3 sessions in one process equal the solo runs",
+        f"{sessions:,} sessions, {results['replies']:,} replies, {results['problems']} failed or differ",
+        holds(enough and not results["problems"]),
+    )
+    yield (
+        f"C3 resident memory of {SESSIONS:,} sessions <= {MOST_MEMORY} MB",
+        f"at most {most:.0f} MB",
+        holds(enough and most <= MOST_MEMORY),
+    )
+
+
+def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts, quarters = results["counts"], results["quarters"]
+    growth = quarters[3]["resident"] / quarters[1]["resident"] - 1
+    yield (
+        "C7 memory flat within 5 %, files and threads given back",
+        f"{results['minutes']:g} minutes, {counts['answers']:,} answers, {counts['connections']:,} connections, memory"
+        f" {growth:+.1%}, {results['problems']} problems",
+        holds(not results["problems"] and results["minutes"] >= MINUTES),
+    )
+
+
+def versions(every: dict[str, Results]) -> str:
+    """Return where each result comes from."""
+
+    def row(name: str, results: Results) -> tuple[str, ...]:
+        made, machine = results["versions"], results["machine"]
+        where = f"{machine['cores']} cores of {machine['processor']}, {machine['system']}"
+        return name, f"{made['package']}, dynamics {made['dynamics']}", where, f"{results['seconds']:,} s"
+
+    return table("script | version | machine | took", (row(name, results) for name, results in every.items()))
+
+
+RENDERERS: dict[str, Callable[[Results], str]] = {
+    "crash": crash,
+    "disk": disk,
+    "hostile": hostile,
+    "scale": scale,
+    "soak": soak,
+}
+VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
+    "crash": _crash_verdict,
+    "disk": _disk_verdict,
+    "hostile": _hostile_verdict,
+    "scale": _scale_verdict,
+    "soak": _soak_verdict,
+}
+
+
+def rendered(text: str, every: dict[str, Results]) -> str:
+    """Return the page with its tables as the results have them.
+
+    Raises:
+        KeyError: It asks for a table that does not exist.
+    """
+
+    def made(name: str) -> str:
+        if name in SCRIPTS:
+            return RENDERERS[name](every[name]) if name in every else "Not measured yet.\n"
+        return {"goals": goals, "versions": versions}[name](every)
+
+    return MARKED.sub(lambda found: f"{found[1]}{made(found[2])}{found[3]}", text)
+
+
+if __name__ == "__main__":
+    write()

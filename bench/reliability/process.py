@@ -1,0 +1,58 @@
+"""What the kernel tells about a server's process, and about the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.machine import processor
+from dataselect_env.evaluation.evaluate import cores
+from dataselect_env.evaluation.journal import Versions
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process holds at one moment.
+
+    Attributes:
+        resident: Resident memory, in MB.
+        peak: Most resident memory so far, in MB.
+        files: Open file descriptors, sockets among them.
+        threads: Threads.
+    """
+
+    resident: float
+    peak: float
+    files: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    """Return what a process holds now; Linux only."""
+    folder = Path("/proc") / str(pid)
+    lines = (folder / "status").read_text(encoding="utf-8").splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    kilobytes = {name: int(status[name].split()[0]) for name in ("VmRSS", "VmHWM")}
+    return Usage(
+        resident=round(kilobytes["VmRSS"] / 1024, 1),
+        peak=round(kilobytes["VmHWM"] / 1024, 1),
+        files=len(os.listdir(folder / "fd")),
+        threads=int(status["Threads"]),
+    )
+
+
+def about_this_run(seconds: float) -> dict[str, Any]:
+    """Return what every result file says about how it came to be."""
+    return {
+        "versions": Versions().model_dump(),
+        "machine": {"processor": processor(), "cores": cores(), "system": platform.system()},
+        "seconds": round(seconds),
+    }
+
+
+def as_row(found: Usage) -> dict[str, float]:
+    """Return a usage as JSON has it."""
+    return asdict(found)
