@@ -73,6 +73,9 @@ class StrategyWeights(WireModel):
 class Action(WireModel):
     """What an agent does in one step: buy a batch, or stop."""
 
+    # In OpenEnv an action schema titled "Action" is that of MCP environments; verifiers would ask us to list our tools.
+    model_config = ConfigDict(title="DataSelectAction")
+
     action_type: Literal["select_batch", "stop"] = Field(
         description="select_batch buys a batch and trains on it; stop ends the episode and ignores the other fields."
     )
@@ -114,6 +117,8 @@ class ResetRequest(WireModel):
 
 class StepRequest(Action):
     """One action; over HTTP optionally with the episode that it is for."""
+
+    model_config = ConfigDict(title="StepRequest")
 
     episode_id: EpisodeId | None = Field(
         None, description="Episode to step; default: the one most recently started over HTTP."

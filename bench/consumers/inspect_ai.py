@@ -1,0 +1,70 @@
+"""Inspect AI evaluates two scripted models on the task that the package registers.
+
+pip install ".[inspect]" && python -m bench.consumers.inspect_ai
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+
+from inspect_ai import eval as evaluate
+from inspect_ai.log import EvalLog
+from inspect_ai.model import ChatMessage, ModelOutput, ModelUsage, get_model
+
+from bench.consumers.answers import answer
+from bench.consumers.record import SEEDS, recorded, scores
+from dataselect_env.integrations.dialogue import TURNS_A_STEP
+from dataselect_env.tasks import TASKS
+
+TASK = "dataselect_env/data_selection"
+
+
+def knowing(messages: list[ChatMessage]) -> str:
+    """Answer as the scripted model does: the opening of the conversation names the task."""
+    return answer(next(task for task in TASKS if f"the task {task}." in messages[1].text))
+
+
+def clueless(_messages: list[ChatMessage]) -> str:
+    return "I do not know."
+
+
+def play(write: Callable[[list[ChatMessage]], str], episodes: int, folder: str) -> EvalLog:
+    """Return the log of an evaluation of the model that writes so."""
+
+    def respond(messages: list[ChatMessage], *_: object) -> ModelOutput:
+        output = ModelOutput.from_content("mockllm", write(messages))
+        output.usage = ModelUsage()  # else it is counted with an encoding that must be downloaded
+        return output
+
+    model = get_model("mockllm/model", custom_outputs=respond)
+    (log,) = evaluate(TASK, model=model, task_args={"episodes": episodes}, log_dir=folder, display="none")
+    return log
+
+
+def main() -> None:
+    sys.path.pop(0)  # the task is found through the installed package, not through what a build left in the checkout
+    with recorded("inspect_ai", "inspect", ["inspect-ai"]) as record, tempfile.TemporaryDirectory() as folder:
+        log = play(knowing, len(SEEDS), folder)
+        record.claim(log.status == "success", f"a scripted model is evaluated on {TASK}, found by its name")
+        expected = scores()
+        found = {
+            (sample.metadata["task_id"], sample.metadata["seed"]): sample.scores["episode_grade"].value
+            for sample in log.samples
+        }
+        record.claim(found == expected, f"the scores of {len(found)} samples equal the package's own grades")
+        metrics = {name: metric.value for score in log.results.scores for name, metric in score.metrics.items()}
+        record.claim({*TASKS, "all"} <= set(metrics), "the report has the mean grade of each task and of all")
+        log = play(clueless, 1, folder)
+        turns = {
+            sample.metadata["task_id"]: sum(message.role == "assistant" for message in sample.messages)
+            for sample in log.samples
+        }
+        allowed = {task_id: TURNS_A_STEP * task.max_steps for task_id, task in TASKS.items()}
+        record.claim(turns == allowed, "a model that never gives an action is stopped after two turns a step")
+        record.figures = {"metrics": metrics}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""One episode as a conversation: text in, text out, for consumers whose agents answer in text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.errors import InvalidInput
+from dataselect_env.evaluation.rollout import Environment
+from dataselect_env.models import Action, Grade, Reply, RewardMode
+from dataselect_env.prompts import parse_answer, render_reply
+from dataselect_env.tasks import get_task
+
+TURNS_A_STEP = 2
+"""A conversation has this many turns for each step of its task, unless it is told how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one answer of the agent led to.
+
+    Attributes:
+        text: What the agent is told next: an observation, or why its answer could not be used.
+        reward: Reward of the step; 0 when none was played.
+        done: Whether the episode is over.
+    """
+
+    text: str
+    reward: float
+    done: bool
+
+
+class Dialogue:
+    """One episode, played in text; it is over when the episode is, and at the last turn it stops for the agent.
+
+    Example:
+        >>> dialogue = Dialogue("hard", seed=7)
+        >>> dialogue.answer("I do not know.").done
+        False
+        >>> turn = dialogue.answer('{"action_type": "stop", "batch_size": 0, "strategy_weights": {"random": 1}}')
+        >>> turn.done, turn.reward == dialogue.grade.score, dialogue.mistakes
+        (True, True, 1)
+
+    Attributes:
+        reply: The last reply of the environment.
+        episode_return: Sum of the rewards so far; under reward mode ``grade`` the grade if the episode ended now.
+        turns: Answers so far.
+        mistakes: Answers among them that were no action.
+    """
+
+    def __init__(
+        self,
+        task_id: str,
+        seed: int | None = None,
+        *,
+        max_turns: int | None = None,
+        reward_mode: RewardMode = "grade",
+        env: Environment | None = None,
+    ) -> None:
+        """Start the episode.
+
+        Args:
+            task_id: Name of the task.
+            seed: In [0, 2^32); None draws one from the train split.
+            max_turns: Answers, at least 1, after the last of which the episode is stopped; default two for each step.
+            reward_mode: ``grade`` (rewards add up to the grade) or ``shaped``.
+            env: Where to play; default a new one in this process.
+
+        Raises:
+            EnvError: Unknown task, seed or number of turns out of range.
+        """
+        self._task: Final = get_task(task_id)
+        self._max_turns: Final = TURNS_A_STEP * self._task.max_steps if max_turns is None else max_turns
+        if self._max_turns < 1:
+            raise InvalidInput("max_turns: should be at least 1", field="max_turns")
+        self._env: Final[Environment] = env or DataSelectEnv()
+        self.reply: Reply = self._env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
+        self.episode_return = 0.0
+        self.turns = 0
+        self.mistakes = 0
+
+    @property
+    def observation(self) -> str:
+        """The last observation as text."""
+        return render_reply(self._task, self.reply)
+
+    @property
+    def grade(self) -> Grade | None:
+        """The grade of the episode, None while it goes on."""
+        return None if self.reply.info is None else self.reply.info.grade
+
+    def answer(self, text: str) -> Turn:
+        """Play the action that an answer of the agent holds; without one, nothing changes but the turns.
+
+        Raises:
+            EpisodeOver: After the end.
+        """
+        before, self.turns = self.episode_return, self.turns + 1
+        try:
+            self._play(parse_answer(text))
+            told = self.observation
+        except InvalidInput as error:
+            self.mistakes += 1
+            told = error.message
+        if self.turns >= self._max_turns and not self.reply.done:
+            self._play(Action.stop())
+            told = self.observation
+        return Turn(told, self.episode_return - before, self.reply.done)
+
+    def _play(self, action: Action) -> None:
+        self.reply = self._env.step(action)
+        self.episode_return += self.reply.reward or 0.0

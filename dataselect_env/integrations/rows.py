@@ -1,0 +1,67 @@
+"""Rows of a training set of prompts: which episode each conversation plays, and how it opens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any
+
+from dataselect_env import prompts
+from dataselect_env.tasks import SPLITS, TASKS, get_task
+
+Message = dict[str, str]
+"""A chat message: ``role`` and ``content``."""
+
+TRAIN_SEEDS = range(SPLITS["train"].first_seed, SPLITS["train"].first_seed + 256)
+"""The seeds that :func:`prompt_rows` takes by default, of the train split: those of the others are for evaluation."""
+
+
+def opening(task_id: str, *, tools: bool = False) -> list[Message]:
+    """Return how a conversation opens, before the first observation.
+
+    Args:
+        task_id: Name of the task.
+        tools: Whether the agent acts through tools; else it is told how to write an action as text.
+
+    Raises:
+        UnknownTask: There is no such task.
+    """
+    task = get_task(task_id)
+    instructions = f"{prompts.rules()}\n\n{prompts.describe_task(task)}" if tools else prompts.system_prompt(task)
+    return [
+        {"role": "system", "content": instructions},
+        {"role": "user", "content": f"Play one episode of the task {task.task_id}."},
+    ]
+
+
+def prompt_rows(
+    task_ids: Iterable[str] = tuple(TASKS), seeds: Iterable[int] = TRAIN_SEEDS, *, tools: bool = False
+) -> list[dict[str, Any]]:
+    """Return one row for each task and seed: ``prompt``, ``task_id`` and ``seed``.
+
+    All conversations that start from one row play the same episode, so that an algorithm which compares them with each
+    other, as GRPO does, compares the agent's choices and not the luck of the draw.
+
+    Example:
+        >>> rows = prompt_rows(["easy", "hard"], range(3))
+        >>> [(row["task_id"], row["seed"]) for row in rows][:3]
+        [('easy', 0), ('hard', 0), ('easy', 1)]
+
+    Args:
+        task_ids: Names of the tasks.
+        seeds: In [0, 2^32).
+        tools: As for :func:`opening`.
+
+    Raises:
+        UnknownTask: There is no such task.
+    """
+    return [
+        {"prompt": opening(task_id, tools=tools), "task_id": task_id, "seed": seed}
+        for seed, task_id in product(seeds, tuple(task_ids))
+    ]
+
+
+def joined(prompt: Sequence[Message], text: str) -> list[Message]:
+    """Return ``prompt`` with ``text`` at the end of its last message."""
+    *before, last = prompt
+    return [*before, {**last, "content": f"{last['content']}\n\n{text}"}]

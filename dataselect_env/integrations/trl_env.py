@@ -1,0 +1,86 @@
+"""TRL: the environment as ``GRPOTrainer(environment_factory=DataSelectToolEnv)`` wants it.
+
+The contract is that of trl 1.16: the trainer makes an object for each rollout and uses it again; ``reset`` gets the row
+of the data set and returns text for the end of the prompt; every other public method is a tool, described to the model
+by its type hints and docstring; what a tool raises reaches the model as ``{"error": ...}``; ``get_reward`` is the
+reward of the whole rollout. Nothing of TRL is needed to be such an object, so this module imports none of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.evaluation.rollout import Environment
+from dataselect_env.models import Action, Reply, RewardMode, parse
+from dataselect_env.prompts import render_reply
+from dataselect_env.tasks import DEFAULT_TASK, get_task
+
+
+class DataSelectToolEnv:
+    """Episodes for an agent that calls tools; the reward of a rollout is the grade.
+
+    A rollout that ends before its episode does (the model stops calling tools, or the trainer's limits cut it off) is
+    rewarded with the grade that the episode would get at that point. For other choices, ``functools.partial`` makes a
+    factory: ``environment_factory=partial(DataSelectToolEnv, reward_mode="shaped")``.
+    """
+
+    def __init__(self, *, reward_mode: RewardMode = "grade", env: Environment | None = None) -> None:
+        """Prepare for episodes.
+
+        Args:
+            reward_mode: ``grade`` (rewards add up to the grade) or ``shaped``.
+            env: Where to play; default a new one in this process.
+        """
+        self._reward_mode: Final[RewardMode] = reward_mode
+        self._env: Final[Environment] = env or DataSelectEnv()
+        self._return = 0.0
+
+    def reset(self, task_id: str | None = None, seed: int | None = None, **_row: object) -> str:
+        """Start the episode of a row and return the first observation; other columns of the row are not looked at.
+
+        Raises:
+            EnvError: The row names no task or seed that there is.
+        """
+        self._return = 0.0
+        reply = self._env.reset(task_id=task_id or DEFAULT_TASK, seed=seed, reward_mode=self._reward_mode)
+        return f"\n\n{self._told(reply)}"
+
+    def select_batch(
+        self, batch_size: int, uncertainty: float = 0.0, diversity: float = 0.0, random: float = 0.0
+    ) -> str:
+        """Buy a batch of training samples and train on it.
+
+        Args:
+            batch_size: Samples to buy; raised to the smallest batch, and cut to what budget and pool still hold.
+            uncertainty: Weight of uncertainty sampling, at least 0. Only the ratios of the three weights matter.
+            diversity: Weight of diversity sampling, at least 0.
+            random: Weight of random sampling, at least 0.
+
+        Returns:
+            The new observation.
+        """
+        weights = {"uncertainty": uncertainty, "diversity": diversity, "random": random}
+        choice = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": weights}
+        return self._play(parse(Action, choice))
+
+    def stop(self) -> str:
+        """End the episode and keep the rest of the budget.
+
+        Returns:
+            The last observation and the grade.
+        """
+        return self._play(Action.stop())
+
+    def get_reward(self) -> float:
+        """Return the sum of the episode's rewards so far."""
+        return self._return
+
+    def _play(self, action: Action) -> str:
+        reply = self._env.step(action)
+        self._return += reply.reward or 0.0
+        return self._told(reply)
+
+    @staticmethod
+    def _told(reply: Reply) -> str:
+        return render_reply(get_task(reply.task_id), reply)
