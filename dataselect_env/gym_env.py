@@ -22,7 +22,7 @@ from dataselect_env.gym_spaces import ActionKind, ObservationKind
 from dataselect_env.models import DEFAULT_REWARD_MODE, Reply, RewardMode
 from dataselect_env.policies.features import EpisodeProgress
 from dataselect_env.remote import RemoteEnv
-from dataselect_env.tasks import DEFAULT_SPLIT, DEFAULT_TASK, Split, Task, get_split, get_task
+from dataselect_env.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 
 OPTIONS = ("task_id", "split")
 """What the options of a reset may name, for the one episode that it starts."""
@@ -44,8 +44,10 @@ def read_options(options: Mapping[str, Any] | None, task: Task, split: Split) ->
     return get_task(options.get("task_id", task.task_id)), get_split(options.get("split", split.name))
 
 
-def draw_seed(split: Split, rng: np.random.Generator) -> int:
-    """Return a seed of ``split``."""
+def choose_seed(seed: int | None, split: Split, rng: np.random.Generator) -> int:
+    """Return the seed of the episode that ``reset(seed=seed)`` starts: that one, or one drawn from ``split``."""
+    if seed is not None and seed < SEED_LIMIT:
+        return seed
     return split.first_seed + int(rng.integers(split.seeds))
 
 
@@ -63,6 +65,9 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
     ``info`` holds ``task_id``, ``seed`` and ``step``, and after a step what
     :class:`~dataselect_env.models.StepInfo` tells, without what there is not: ``end_reason`` and ``grade`` come at the
     end, ``noise_ratio``, ``redundancy`` and ``gain`` when something was bought.
+
+    Attributes:
+        replies: The reply to the reset, then one a step: what a :class:`~dataselect_env.policies.Policy` reads.
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
@@ -110,24 +115,25 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         self.render_mode = render_mode
         self._core: DataSelectEnv | RemoteEnv = RemoteEnv(url) if url is not None else DataSelectEnv()
         self._progress = EpisodeProgress(self.task)
-        self._replies: list[Reply] = []
+        self.replies: list[Reply] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
 
         Args:
-            seed: Of the episode, in [0, 2^32); None draws one.
+            seed: Of the episode. None draws one; so does a seed from 2^32 on, as some libraries give it, which starts
+                the stream of draws.
             options: ``task_id`` and ``split``, see the class.
 
         Raises:
-            EnvError: Seed or options are not what they must be, or the server refuses.
+            EnvError: Options are not what they must be, or the server refuses.
+            gymnasium.error.Error: The seed is negative or no integer.
         """
         super().reset(seed=seed, options=options)
         task, split = read_options(options, self.task, self.split)
-        if seed is None:
-            seed = draw_seed(split, self.np_random)
-        reply = self._core.reset(task_id=task.task_id, seed=seed, reward_mode=self.reward_mode)
-        self._replies, self._progress = [reply], EpisodeProgress(task)
+        chosen = choose_seed(seed, split, self.np_random)
+        reply = self._core.reset(task_id=task.task_id, seed=chosen, reward_mode=self.reward_mode)
+        self.replies, self._progress = [reply], EpisodeProgress(task)
         return self._see(reply), info_of(reply)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -142,7 +148,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         progress = self._progress
         choices = gym_spaces.read_actions(self.actions, progress.budget, progress.max_steps, np.asarray(action)[None])
         reply = self._core.step(choices.action(0))
-        self._replies.append(reply)
+        self.replies.append(reply)
         return self._see(reply), reply.reward or 0.0, reply.done, False, info_of(reply)
 
     def action_masks(self) -> Mask:
@@ -160,7 +166,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             return None
         task = self._progress.task
         draw = gym_render.as_text if self.render_mode == "ansi" else gym_render.as_picture
-        return draw(task, self._replies)
+        return draw(task, self.replies)
 
     def close(self) -> None:
         """Close the connection to the server, if there is one."""

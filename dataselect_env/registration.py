@@ -41,6 +41,7 @@ def _register() -> None:
             register(
                 env_id(task_id),
                 entry_point="dataselect_env.gym_env:DataSelectGymEnv",
+                vector_entry_point="dataselect_env.gym_vector:DataSelectVectorEnv",
                 kwargs={"task_id": task_id},
             )
 

@@ -86,6 +86,14 @@ def test_a_reset_without_a_seed_draws_from_the_split(split: str) -> None:
     assert [env.reset()[1]["seed"] for _ in range(3)] == seeds
 
 
+def test_a_seed_too_large_for_an_episode_starts_a_stream() -> None:
+    env = DataSelectGymEnv("easy")
+    first, again = (env.reset(seed=2**63)[1]["seed"] for _ in range(2))
+    assert first == again
+    assert first in SPLITS["train"]
+    assert env.reset(seed=2**32 - 1)[1]["seed"] == 2**32 - 1
+
+
 def test_options_are_for_one_episode() -> None:
     env = DataSelectGymEnv("easy")
     observation, info = env.reset(seed=5, options={"task_id": "hard"})
@@ -162,8 +170,8 @@ def test_what_cannot_be_played_is_refused() -> None:
         env.step(STOP)
     with pytest.raises(InvalidInput, match="'tsk'; allowed are task_id, split"):
         env.reset(options={"tsk": "hard"})
-    with pytest.raises(InvalidInput, match="seed"):
-        env.reset(seed=2**32)
+    with pytest.raises(gymnasium.error.Error, match=r"[Ss]eed"):
+        env.reset(seed=-1)
     env.reset(seed=1)
     for action in (np.full(5, np.nan), np.zeros(4), 0.5):
         with pytest.raises(InvalidInput, match="action"):

@@ -80,6 +80,7 @@ ROOMS: dict[str, set[str]] = {
     "gym_spaces": {"gymnasium", "numpy"},
     "gym_render": {"matplotlib", "numpy"},
     "gym_env": {"gymnasium", "numpy"},
+    "gym_vector": {"gymnasium", "numpy"},
     "cli.ladder": {"click"},
     "cli.console": {"click"},
     "cli.evaluate_command": {"click"},

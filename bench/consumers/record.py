@@ -1,0 +1,71 @@
+"""What a run against a consumer's library leaves behind: results/<name>.json, which the page is made from."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.policies import get_policy
+from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+
+RESULTS = Path(__file__).parent / "results"
+SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 4)
+POLICY = "best-constant"
+"""What the scripted models play: its actions do not depend on what it is told, so any consumer can be handed them."""
+
+
+@dataclass
+class Record:
+    """What came out of a run; ``claims`` are sentences, each of which the run has checked."""
+
+    claims: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def claim(self, holds: bool, sentence: str) -> None:
+        """Note a sentence that was found to hold.
+
+        Raises:
+            AssertionError: It does not.
+        """
+        if not holds:
+            raise AssertionError(f"does not hold: {sentence}")
+        self.claims.append(sentence)
+
+
+@contextmanager
+def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
+    """Give a record to fill, and write it once everything in it has held.
+
+    Args:
+        name: Of the result file and the row in the table.
+        extra: Extra of the package that brings the library.
+        packages: Whose versions are told.
+    """
+    record, started = Record(), time.monotonic()
+    yield record
+    told = {
+        "extra": extra,
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in ("dataselect-env", *packages)},
+        "dynamics_version": DYNAMICS_VERSION,
+        "seconds": round(time.monotonic() - started, 1),
+        "claims": record.claims,
+        "figures": record.figures,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(told, indent=2))
+
+
+def scores(seeds: range = SEEDS) -> dict[tuple[str, int], float]:
+    """Return what ``POLICY`` scores when the package plays it itself, by task and seed."""
+    policy = get_policy(POLICY)
+    return {(task_id, seed): rollout(policy, task_id, seed).grade.score for task_id in TASKS for seed in seeds}
