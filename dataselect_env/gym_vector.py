@@ -3,7 +3,7 @@
     gymnasium.make_vec("dataselect_env:DataSelect-Hard-v0", num_envs=8)
 
 It gives what ``gymnasium.vector.SyncVectorEnv`` gives over as many single environments, infos and draws of seeds
-included, in all three autoreset modes, and computes the steps of all lanes together.
+included and numbers up to rounding, in all three autoreset modes; the steps of all lanes are computed together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Infos = dict[str, Any]
 
 
 class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
-    """Several episodes of one task in lock-step; see :class:`~dataselect_env.gym_env.DataSelectGymEnv` for what they are.
+    """Several episodes of one task in lock-step; :class:`~dataselect_env.gym_env.DataSelectGymEnv` says what they are.
 
     Lane i of ``reset(seed=n)`` plays the episode of seed n + i; a list names the seed of each lane, None draws it. Each
     lane draws the seeds of its further episodes from a stream of its own.
@@ -136,12 +136,13 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             over = ", ".join(map(str, np.flatnonzero(self._over)))
             raise EpisodeOver(f"The episodes of lanes {over} are over; reset them with the option reset_mask.")
         lanes, idle = np.flatnonzero(~self._over), np.flatnonzero(self._over)
-        rewards, terminated, truncated = (np.zeros(self.num_envs, dtype) for dtype in (np.float64, np.bool_, np.bool_))
+        rewards: Floats = np.zeros(self.num_envs)
+        terminated, truncated = np.zeros((2, self.num_envs), dtype=np.bool_)
         infos: Infos = {}
         steps = None
         if len(lanes):
             choices = self._read_actions(lanes, actions)
-            steps = self._lanes.step(choices.batch_sizes, choices.weights, choices.stop, lanes)
+            steps = self._lanes.step(choices.batch_sizes, choices.weights, choices.stop, lanes.tolist())
             self._progress.add(lanes, steps.observations, _purchases(steps))
             rewards[lanes], terminated[lanes] = steps.rewards, steps.done
             if self.max_episode_steps is not None:
@@ -190,7 +191,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
                 rng, _ = seeding.np_random(seed)
             self._rngs[lane] = rng
             numbers.append(choose_seed(seed, split, rng))
-        observed = self._lanes.reset([task.task_id] * len(lanes), numbers, lanes)
+        observed = self._lanes.reset([task.task_id] * len(lanes), numbers, lanes.tolist())
         self._progress.start(lanes, [task] * len(lanes), observed)
         self._task_ids[lanes], self._seeds[lanes] = task.task_id, numbers
         self._started[lanes], self._over[lanes] = True, False
@@ -202,7 +203,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         if self.autoreset_mode is not AutoresetMode.SAME_STEP or not over.any():
             self._tell_rows(lanes, steps, np.arange(len(lanes)), infos)
             return
-        ended, final = lanes[over], {}
+        ended, final = lanes[over], Infos()
         self._tell_rows(lanes, steps, np.flatnonzero(over), final)
         last = gym_spaces.observe(self.observations, self._progress)
         final_obs: NDArray[Any] = np.full(self.num_envs, None, dtype=object)

@@ -11,6 +11,8 @@ with ``eval_env=True`` the one with held-out seeds.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 import gymnasium
 import minari
@@ -32,7 +34,7 @@ def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
     name = f"dataselect/{task_id}/{policy.name}-v0"
     if name in minari.list_local_datasets():
         minari.delete_dataset(name)
-    choices = {"id": f"dataselect_env:{env_id(task_id)}", "reward_mode": "grade"}
+    choices: dict[str, Any] = {"id": f"dataselect_env:{env_id(task_id)}", "reward_mode": "grade"}
     env = DataCollector(gymnasium.make(**choices))
     task = TASKS[task_id]
     for seed in seeds:

@@ -1,6 +1,6 @@
 """Ray RLlib trains with two env runners, in process and over a running server, as examples/train_rllib.py does.
 
-pip install ".[rllib]" && python -m bench.consumers.rllib
+pip install ".[rllib]" && PYTHONPATH=tests python -m bench.consumers.rllib
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ray
 from bench.consumers.record import recorded
 from dataselect_env.tasks import SPLITS
 from examples.train_rllib import RUNNERS, env_config, grades, make_algorithm
-from tests.serving import running_server
+from serving import running_server
 
 TASK = "medium"
 ITERATIONS = 10
