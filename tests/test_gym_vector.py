@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_match import check_environments_match
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
@@ -81,6 +82,35 @@ def test_it_gives_what_single_environments_give(mode: AutoresetMode, choices: di
             assert np.array_equal(some[1]["_seed"], over)
             same(some, others)
     assert ends > 5
+
+
+class Lane(gymnasium.Env[Any, Any]):
+    """The only lane of a vector environment, as a single environment."""
+
+    render_mode = None
+
+    def __init__(self) -> None:
+        self.envs = DataSelectVectorEnv(1, "hard", autoreset_mode=AutoresetMode.DISABLED)
+        self.observation_space, self.action_space = self.envs.single_observation_space, self.envs.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observations, infos = self.envs.reset(seed=seed, options=options)
+        return observations[0], told(infos)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observations, rewards, terminated, truncated, infos = self.envs.step(action[None])
+        return observations[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), told(infos)
+
+
+def told(infos: dict[str, Any]) -> dict[str, Any]:
+    """Return the infos of the only lane as a single environment gives them."""
+    names = [name for name in infos if not name.startswith("_")]
+    return {name: told(infos[name]) if isinstance(infos[name], dict) else infos[name].tolist()[0] for name in names}
+
+
+def test_a_lane_matches_a_single_environment() -> None:
+    here = gymnasium.make(HARD)  # rewards agree up to rounding only: see above
+    check_environments_match(here, Lane(), 20, seed=3, skip_rew=True, info_comparison="keys-equivalence")
 
 
 def test_seeds_of_lanes() -> None:

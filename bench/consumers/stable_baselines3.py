@@ -74,7 +74,7 @@ def main() -> None:
         held_out.reset(seed=SPLITS["test"].first_seed)
         trained = evaluate_policy(longer, held_out, n_eval_episodes=20)[0]
         steps = (str(masked.num_timesteps), str(longer.num_timesteps))
-        record.figures = {"mean_grade_after_steps": dict(zip(steps, (untrained, trained), strict=True))}
+        record.figures = {"mean_grade_after": dict(zip(steps, (untrained, trained), strict=True))}
 
 
 if __name__ == "__main__":
