@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dataselect_env import registration
 from dataselect_env._version import __version__
 
 if TYPE_CHECKING:
@@ -17,3 +18,6 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("dataselect_env.env" if name == "DataSelectEnv" else "dataselect_env.models"), name)
+
+
+registration.offer()

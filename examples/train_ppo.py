@@ -32,26 +32,17 @@ import click
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.wrappers import TransformAction
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from dataselect_env.arrays import Floats
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference, mean_interval
-from dataselect_env.gym_env import DataSelectGymEnv
+from dataselect_env.gym_spaces import MENU
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.learned import Actor, load_actor, start_actor
 from dataselect_env.policies.policy import AnyPolicy, Policy
+from dataselect_env.registration import env_id
 from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
-
-STOP = (1.0, 0.0, 0.0, 0.0, 0.0)
-MIXES = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1), (1, 1, -1))
-"""Each strategy on its own, and uncertainty and diversity by halves."""
-SIZES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75)
-"""From the smallest batch over an even share of the budget, at 0, to a good part of it; see ``features.decode``."""
-MENU: Floats = np.array([STOP, *((-1.0, size, *mix) for mix in MIXES for size in SIZES)])
-"""What the agent chooses from, (25, 5): action vectors."""
 
 STEPS = 150_000
 ENVIRONMENTS = 8
@@ -71,9 +62,8 @@ REFERENCES = ("best-constant", "probing")
 
 
 def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
-    """Return the environment as the agent sees it: features in, the number of a menu entry out."""
-    env = DataSelectGymEnv(task_id, split="train", reward_mode="grade")
-    return TransformAction(env, lambda choice: MENU[int(choice)], gymnasium.spaces.Discrete(len(MENU)))
+    """Return the environment as the agent sees it: features in, the number of an entry of ``MENU`` out."""
+    return gymnasium.make(f"dataselect_env:{env_id(task_id)}", actions="discrete", split="train", reward_mode="grade")
 
 
 def make_model(task_id: str, seed: int) -> PPO:

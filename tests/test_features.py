@@ -7,10 +7,12 @@ import pytest
 
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import InvalidInput
+from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.models import Action, Reply
-from dataselect_env.policies.features import ACTIONS, FEATURES, decode, features
+from dataselect_env.policies import Act, Policy, get_policy
+from dataselect_env.policies.features import ACTIONS, FEATURES, decode, encode, features
 from dataselect_env.sampling import quotas
-from dataselect_env.tasks import TASKS
+from dataselect_env.tasks import MIN_BATCH, TASKS, Task
 
 HARD = TASKS["hard"]
 
@@ -18,6 +20,25 @@ HARD = TASKS["hard"]
 def played(*actions: Action) -> list[Reply]:
     env = DataSelectEnv()
     return [env.reset(task_id="hard", seed=20_000), *(env.step(action) for action in actions)]
+
+
+def episode(task_id: str, name: str) -> tuple[list[Reply], list[Action]]:
+    """The replies of an episode but the last, and what a policy answered to each."""
+    policy = get_policy(name)
+    assert isinstance(policy, Policy)
+    actions: list[Action] = []
+
+    def start(task: Task, rng: np.random.Generator) -> Act:
+        act = policy.start(task, rng)
+
+        def keep(reply: Reply) -> Action:
+            actions.append(act(reply))
+            return actions[-1]
+
+        return keep
+
+    replies = rollout(Policy(name, "As it was, but kept.", start), task_id, 20_002).replies
+    return list(replies[:-1]), actions
 
 
 def named(replies: list[Reply]) -> dict[str, float]:
@@ -95,3 +116,22 @@ def test_a_vector_that_is_not_finite_is_refused(entry: int) -> None:
     vector[entry] = np.nan
     with pytest.raises(InvalidInput, match="finite"):
         decode(HARD, vector)
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("name", ["uncertainty", "balanced", "best-constant", "probing"])
+def test_an_encoded_action_buys_what_the_action_buys(task_id: str, name: str) -> None:
+    """As 32-bit floats, in which environments take it and data sets keep it."""
+    task = TASKS[task_id]
+    for reply, action in zip(*episode(task_id, name), strict=True):
+        again = decode(task, encode(task, action).astype(np.float32).astype(np.float64))
+        left = reply.observation.remaining_budget
+        assert again.action_type == action.action_type
+        if action.action_type == "stop":
+            continue
+        assert min(again.batch_size, left) == min(max(action.batch_size, MIN_BATCH), left)
+        assert quotas(left, again.strategy_weights.as_tuple()) == quotas(left, action.strategy_weights.as_tuple())
+
+
+def test_a_stop_is_encoded() -> None:
+    assert decode(HARD, encode(HARD, Action.stop())) == Action.stop()

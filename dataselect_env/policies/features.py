@@ -1,23 +1,31 @@
 """Replies as vectors and vectors as actions: what learned policies read and write, in training and afterwards.
 
-Everything here is known to an agent: the task, the observations, and what the replies to its steps reveal.
+Everything here is known to an agent: the task, the observations, and what the replies to its steps reveal. It works on
+any number of episodes at once, called lanes; :func:`features`, :func:`decode` and :func:`encode` are for one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log1p
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from dataselect_env.arrays import Floats
+from dataselect_env.arrays import Floats, Indices, Mask
 from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, Reply, StepInfo
+from dataselect_env.models import Action, ObservationFields, Reply
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import MIN_BATCH, Task
 
 FEATURES_VERSION = 1
 """Rises whenever the same episode gives other features, or the same vector another action."""
+
+OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
+"""Names of the numbers of an observation, in the order of its fields."""
+LARGEST_DIVERSITY = 2.0
+"""Twice what the standardised data sets come to; a higher diversity score counts as this one."""
 
 FEATURES = (
     "budget_left",  # share of the budget
@@ -46,6 +54,121 @@ SHARPNESS = 8.0
 """Strategy weights are softmax(SHARPNESS x entries): 0.5 between two entries is 98 % of the batch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchases:
+    """What k lanes bought in their last step; zeros where one bought nothing.
+
+    Attributes:
+        bought_by: Samples that each strategy chose, (k, 3).
+        mislabelled: Samples with a wrong label, (k,).
+        redundancy, gain: As :class:`~dataselect_env.models.StepInfo` tells them, (k,).
+    """
+
+    bought_by: Floats
+    mislabelled: Floats
+    redundancy: Floats
+    gain: Floats
+
+
+class Progress:
+    """What is known of the episodes of n lanes so far, and its features."""
+
+    def __init__(self, lanes: int) -> None:
+        self.budget, self.max_steps, self.step = np.ones(lanes), np.ones(lanes), np.zeros(lanes)
+        self.observed = np.zeros((lanes, len(OBSERVED)))
+        self._first, self._before = np.zeros_like(self.observed), np.zeros_like(self.observed)
+        self._last = np.zeros((lanes, 3))  # mislabelled, redundancy, gain
+        self._bought_by, self._bought, self._found = (np.zeros((lanes, len(STRATEGIES))) for _ in range(3))
+
+    def start(self, lanes: Indices | slice, tasks: Sequence[Task], observed: Floats) -> None:
+        """Begin k episodes.
+
+        Args:
+            lanes: Which, (k,).
+            tasks: What each of them plays, k.
+            observed: Their first observations, (k, 5), in the order of ``OBSERVED``.
+        """
+        self.budget[lanes] = [task.budget for task in tasks]
+        self.max_steps[lanes] = [task.max_steps for task in tasks]
+        for seen in (self.observed, self._first, self._before):
+            seen[lanes] = observed
+        self.step[lanes] = 0
+        for sums in (self._last, self._bought_by, self._bought, self._found):
+            sums[lanes] = 0
+
+    def add(self, lanes: Indices | slice, observed: Floats, purchases: Purchases) -> None:
+        """Add a step of k lanes, (k,): what was observed after it, (k, 5), and what it bought."""
+        counts = purchases.bought_by
+        bought = counts.sum(axis=1)
+        ratio = purchases.mislabelled / np.maximum(bought, 1)
+        self._before[lanes] = self.observed[lanes]
+        self.observed[lanes] = observed
+        self.step[lanes] += 1
+        self._bought_by[lanes] = counts
+        self._last[lanes] = np.column_stack([purchases.mislabelled, purchases.redundancy, purchases.gain])
+        self._bought[lanes] += counts
+        self._found[lanes] += counts * ratio[:, None]  # a mixed batch's noise is shared out by the numbers bought
+
+    def features(self, lanes: Indices | slice = slice(None)) -> Floats:
+        """Return the features of k lanes, (k, len(FEATURES)), each in [-1, 1]."""
+        budget = self.budget[lanes]
+        left, diversity, noise, performance, available = self.observed[lanes].T
+        first, before = self._first[lanes], self._before[lanes, OBSERVED.index("current_performance")]
+        counts, bought = self._bought_by[lanes], self._bought[lanes]
+        batch = counts.sum(axis=1)
+        mislabelled, redundancy, gain = self._last[lanes].T
+        some = np.maximum(batch, 1)
+        last = (
+            batch / budget,
+            2 * (mislabelled / some) - 1,
+            10 * (performance - before),
+            2 * redundancy - 1,
+            gain,
+            *(counts / some[:, None]).T,
+        )
+        general = (
+            left / budget,
+            1 - self.step[lanes] / self.max_steps[lanes],
+            available / first[:, OBSERVED.index("samples_available")],
+            diversity / LARGEST_DIVERSITY,
+            noise,
+            performance,
+            4 * (performance - first[:, OBSERVED.index("current_performance")]),
+        )
+        spent = (np.log1p(bought) / np.log1p(budget)[:, None]).T
+        wrong = np.where(bought > 0, 2 * self._found[lanes] / np.maximum(bought, 1) - 1, 0.0).T
+        vectors = np.stack([*general, *(np.where(batch > 0, value, 0.0) for value in last), *spent, *wrong], axis=1)
+        clipped: Floats = np.clip(vectors, -1.0, 1.0)
+        return clipped
+
+
+class EpisodeProgress(Progress):
+    """The progress of one episode, told by its replies.
+
+    Args:
+        task: The task that is played.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(1)
+        self.task = task
+
+    def see(self, reply: Reply) -> None:
+        """Take in the reply to the reset, then one a step."""
+        observed = np.array([[getattr(reply.observation, name) for name in OBSERVED]], dtype=np.float64)
+        info = reply.info
+        if info is None:
+            self.start(slice(None), [self.task], observed)
+            return
+        purchases = Purchases(
+            bought_by=np.array([[info.bought_by[name] for name in STRATEGIES]], dtype=np.float64),
+            mislabelled=np.array([info.mislabelled], dtype=np.float64),
+            redundancy=np.array([info.redundancy or 0.0]),
+            gain=np.array([info.gain or 0.0]),
+        )
+        self.add(slice(None), observed, purchases)
+
+
 def features(task: Task, replies: Sequence[Reply]) -> Floats:
     """Return the features of an episode so far, (len(FEATURES),), each in [-1, 1].
 
@@ -53,66 +176,89 @@ def features(task: Task, replies: Sequence[Reply]) -> Floats:
         task: The task that is played.
         replies: The reply to the reset, then one a step.
     """
-    first, last = replies[0].observation, replies[-1].observation
-    performance = [reply.observation.current_performance for reply in replies]
-    general = (
-        last.remaining_budget / task.budget,
-        1 - replies[-1].step / task.max_steps,
-        last.samples_available / first.samples_available,
-        last.diversity_score / 2,
-        last.noise_estimate,
-        performance[-1],
-        4 * (performance[-1] - performance[0]),
-    )
-    steps = [reply.info for reply in replies if reply.info is not None]
-    step = _step(task, steps[-1], performance[-1] - performance[-2]) if steps else (0.0,) * (5 + len(STRATEGIES))
-    return np.clip((*general, *step, *_strategies(task, steps)), -1.0, 1.0)
+    progress = EpisodeProgress(task)
+    for reply in replies:
+        progress.see(reply)
+    vector: Floats = progress.features()[0]
+    return vector
 
 
-def _step(task: Task, step: StepInfo, performance_change: float) -> tuple[float, ...]:
-    """Return the features ``last_*``."""
-    if step.noise_ratio is None or step.redundancy is None or step.gain is None:
-        return (0.0,) * (5 + len(STRATEGIES))
-    return (
-        step.batch_size / task.budget,
-        2 * step.noise_ratio - 1,
-        10 * performance_change,
-        2 * step.redundancy - 1,
-        step.gain,
-        *(step.bought_by[name] / step.batch_size for name in STRATEGIES),
-    )
+# --- actions --------------------------------------------------------------------------------------------------------
 
 
-def _strategies(task: Task, steps: Sequence[StepInfo]) -> tuple[float, ...]:
-    """Return the features ``bought_*`` and ``noise_*``; a mixed batch's noise is shared out by the numbers bought."""
-    bought, noise = [], []
-    for name in STRATEGIES:
-        number = sum(step.bought_by[name] for step in steps)
-        found = sum(step.bought_by[name] * (step.noise_ratio or 0.0) for step in steps)
-        bought.append(log1p(number) / log1p(task.budget))
-        noise.append(2 * found / number - 1 if number else 0.0)
-    return *bought, *noise
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The actions of k lanes.
+
+    Attributes:
+        stop: Whether a lane stops; the others' values stand for nothing there, (k,).
+        batch_sizes: Samples to buy, (k,), from ``MIN_BATCH`` to the budget.
+        weights: Weights of the strategies, (k, 3), not all zero.
+    """
+
+    stop: Mask
+    batch_sizes: Indices
+    weights: Floats
+
+    def action(self, lane: int) -> Action:
+        """Return the action of one lane."""
+        if self.stop[lane]:
+            return Action.stop()
+        weights = dict(zip(STRATEGIES, self.weights[lane].tolist(), strict=True))
+        return Action.select(int(self.batch_sizes[lane]), **weights)
+
+
+def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indices:
+    """Return the batch sizes that entries in [-1, 1] stand for.
+
+    The scale is logarithmic: from ``MIN_BATCH`` at -1 over an even share of the budget for every step at 0 to the whole
+    budget at 1. The arguments are broadcast.
+    """
+    budget = np.asarray(budget, dtype=np.float64)
+    even = budget / max_steps
+    base = np.where(np.less(entries, 0), even / MIN_BATCH, budget / even)
+    sizes: Indices = np.rint(even * base**entries).astype(np.intp)
+    return sizes
+
+
+def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats) -> Choices:
+    """Return the actions that k vectors stand for.
+
+    Args:
+        budget: Of the tasks that are played, (k,) or a number.
+        max_steps: Of the same tasks, (k,) or a number.
+        vectors: ``ACTIONS``, (k, 5); entries outside of [-1, 1] are clipped. The environment cuts batch sizes to what
+            is left.
+
+    Raises:
+        InvalidInput: The array has another shape, or an entry is not finite.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != len(ACTIONS):
+        raise InvalidInput(f"action: an action vector should have {len(ACTIONS)} entries", field="action")
+    if not np.isfinite(vectors).all():
+        raise InvalidInput("action: every entry of an action vector should be finite", field="action")
+    stop, sizes, *entries = np.clip(vectors, -1.0, 1.0).T
+    weights = np.exp(SHARPNESS * np.stack(entries, axis=1))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return Choices(stop > STOP_ABOVE, batch_sizes(budget, max_steps, sizes), weights)
 
 
 def decode(task: Task, vector: Floats) -> Action:
-    """Return the action that a vector stands for.
+    """Return the action that a vector, (5,), stands for; see :func:`decode_lanes`."""
+    return decode_lanes(task.budget, task.max_steps, vector[None]).action(0)
 
-    Args:
-        task: The task that is played.
-        vector: ``ACTIONS``, (5,); entries outside of [-1, 1] are clipped. The batch size runs on a log scale from
-            ``MIN_BATCH`` at -1 over an even share of the budget for every step at 0 to the whole budget at 1; the
-            environment cuts it to what is left.
 
-    Raises:
-        InvalidInput: An entry is not finite.
+def encode(task: Task, action: Action) -> Floats:
+    """Return a vector, (5,), that :func:`decode` reads as this action, as near as a vector can say it.
+
+    A weight below exp(-2 SHARPNESS) of the largest becomes as small as that, which buys nothing.
     """
-    if not np.isfinite(vector).all():
-        raise InvalidInput("action: every entry of an action vector should be finite", field="action")
-    stop, size, *entries = (float(entry) for entry in np.clip(vector, -1.0, 1.0))
-    if stop > STOP_ABOVE:
-        return Action.stop()
+    if action.action_type == "stop":
+        return np.array([1.0, 0.0, 0.0, 0.0, 0.0])
     even = task.budget / task.max_steps
-    batch_size = round(even * (even / MIN_BATCH if size < 0 else task.budget / even) ** size)
-    weights = np.exp(SHARPNESS * np.array(entries))
-    weights /= weights.sum()
-    return Action.select(batch_size, **dict(zip(STRATEGIES, weights.tolist(), strict=True)))
+    size = min(max(action.batch_size, MIN_BATCH), task.budget)
+    base = even / MIN_BATCH if size < even else task.budget / even
+    weights = np.array(action.strategy_weights.as_tuple())
+    with np.errstate(divide="ignore"):  # the logarithm of zero is clipped
+        entries = np.clip(1 + np.log(weights / weights.max()) / SHARPNESS, -1.0, 1.0)
+    return np.array([-1.0, np.log(size / even) / np.log(base), *entries])

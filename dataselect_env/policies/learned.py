@@ -16,7 +16,7 @@ import numpy as np
 from dataselect_env.arrays import Floats
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Reply
-from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, decode, features
+from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, EpisodeProgress, decode
 from dataselect_env.policies.policy import Act, Policy
 from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
 
@@ -96,11 +96,11 @@ def trained_actor(task_id: str) -> Actor:
 
 def start_actor(actor: Actor, task: Task) -> Act:
     """Return what plays one episode by the actor's best choices, without any randomness."""
-    replies: list[Reply] = []
+    progress = EpisodeProgress(task)
 
     def act(reply: Reply) -> Action:
-        replies.append(reply)
-        return decode(task, actor.best(features(task, replies)))
+        progress.see(reply)
+        return decode(task, actor.best(progress.features()[0]))
 
     return act
 

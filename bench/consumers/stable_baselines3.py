@@ -1,0 +1,81 @@
+"""Stable-Baselines3 makes vector environments of the ids, in this process and in others, and learns on all spaces.
+
+pip install ".[train]" && python -m bench.consumers.stable_baselines3
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import torch
+from sb3_contrib import MaskablePPO
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import SubprocVecEnv
+
+from bench.consumers.record import recorded
+from dataselect_env.registration import env_id
+from dataselect_env.tasks import SPLITS
+
+ID = f"dataselect_env:{env_id('medium')}"
+STEPS = 512
+SETTINGS: dict[str, Any] = {"n_steps": 64, "batch_size": 64, "gamma": 1.0, "device": "cpu", "seed": 1}
+
+
+def learn(observations: str, actions: str, algorithm: Any = PPO, **more: Any) -> Any:
+    """Return an agent after a few updates on four environments of these spaces."""
+    choices = {"observations": observations, "actions": actions, "reward_mode": "grade"}
+    policy = "MultiInputPolicy" if observations == "dict" else "MlpPolicy"
+    return algorithm(policy, make_vec_env(ID, 4, env_kwargs=choices), **{**SETTINGS, **more}).learn(STEPS)
+
+
+def masked_stops(agent: Any) -> int:
+    """Return how often an agent that samples chooses a masked entry within 20 episodes."""
+    env = gymnasium.make(ID, actions="multi_discrete")
+    chosen = 0
+    for seed in range(20):
+        observation, _ = env.reset(seed=seed)
+        terminated = False
+        while not terminated:
+            masks = get_action_masks(env)
+            action, _ = agent.predict(observation, action_masks=masks)
+            chosen += not masks[action[0]]
+            observation, _, terminated, _, _ = env.step(action)
+    return chosen
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with recorded("stable_baselines3", "train", ["stable-baselines3", "sb3-contrib", "gymnasium", "torch"]) as record:
+        for actions in ("box", "multi_discrete", "discrete"):
+            check_env(gymnasium.make(ID, actions=actions), warn=True)
+            for observations in ("flat", "dict"):
+                record.claim(
+                    learn(observations, actions).num_timesteps >= STEPS, f"PPO learns on {observations} and {actions}"
+                )
+        dqn = DQN("MlpPolicy", gymnasium.make(ID, actions="discrete"), learning_starts=100, device="cpu").learn(STEPS)
+        record.claim(dqn.num_timesteps >= STEPS, "DQN learns on discrete actions")
+        apart = make_vec_env(ID, 2, vec_env_cls=SubprocVecEnv, vec_env_kwargs={"start_method": "spawn"})
+        record.claim(PPO("MlpPolicy", apart, **SETTINGS).learn(256).num_timesteps >= 256, "SubprocVecEnv, by spawn")
+        apart.close()
+        masked = learn("flat", "multi_discrete", MaskablePPO)
+        record.claim(is_masking_supported(masked.get_env()), "sb3-contrib finds the masks through the wrappers of make")
+        record.claim(masked_stops(masked) == 0, "MaskablePPO never chooses what is masked")
+        held_out = Monitor(gymnasium.make(ID, actions="multi_discrete", reward_mode="grade", split="test"))
+        held_out.reset(seed=SPLITS["test"].first_seed)
+        untrained = evaluate_policy(masked, held_out, n_eval_episodes=20)[0]
+        longer = learn("flat", "multi_discrete", MaskablePPO, n_steps=256, learning_rate=1e-3)
+        longer.learn(16_384)
+        held_out.reset(seed=SPLITS["test"].first_seed)
+        trained = evaluate_policy(longer, held_out, n_eval_episodes=20)[0]
+        steps = (str(masked.num_timesteps), str(longer.num_timesteps))
+        record.figures = {"mean_grade_after": dict(zip(steps, (untrained, trained), strict=True))}
+
+
+if __name__ == "__main__":
+    main()
