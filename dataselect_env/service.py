@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from dataselect_env.errors import CapacityReached, EpisodeNotFound, EpisodeRunning, NoEpisode, TaskMismatch
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
-from dataselect_env.store import EpisodeStore
+from dataselect_env.store import EpisodeStore, Transport
 from dataselect_env.tasks import get_task
 
 
@@ -28,30 +29,33 @@ class Service:
         self._connected: set[Session] = set()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._latest: str | None = None  # the episode most recently started over HTTP, by this process
+        self.make_room: Callable[[], None] = lambda: None  # called before a session is refused
         self._baseline: BaselineReport | None = None
         self._baseline_lock = threading.Lock()  # it is computed on a thread, and two may ask at once
 
     @property
     def active_sessions(self) -> int:
-        """WebSocket sessions at this moment."""
+        """Sessions of WebSocket connections and MCP clients at this moment."""
         return len(self._connected)
 
-    def connect(self) -> Session:
-        """Return a session for a new WebSocket connection; ``disconnect`` frees its place.
+    def connect(self, transport: Transport = "websocket") -> Session:
+        """Return a session for a new WebSocket connection or MCP client; ``disconnect`` frees its place.
 
         Raises:
             CapacityReached: There are as many as there may be.
         """
         if self.active_sessions >= self.settings.max_sessions:
+            self.make_room()
+        if self.active_sessions >= self.settings.max_sessions:
             raise CapacityReached(
                 f"All {self.settings.max_sessions} sessions of this server are in use; try again later."
             )
-        session = Session(self._store, "websocket")
+        session = Session(self._store, transport)
         self._connected.add(session)
         return session
 
     def disconnect(self, session: Session) -> None:
-        """Free the place of a session whose connection has ended."""
+        """Free the place of a session whose client has gone."""
         self._connected.discard(session)
 
     def handle(self, operation: Operation, data: object) -> Reply | State:
@@ -123,7 +127,7 @@ class Service:
             stored = self._store.load(episode_id)
             if stored.header.transport != "http":
                 raise EpisodeNotFound(
-                    "episode_id: the episode belongs to a WebSocket connection; over HTTP it can only be graded",
+                    "episode_id: the episode belongs to a session; over HTTP it can only be graded",
                     field="episode_id",
                 )
             session = Session.resume(self._store, stored)

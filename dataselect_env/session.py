@@ -69,6 +69,11 @@ class Session:
         return session
 
     @property
+    def episode_id(self) -> str | None:
+        """Id of the current episode, None before the first."""
+        return None if self._header is None else self._header.episode_id
+
+    @property
     def step_count(self) -> int:
         """Actions so far in the current episode."""
         return len(self._actions)

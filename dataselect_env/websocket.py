@@ -8,12 +8,24 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import get_args
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from dataselect_env import jsonrpc
-from dataselect_env.errors import CapacityReached, EnvError, InvalidInput, InvalidJSON, PayloadTooLarge, UnknownType
+from dataselect_env import mcp_protocol
+from dataselect_env.errors import (
+    CapacityReached,
+    EnvError,
+    InvalidInput,
+    InvalidJSON,
+    PayloadTooLarge,
+    SessionNotFound,
+    UnknownType,
+)
+from dataselect_env.mcp_sessions import McpSessions
+from dataselect_env.mcp_tools import SessionSeat
 from dataselect_env.models import Envelope, MessageType, parse
 from dataselect_env.service import Service
 from dataselect_env.session import Session
@@ -32,7 +44,7 @@ def error_message(error: EnvError) -> str:
     return json.dumps({"type": "error", "data": error.body()})
 
 
-def answer(session: Session, frame: str) -> str | None:
+def answer(seat: SessionSeat, frame: str) -> str | None:
     """Return the frame that answers ``frame``, or None when the client wants to close.
 
     Raises:
@@ -47,30 +59,42 @@ def answer(session: Session, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})  # null for a notification
-    reply = session.handle(envelope.type, envelope.data)
+        return json.dumps({"type": "mcp", "data": mcp_protocol.answer(envelope.data, seat)})  # null for a notification
+    reply = seat.session.handle(envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
 
-async def serve(websocket: WebSocket, service: Service) -> None:
-    """Serve one connection until either side closes it."""
+async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSessions) -> None:
+    """Serve one connection until either side closes it.
+
+    It has a session of its own, or plays the MCP session that ``?session_id=`` names, as OpenEnv's tool client asks.
+    """
     await websocket.accept()
     try:
-        session = service.connect()
-    except CapacityReached as error:
+        with _session(service, mcp_sessions, websocket.query_params.get("session_id")) as session:
+            await _converse(websocket, SessionSeat(session, service), service.settings.max_message_bytes)
+    except (CapacityReached, SessionNotFound) as error:
         await websocket.send_text(error_message(error))
         await websocket.close()
-        return
-    try:
-        await _converse(websocket, session, service.settings.max_message_bytes)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
+
+
+@contextmanager
+def _session(service: Service, mcp_sessions: McpSessions, session_id: str | None) -> Iterator[Session]:
+    if session_id is not None:
+        with mcp_sessions.attached(session_id) as session:
+            yield session
+        return
+    session = service.connect()
+    try:
+        yield session
     finally:
         service.disconnect(session)
 
 
-async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
+async def _converse(websocket: WebSocket, seat: SessionSeat, limit: int) -> None:
     while True:
         event = await websocket.receive()
         if event["type"] == "websocket.disconnect":
@@ -84,7 +108,7 @@ async def _converse(websocket: WebSocket, session: Session, limit: int) -> None:
         try:
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = answer(session, frame)
+            reply = answer(seat, frame)
         except EnvError as refusal:
             reply = error_message(refusal)
         except Exception as defect:
