@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field
 
@@ -27,10 +27,12 @@ from dataselect_env.models import (
     WireModel,
     parse,
 )
-from dataselect_env.service import Service
-from dataselect_env.session import Session
 from dataselect_env.tasks import SPLITS, TASKS, get_task
 from dataselect_env.wire import as_client_error
+
+if TYPE_CHECKING:
+    from dataselect_env.service import Service
+    from dataselect_env.session import Session
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,12 @@ class BatchArguments(StrategyWeights):
 
     batch_size: int = Field(ge=0, description=Action.model_fields["batch_size"].description)
     episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
+
+    def action(self) -> Action:
+        """Return the action that buys this batch."""
+        return Action.select(
+            self.batch_size, uncertainty=self.uncertainty, diversity=self.diversity, random=self.random
+        )
 
 
 class NoArguments(WireModel):
@@ -162,10 +170,7 @@ def _start_episode(seat: Seat, arguments: ResetRequest) -> Answer:
 
 
 def _select_batch(seat: Seat, batch: BatchArguments) -> Answer:
-    action = Action.select(
-        batch.batch_size, uncertainty=batch.uncertainty, diversity=batch.diversity, random=batch.random
-    )
-    return _play(seat, action, batch.episode_id)
+    return _play(seat, batch.action(), batch.episode_id)
 
 
 def _stop(seat: Seat, arguments: EpisodeArguments) -> Answer:

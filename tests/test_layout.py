@@ -72,6 +72,8 @@ ROOMS: dict[str, set[str]] = {
     "mcp_stdio": {"websockets"},
     "routes": {"fastapi", "pydantic"},
     "mcp_http": {"fastapi"},
+    "client": {"openenv"},
+    "harness": {"openenv"},
     "taskapi": {"fastapi", "pydantic"},
     "websocket": {"fastapi"},
     "openapi": {"fastapi", "pydantic"},
