@@ -106,7 +106,7 @@ class DataSelectSession(ResourceSession):
         return {"reward": self._paid, "step_reward": self._last.reward}
 
 
-class DataSelectSessionFactory(ResourceSessionFactory[DataSelectSession]):
+class DataSelectSessionFactory(ResourceSessionFactory):  # generic only since openenv 0.4.2
     """Makes a session with a connection of its own for each rollout.
 
     Args:

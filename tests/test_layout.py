@@ -53,6 +53,7 @@ ROOMS: dict[str, set[str]] = {
     "policies.policy": {"numpy"},
     "policies.features": {"numpy"},
     "gym_env": {"gymnasium", "numpy"},
+    "remote": {"websockets"},
     "policies.learned": {"numpy"},
     "policies.oracle": {"numpy"},
     "policies.reference": {"numpy"},

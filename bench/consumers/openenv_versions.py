@@ -39,7 +39,7 @@ def interpreter(folder: Path, version: str) -> Path:
 
 
 def probe(python: Path, url: str) -> dict[str, Any]:
-    """Return what ``openenv_probe`` finds in a virtual environment; away from the checkout, so that it runs the wheel."""
+    """Return what ``openenv_probe`` finds in a virtual environment; isolated, so that it runs what was installed."""
     command = [str(python), "-I", str(PROBE), url]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL
