@@ -56,7 +56,7 @@ async def mcp(request: Request) -> Response:
     if version is not None and version not in VERSIONS:
         return JSONResponse(_unsupported(version, message), status_code=400)
     sessions = sessions_of(request)
-    method = message.get("method") if isinstance(message, dict) else None
+    method = message.get("method") if isinstance(message, dict) and "id" in message else None
     if method in _OPENINGS:
         return _open(sessions, message)
     if method == "openenv/session/close":

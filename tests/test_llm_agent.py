@@ -72,13 +72,22 @@ def understood(text: str) -> Reply:
     info = None
     if "mislabelled" in told:
         wrong, size = int(told["mislabelled"]), int(told["bought"])
-        blank = dict.fromkeys(StepInfo.model_fields)
-        info = StepInfo.model_construct(**{**blank, "noise_ratio": wrong / size, "batch_size": size})
+        info = StepInfo(
+            reward_terms={},
+            batch_size=size,
+            bought_by={},
+            mislabelled=wrong,
+            noise_ratio=wrong / size,
+            redundancy=None,
+            gain=None,
+            end_reason=None,
+            grade=None,
+        )
     return Reply.build(
         observation=ObservationFields(**{name: json.loads(told[name]) for name in prompts.OBSERVED}),
         reward=None,
         done=False,
-        metadata=ReplyMetadata.model_construct(episode_id="", task_id="", seed=0, step=int(told["step"]), info=info),
+        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(told["step"]), info=info),
     )
 
 

@@ -36,7 +36,7 @@ def _seen(reply: Reply) -> Any:
 def plays_sync(url: str) -> bool:
     with DataSelectEnvClient(url).sync() as client:
         results = [client.reset(task_id="hard", seed=1), *(client.step(action) for action in ACTIONS)]
-        return [_seen(result.reply) for result in results] == expected() and client.state().done
+        return [_seen(result.reply) for result in results] == expected() and bool(client.state().done)
 
 
 def plays_async(url: str) -> bool:
@@ -87,7 +87,7 @@ def collects_the_grade(url: str) -> bool:
         )
         runner.run(model_step=model_step, num_episodes=1)
         record = json.loads((serializer.output_dir / "results.jsonl").read_text(encoding="utf-8"))
-    return abs(record["reward"] - record["verify_metrics"]["score"]) < 1e-9 and record["reward"] > 0
+    return 0 < record["reward"] < 1 and bool(abs(record["reward"] - record["verify_metrics"]["score"]) < 1e-9)
 
 
 def the_generic_client_plays(url: str) -> bool:
