@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         "process's alone. Default: a SQLite file in the user's data folder.",
     )
     max_sessions: int = Field(
-        256, ge=1, description="Sessions of WebSocket connections and MCP clients at once; each takes about 1 MB."
+        256, ge=1, description="WebSocket sessions at once; each takes about 1 MB."
     )
     max_live_episodes: int = Field(
         64, ge=1, description="HTTP episodes held in memory; older ones are rebuilt from the store when needed."
