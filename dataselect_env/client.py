@@ -12,7 +12,7 @@ In async code the client itself is used, with ``async with`` and ``await``. open
 0.4.1 to 0.10 work (``bench/consumers/openenv_versions.py``).
 
 ``AutoEnv`` finds environments by the names of distributions: those that begin with ``openenv-``, and in them classes
-whose names it makes from the rest. ``packaging/openenv-dataselect-env`` is such a distribution, without code; with it
+whose names it makes from the rest. ``packages/openenv-dataselect-env`` is such a distribution, without code; with it
 installed ``AutoEnv.from_env("dataselect")`` gives this client, by the other names at the end of this module. The
 package holds no openenv.yaml on purpose: AutoEnv would make other names from its ``name``.
 """

@@ -38,9 +38,7 @@ class Settings(BaseSettings):
         description="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:, which is this "
         "process's alone. Default: a SQLite file in the user's data folder.",
     )
-    max_sessions: int = Field(
-        256, ge=1, description="WebSocket sessions at once; each takes about 1 MB."
-    )
+    max_sessions: int = Field(256, ge=1, description="WebSocket sessions at once; each takes about 1 MB.")
     max_live_episodes: int = Field(
         64, ge=1, description="HTTP episodes held in memory; older ones are rebuilt from the store when needed."
     )

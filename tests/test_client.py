@@ -18,7 +18,7 @@ from dataselect_env.models import State
 from dataselect_env.tasks import TASKS
 from serving import ROOT, Server, running_server
 
-COMPANION = ROOT / "packaging" / "openenv-dataselect-env" / "pyproject.toml"
+COMPANION = ROOT / "packages" / "openenv-dataselect-env" / "pyproject.toml"
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,10 @@ from bench.consumers.mcp_probe import BATCHES, SEED, TASK
 from dataselect_env import Action, DataSelectEnv
 
 CLIENTS = {
-    "2025": ["mcp==1.9.4"],
     "mcp-1": ["mcp==1.30.0", "fastmcp==3.4.10"],
     "mcp-2": ["mcp==2.3.0", "fastmcp==4.1.2"],
 }
-"""The first that spoke streamable HTTP in earnest, what openenv 0.10 brings, and the newest."""
+"""What openenv 0.10 brings, and what a plain install brings."""
 PROBE = Path(__file__).with_name("mcp_probe.py")
 
 
