@@ -24,19 +24,20 @@ PROBE_SECONDS = 300
 
 
 def interpreter(place: Path, requirements: Sequence[str]) -> str:
-    """Return the interpreter of the virtual environment at ``place``, made where missing, with these requirements."""
+    """Return the interpreter of the virtual environment at ``place``; where it is missing, it is made."""
     python = place / "bin" / "python"
     if not python.exists():
         venv.create(place, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", *requirements]
-    subprocess.run(install, check=True, timeout=INSTALL_SECONDS, stdin=subprocess.DEVNULL)
+        install = [str(python), "-m", "pip", "install", "--quiet", *requirements]
+        subprocess.run(install, check=True, timeout=INSTALL_SECONDS, stdin=subprocess.DEVNULL)
     return str(python)
 
 
 def probe(python: str, script: Path, url: str) -> dict[str, Any]:
-    """Return the JSON that a script prints last; isolated, so that it runs what was installed and not the checkout."""
+    """Return the JSON that a script prints last, played with this checkout and the libraries of the environment."""
+    start = "import runpy, sys; root, *sys.argv = sys.argv[1:]; sys.path.insert(0, root); runpy.run_path(sys.argv[0],"
     done = subprocess.run(
-        [python, "-I", str(script), url],
+        [python, "-I", "-c", f"{start} run_name='__main__')", str(ROOT), str(script), url],
         capture_output=True,
         text=True,
         check=False,
