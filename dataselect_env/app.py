@@ -15,11 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from dataselect_env import openapi, routes, taskapi, websocket
+from dataselect_env import mcp_http, openapi, routes, taskapi, websocket
 from dataselect_env._version import __version__
 from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
 from dataselect_env.front import Front
+from dataselect_env.mcp_sessions import McpSessions
 from dataselect_env.running import run, run_workers
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings, SettingsError
@@ -36,12 +37,18 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         store: Where episodes are kept; the application closes it. None opens the one that the settings name.
     """
     opened: list[Service] = []
+    mcp_sessions: list[McpSessions] = []
 
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
             opened.append(Service(chosen, store or open_store(chosen.store)))
+            mcp_sessions[:] = [McpSessions(opened[0])]
         return opened[0]
+
+    def get_mcp_sessions() -> McpSessions:
+        get_service()
+        return mcp_sessions[0]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,12 +63,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
     app.state.get_service = get_service
+    app.state.get_mcp_sessions = get_mcp_sessions
     app.include_router(routes.router)
+    app.include_router(mcp_http.router)
     app.include_router(taskapi.router)
 
     @app.websocket("/ws")
     async def serve_websocket(socket: WebSocket) -> None:
-        await websocket.serve(socket, get_service())
+        await websocket.serve(socket, get_service(), get_mcp_sessions())
 
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)

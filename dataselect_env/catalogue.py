@@ -49,8 +49,8 @@ class Health(WireModel):
     status: Literal["healthy"] = Field(description="The server answers.")
     version: str = Field(description="Version of the package.")
     dynamics_version: int = Field(description="Version of the rules that episodes are played by.")
-    active_sessions: int = Field(ge=0, description="WebSocket sessions at this moment.")
-    max_sessions: int = Field(ge=1, description="WebSocket sessions that there may be.")
+    active_sessions: int = Field(ge=0, description="Sessions of WebSocket connections and MCP clients at this moment.")
+    max_sessions: int = Field(ge=1, description="Sessions that there may be.")
 
 
 class Readiness(WireModel):

@@ -196,6 +196,12 @@ class CapacityReached(EnvError):
     code, status = "CAPACITY_REACHED", 503
 
 
+class SessionNotFound(EnvError):
+    """No MCP session of this id, or no longer."""
+
+    code, status = "SESSION_NOT_FOUND", 404
+
+
 class StoreUnavailable(EnvError):
     """The episode store could not be read or written; the episode is as it was before the call."""
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
-from dataselect_env import catalogue, jsonrpc, metrics
+from dataselect_env import catalogue, metrics
 from dataselect_env.catalogue import Health, Metadata, Readiness, SchemaReply, TaskList
 from dataselect_env.errors import (
     EnvError,
@@ -155,7 +155,6 @@ ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
 }
 
 EXAMPLE_ACTION = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3).model_dump(exclude={"metadata"})
-EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
 
 
@@ -253,25 +252,6 @@ async def metadata() -> Response:
 async def schema() -> Response:
     """Give the JSON schemas of action, observation and state."""
     return json_reply(catalogue.schemas())
-
-
-@router.post(
-    "/mcp",
-    responses={202: {"description": "It was a notification, which has no answer", "content": {}}, **errors(408, 413)},
-    openapi_extra={
-        "requestBody": {
-            "content": {"application/json": {"schema": {}, "example": EXAMPLE_RPC}},  # whatever it is, it is answered
-        }
-    },
-    tags=["Server"],
-)
-async def mcp(request: Request) -> Response:
-    """Answer one JSON-RPC 2.0 request of the Model Context Protocol; a notification gets 202 and no body."""
-    try:
-        answer = jsonrpc.answer(await read_json(request))
-    except InvalidJSON as error:
-        answer = jsonrpc.failure(jsonrpc.PARSE_ERROR, error.message)
-    return Response(status_code=202) if answer is None else JSONResponse(answer)
 
 
 @router.get("/", include_in_schema=False)

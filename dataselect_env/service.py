@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 from dataselect_env.errors import (
     CapacityReached,
@@ -26,7 +27,7 @@ from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Ope
 from dataselect_env.retention import Retention
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
-from dataselect_env.store import EpisodeStore
+from dataselect_env.store import EpisodeStore, Transport
 from dataselect_env.tasks import get_task
 
 logger = logging.getLogger(__name__)
@@ -56,19 +57,21 @@ class Service:
         self._stopping = asyncio.Event()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._latest: str | None = None  # the episode most recently started over HTTP, by this process
+        self.make_room: Callable[[], None] = lambda: None  # called before a session is refused
         self._baseline: BaselineReport | None = None
         self._baseline_lock = threading.Lock()  # it is computed on a thread, and two may ask at once
 
     @property
     def active_sessions(self) -> int:
-        """WebSocket sessions at this moment."""
+        """Sessions of WebSocket connections and MCP clients at this moment."""
         return len(self._connected)
 
-    def connect(self, watch: Watch | None = None) -> Session:
-        """Return a session for a new WebSocket connection; ``disconnect`` frees its place.
+    def connect(self, watch: Watch | None = None, transport: Transport = "websocket") -> Session:
+        """Return a session for a new WebSocket connection or MCP client; ``disconnect`` frees its place.
 
         Args:
             watch: Told when the server stops.
+            transport: What the client came over.
 
         Raises:
             CapacityReached: There are as many as there may be.
@@ -76,15 +79,21 @@ class Service:
         """
         self._check_running()
         if self.active_sessions >= self.settings.max_sessions:
+            self.make_room()
+        if self.active_sessions >= self.settings.max_sessions:
             raise CapacityReached(
                 f"All {self.settings.max_sessions} sessions of this server are in use; try again later."
             )
-        session = Session(self._store, "websocket")
+        session = Session(self._store, transport)
         self._connected[session] = watch
         return session
 
+    def attend(self, session: Session, watch: Watch | None) -> None:
+        """Note who is told when the server stops: a connection that plays ``session``, or nobody."""
+        self._connected[session] = watch
+
     def disconnect(self, session: Session) -> None:
-        """Free the place of a session whose connection has ended."""
+        """Free the place of a session whose client has gone."""
         self._connected.pop(session, None)
 
     async def handle(self, operation: Operation, data: object) -> Reply | State:
@@ -206,7 +215,7 @@ class Service:
         """Stop, and wait until every session has ended, as long as the settings allow."""
         self.stop()
         deadline = time.monotonic() + self.settings.stop_timeout
-        while self._connected and time.monotonic() < deadline:
+        while any(self._connected.values()) and time.monotonic() < deadline:
             await asyncio.sleep(DRAIN_INTERVAL)
 
     def close(self) -> None:
@@ -231,7 +240,7 @@ class Service:
             stored = self._store.load(episode_id)
             if stored.header.transport != "http":
                 raise EpisodeNotFound(
-                    "episode_id: the episode belongs to a WebSocket connection; over HTTP it can only be graded",
+                    "episode_id: the episode belongs to a session; over HTTP it can only be graded",
                     field="episode_id",
                 )
             session = Session.resume(self._store, stored)

@@ -70,7 +70,7 @@ class Session:
 
     @property
     def episode_id(self) -> str | None:
-        """The current episode; None before any reset."""
+        """Id of the current episode, None before the first."""
         return None if self._header is None else self._header.episode_id
 
     @property

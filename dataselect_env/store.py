@@ -26,7 +26,7 @@ from dataselect_env.settings import SettingsError, default_store_path
 
 logger = logging.getLogger(__name__)
 
-Transport = Literal["http", "websocket"]
+Transport = Literal["http", "websocket", "mcp"]
 
 STORED_ACTION_FIELDS = {"action_type", "batch_size", "strategy_weights"}
 MEMORY = "memory:"

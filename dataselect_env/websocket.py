@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import get_args
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from dataselect_env import jsonrpc
+from dataselect_env import mcp_protocol
 from dataselect_env.errors import (
     CapacityReached,
     EnvError,
@@ -22,9 +24,12 @@ from dataselect_env.errors import (
     InvalidJSON,
     PayloadTooLarge,
     ServerStopping,
+    SessionNotFound,
     UnknownType,
 )
 from dataselect_env.limits import Watch, client_name
+from dataselect_env.mcp_sessions import McpSessions
+from dataselect_env.mcp_tools import SessionSeat
 from dataselect_env.models import Envelope, MessageType, parse
 from dataselect_env.service import Service
 from dataselect_env.session import Session
@@ -52,7 +57,7 @@ def error_message(error: EnvError) -> str:
     return json.dumps({"type": "error", "data": error.body()})
 
 
-async def answer(service: Service, session: Session, frame: str) -> str | None:
+async def answer(seat: SessionSeat, frame: str) -> str | None:
     """Return the frame that answers ``frame``, or None when the client wants to close.
 
     Raises:
@@ -67,35 +72,52 @@ async def answer(service: Service, session: Session, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        return json.dumps({"type": "mcp", "data": jsonrpc.answer(envelope.data)})  # null for a notification
-    reply = await service.play(session, envelope.type, envelope.data)
+        told = await mcp_protocol.answer(envelope.data, seat)
+        return json.dumps({"type": "mcp", "data": told})  # null for a notification
+    reply = await seat.play(envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
 
-async def serve(websocket: WebSocket, service: Service) -> None:
-    """Serve one connection until either side closes it."""
+async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSessions) -> None:
+    """Serve one connection until either side closes it.
+
+    It has a session of its own, or plays the MCP session that ``?session_id=`` names, as OpenEnv's tool client asks.
+    """
     await websocket.accept()
     watch = Watch(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        session = service.connect(watch)
-    except (CapacityReached, ServerStopping) as error:
+        with _session(service, mcp_sessions, websocket.query_params.get("session_id"), watch) as session:
+            async with watch.conversation():
+                await _converse(websocket, SessionSeat(session, service), service, watch)
+            if watch.reason is not None:
+                await _say_farewell(websocket, service, watch.reason)
+    except (CapacityReached, ServerStopping, SessionNotFound) as error:
         service.metrics.count(error)
         await websocket.send_text(error_message(error))
         await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else 1000)
-        return
-    try:
-        async with watch.conversation():
-            await _converse(websocket, session, service, watch)
-        if watch.reason is not None:
-            await _say_farewell(websocket, service, watch.reason)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
+
+
+@contextmanager
+def _session(service: Service, mcp_sessions: McpSessions, session_id: str | None, watch: Watch) -> Iterator[Session]:
+    if session_id is not None:
+        with mcp_sessions.attached(session_id) as session:
+            service.attend(session, watch)
+            try:
+                yield session
+            finally:
+                service.attend(session, None)
+        return
+    session = service.connect(watch)
+    try:
+        yield session
     finally:
         service.disconnect(session)
 
 
-async def _converse(websocket: WebSocket, session: Session, service: Service, watch: Watch) -> None:
+async def _converse(websocket: WebSocket, seat: SessionSeat, service: Service, watch: Watch) -> None:
     limit, limiter = service.settings.max_message_bytes, service.limiter
     client = client_name(websocket.client.host if websocket.client else None)
     while watch.reason is None:
@@ -116,7 +138,7 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, wa
                 limiter.count(client)
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = await answer(service, session, frame)
+            reply = await answer(seat, frame)
         except Exception as error:
             if not isinstance(error, EnvError):
                 logger.exception("a message failed")

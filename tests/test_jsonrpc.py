@@ -1,19 +1,22 @@
 import pytest
 
 from dataselect_env import jsonrpc
+from dataselect_env.jsonrpc import RpcError
 
 
-def test_tools_can_be_listed() -> None:
-    request = {"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {}}
-    assert jsonrpc.answer(request) == {"jsonrpc": "2.0", "id": "a", "result": {"tools": []}}
+def test_a_request_is_read_with_its_parameters() -> None:
+    request = jsonrpc.read({"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": {"x": 1}})
+    assert (request.method, request.params, request.is_notification) == ("tools/list", {"x": 1}, False)
+    assert request.result({"y": 2}) == {"jsonrpc": "2.0", "id": "a", "result": {"y": 2}}
 
 
-def test_a_notification_gets_no_answer() -> None:
-    assert jsonrpc.answer({"jsonrpc": "2.0", "method": "notifications/initialized"}) is None
+def test_a_notification_is_told_from_a_request_whose_id_is_null() -> None:
+    assert jsonrpc.read({"jsonrpc": "2.0", "method": "ping"}).is_notification
+    assert not jsonrpc.read({"jsonrpc": "2.0", "id": None, "method": "ping"}).is_notification
 
 
 @pytest.mark.parametrize(
-    ("request_", "code", "request_id"),
+    ("message", "code", "request_id"),
     [
         (None, jsonrpc.INVALID_REQUEST, None),
         ([], jsonrpc.INVALID_REQUEST, None),
@@ -22,12 +25,11 @@ def test_a_notification_gets_no_answer() -> None:
         ({"jsonrpc": "2.0", "id": 1, "method": 5}, jsonrpc.INVALID_REQUEST, 1),
         ({"jsonrpc": "2.0", "id": [1], "method": "tools/list"}, jsonrpc.INVALID_REQUEST, None),
         ({"jsonrpc": "2.0", "id": True, "method": "tools/list"}, jsonrpc.INVALID_REQUEST, None),
-        ({"jsonrpc": "2.0", "id": 1, "method": "tools/call"}, jsonrpc.METHOD_NOT_FOUND, 1),
+        ({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": [1]}, jsonrpc.INVALID_PARAMS, 1),
     ],
 )
-def test_other_requests_get_an_error_with_their_id(request_: object, code: int, request_id: object) -> None:
-    answer = jsonrpc.answer(request_)
-    assert answer is not None
-    assert answer["jsonrpc"] == "2.0"
-    assert answer["id"] == request_id
-    assert answer["error"]["code"] == code
+def test_what_is_no_request_gets_an_error_with_its_id(message: object, code: int, request_id: object) -> None:
+    with pytest.raises(RpcError) as refused:
+        jsonrpc.read(message)
+    answer = refused.value.answer()
+    assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", request_id, code)

@@ -1,5 +1,6 @@
 """bench/reliability/crash: the real server dies under load, and nothing that was acknowledged is gone."""
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,7 @@ def book(path: Path) -> Ledger:
         for number, reply in enumerate(play_alone(entry.script)):
             book.send(entry)
             data = entry.script.actions[number - 1] if number else entry.script.choices
-            session.handle("step" if number else "reset", data)
+            asyncio.run(session.handle("step" if number else "reset", data))
             book.answered(entry, reply)
     return book
 

@@ -85,7 +85,7 @@ def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) ->
     run(session.handle("reset", {"episode_id": "ws"}))
     with pytest.raises(NoEpisode):
         run(service.handle("step", select()))
-    with pytest.raises(EpisodeNotFound, match="WebSocket"):
+    with pytest.raises(EpisodeNotFound, match="session"):
         run(service.handle("step", {**select(), "episode_id": "ws"}))
     run(session.handle("step", stop()))
     assert service.grade({"episode_id": "ws"}).score == 0

@@ -87,10 +87,25 @@ def test_data_may_be_left_out_or_null(client: TestClient) -> None:
 
 def test_mcp_is_answered_as_json_rpc(client: TestClient) -> None:
     with client.websocket_connect("/ws") as socket:
-        request = {"jsonrpc": "2.0", "id": 7, "method": "tools/list"}
+        request = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
         answer = ask(socket, json.dumps({"type": "mcp", "data": request}))
-        assert answer == {"type": "mcp", "data": {"jsonrpc": "2.0", "id": 7, "result": {"tools": []}}}
+        assert answer == {"type": "mcp", "data": {"jsonrpc": "2.0", "id": 7, "result": {}}}
         assert ask(socket, '{"type": "mcp"}')["data"]["error"]["code"] == -32600
+
+
+def test_mcp_tools_act_on_the_connections_own_episode(client: TestClient) -> None:
+    def call(name: str, **arguments: object) -> dict[str, Any]:
+        params = {"name": name, "arguments": arguments}
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        told: dict[str, Any] = ask(socket, json.dumps({"type": "mcp", "data": request}))["data"]["result"]
+        return told
+
+    with client.websocket_connect("/ws") as socket:
+        assert call("stop")["structuredContent"]["code"] == "NO_EPISODE"
+        ask(socket, '{"type": "reset", "data": {"seed": 8}}')
+        assert call("select_batch", batch_size=5, random=1)["structuredContent"]["step"] == 1
+        assert ask(socket, json.dumps({"type": "step", "data": select()}))["data"]["step"] == 2
+        assert call("get_state")["structuredContent"]["seed"] == 8
 
 
 def test_an_oversize_frame_is_answered_and_ends_the_connection(client: TestClient) -> None:

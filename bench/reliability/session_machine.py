@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -40,6 +41,7 @@ class SessionMachine(RuleBasedStateMachine):
     @initialize()
     def connect(self) -> None:
         """Start with a session that has played nothing."""
+        self.runner = asyncio.Runner()
         self.store = SQLiteStore(None)
         self.session = Session(self.store, "http")
         self.model: DataSelectEnv | None = None
@@ -49,10 +51,11 @@ class SessionMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Release the store."""
         self.store.close()
+        self.runner.close()
 
     def ask(self, operation: Operation, data: object) -> dict[str, Any]:
         """Return a session's reply as a client sees it."""
-        reply: dict[str, Any] = json.loads(self.session.handle(operation, data).model_dump_json())
+        reply: dict[str, Any] = json.loads(self.runner.run(self.session.handle(operation, data)).model_dump_json())
         return reply
 
     def refused(self, kind: type[EnvError], operation: Operation, data: object) -> None:

@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: serve, baseline, play and evaluate.
+"""The command line, ``dataselect-env``: serve, mcp, baseline, play and evaluate.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -62,6 +62,29 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
         app.serve(Settings.load(host=host, port=port, store=store, workers=workers))
     except SettingsError as error:
         raise Mistake(str(error)) from error
+
+
+@main.command()
+@click.option("--url", help="Address of a running server to play on; default: play in this process.")
+@click.option("--store", help="Where episodes of this process are kept; as of serve.")
+def mcp(url: str | None, store: str | None) -> None:
+    """Serve the tools of the Model Context Protocol over stdin and stdout.
+
+    For clients that start their servers themselves; over HTTP, serve answers at /mcp.
+    """
+    import sys
+
+    from dataselect_env import mcp_stdio
+    from dataselect_env.settings import Settings, SettingsError
+
+    try:
+        place = mcp_stdio.in_process(Settings.load(store=store)) if url is None else mcp_stdio.at_server(url)
+        with place as ask:
+            mcp_stdio.converse(ask, sys.stdin, sys.stdout)
+    except SettingsError as error:
+        raise Mistake(str(error)) from error
+    except mcp_stdio.ServerUnreachable as error:
+        raise Mistake(f"--url: the server cannot be reached: {error}") from error
 
 
 @main.command()

@@ -1,0 +1,96 @@
+"""Virtual environments as a plain ``pip install`` makes them, a server for them, and scripts that play in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 120
+INSTALL_SECONDS = 1_800
+PROBE_SECONDS = 300
+
+
+def interpreter(place: Path, requirements: Sequence[str]) -> str:
+    """Return the interpreter of the virtual environment at ``place``; where it is missing, it is made."""
+    python = place / "bin" / "python"
+    if not python.exists():
+        venv.create(place, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", *requirements]
+        subprocess.run(install, check=True, timeout=INSTALL_SECONDS, stdin=subprocess.DEVNULL)
+    return str(python)
+
+
+def probe(python: str, script: Path, url: str) -> dict[str, Any]:
+    """Return the JSON that a script prints last, played with this checkout and the libraries of the environment."""
+    start = "import runpy, sys; root, *sys.argv = sys.argv[1:]; sys.path.insert(0, root); runpy.run_path(sys.argv[0],"
+    done = subprocess.run(
+        [python, "-I", "-c", f"{start} run_name='__main__')", str(ROOT), str(script), url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PROBE_SECONDS,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        return {"checks": {"ran": False}, "failed": (done.stderr.strip().splitlines() or ["no output"])[-1]}
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def conclude(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Write the results, and exit with 1 where a check did not hold."""
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    failed = [name for name, told in results.items() if not all(told["checks"].values())]
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Give the address of a server of this checkout with an empty store; it stops at the end.
+
+    Raises:
+        RuntimeError: It did not start.
+    """
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "DATASELECT_HOST": LOOPBACK, "PORT": str(port), "DATASELECT_STORE": "memory:"}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "server.py")],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://{LOOPBACK}:{port}"
+        _await(process, url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], url: str) -> None:
+    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with ask(f"{url}/health", timeout=START_SECONDS):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start")

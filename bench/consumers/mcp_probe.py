@@ -1,0 +1,84 @@
+"""What one installed set of MCP clients does at a running server; prints a JSON object. Run by ``mcp_clients``."""
+# mypy: ignore-errors
+# ruff: noqa: PLC0415  (several generations of the same libraries, of which one is installed)
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+TASK, SEED = "hard", 1
+BATCHES: list[dict[str, Any]] = [{"batch_size": 5, "uncertainty": 1}, {"batch_size": 20, "diversity": 0.7, "random": 1}]
+LIBRARIES = ("mcp", "fastmcp")
+
+
+def data_of(result: Any) -> dict[str, Any]:
+    """Return a result's data, whatever this generation calls it."""
+    return getattr(result, "structured_content", None) or result.structuredContent
+
+
+@asynccontextmanager
+async def official(url: str) -> AsyncIterator[tuple[Any, str]]:
+    """Give the client of the package ``mcp`` and the revision that it speaks."""
+    try:
+        from mcp import Client
+    except ImportError:
+        from mcp import ClientSession
+        from mcp.client.streamable_http import streamablehttp_client
+
+        async with streamablehttp_client(url) as (read, write, _), ClientSession(read, write) as agent:
+            yield agent, (await agent.initialize()).protocolVersion
+    else:
+        async with Client(url) as agent:
+            yield agent, agent.protocol_version
+
+
+@asynccontextmanager
+async def fastmcp(url: str) -> AsyncIterator[tuple[Any, str]]:
+    """Give the client of the package ``fastmcp`` and the revision that it speaks."""
+    from fastmcp import Client
+
+    async with Client(url) as agent:
+        welcome = agent.initialize_result
+        yield agent, getattr(welcome, "protocol_version", None) or welcome.protocolVersion
+
+
+async def play(client: Any, url: str) -> tuple[list[float], str, bool]:
+    """Return an episode's rewards, the revision spoken, and whether a mistake was told as a result."""
+    async with client(url) as (agent, revision):
+        await agent.list_tools()
+        await agent.call_tool("start_episode", {"task_id": TASK, "seed": SEED})
+        moves = [*(("select_batch", batch) for batch in BATCHES), ("stop", {})]
+        rewards = [data_of(await agent.call_tool(*move))["reward"] for move in moves]
+        try:
+            told = "The episode is over" in str(await agent.call_tool("stop", {}))
+        except Exception as error:  # fastmcp raises what the result tells
+            told = "The episode is over" in str(error)
+        return rewards, revision, told
+
+
+def main(url: str) -> None:
+    """Play with every client that is installed."""
+    installed = {}
+    for name in LIBRARIES:
+        try:
+            installed[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    played = {name: asyncio.run(play({"mcp": official, "fastmcp": fastmcp}[name], url)) for name in installed}
+    told = {
+        "checks": {f"{name} tells a mistake": mistake for name, (_, _, mistake) in played.items()},
+        "rewards": {name: rewards for name, (rewards, _, _) in played.items()},
+        "revision": {name: revision for name, (_, revision, _) in played.items()},
+        "with": installed,
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

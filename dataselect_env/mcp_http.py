@@ -1,0 +1,141 @@
+"""``/mcp``: the Model Context Protocol over streamable HTTP, and OpenEnv's own plain calls at the same address.
+
+A client that begins with ``initialize`` gets a session by ``Mcp-Session-Id``, with an episode of its own. A call
+without a session plays episodes as ``POST /reset`` and ``POST /step`` do: ``episode_id`` says which. Every answer is
+one JSON object; there are no streams, as the server has nothing to say unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from dataselect_env import jsonrpc, mcp_protocol
+from dataselect_env.errors import CapacityReached, InvalidInput, InvalidJSON, SessionNotFound
+from dataselect_env.jsonrpc import RpcError
+from dataselect_env.mcp_protocol import VERSIONS
+from dataselect_env.mcp_sessions import McpSessions
+from dataselect_env.mcp_tools import Seat, SessionSeat
+from dataselect_env.routes import errors, read_json, service_of
+
+router = APIRouter()
+
+SESSION_HEADER = "mcp-session-id"
+VERSION_HEADER = "mcp-protocol-version"
+SERVER_ERROR = -32000
+UNSUPPORTED_VERSION = -32022
+"""Of revision 2026-07-28; clients that read it fall back to the handshake."""
+EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+
+def sessions_of(request: Request) -> McpSessions:
+    """Return the MCP sessions of the application that got this request."""
+    sessions: McpSessions = request.app.state.get_mcp_sessions()
+    return sessions
+
+
+@router.post(
+    "/mcp",
+    responses={**errors(413), 202: {"description": "A notification; there is no answer"}},
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE_RPC}},
+        }
+    },
+    tags=["Server"],
+)
+async def mcp(request: Request) -> Response:
+    """Answer one message of the Model Context Protocol, in a session or without; a notification gets 202, no body."""
+    try:
+        message = await read_json(request)
+    except InvalidJSON as error:
+        return JSONResponse(RpcError(jsonrpc.PARSE_ERROR, error.message).answer())
+    version = request.headers.get(VERSION_HEADER)
+    if version is not None and version not in VERSIONS:
+        return JSONResponse(_unsupported(version, message), status_code=400)
+    sessions = sessions_of(request)
+    method = message.get("method") if isinstance(message, dict) and "id" in message else None
+    if method in _OPENINGS:
+        return _open(sessions, message)
+    if method == "openenv/session/close":
+        return JSONResponse(_close(sessions, message))
+    seat: Seat = service_of(request)
+    session_id = request.headers.get(SESSION_HEADER)
+    try:
+        if session_id is None:
+            session_id = _openenv_session(message)
+        if session_id is not None:
+            seat = SessionSeat(sessions.get(session_id), service_of(request))
+    except SessionNotFound as error:  # 404 tells a standard client to begin again
+        told = RpcError(SERVER_ERROR, error.message, _id_of(message)).answer()
+        return JSONResponse(told, status_code=404 if SESSION_HEADER in request.headers else 200)
+    answer = await mcp_protocol.answer(message, seat)
+    return Response(status_code=202) if answer is None else JSONResponse(answer)
+
+
+@router.delete("/mcp", responses=errors(404, 422), status_code=204, tags=["Server"])
+async def end_mcp(request: Request) -> Response:
+    """End the MCP session that the header ``Mcp-Session-Id`` names; its finished episodes stay graded."""
+    session_id = request.headers.get(SESSION_HEADER)
+    if session_id is None:
+        raise InvalidInput("Mcp-Session-Id: the header names the session to end", field="Mcp-Session-Id")
+    sessions_of(request).close(session_id)
+    return Response(status_code=204)
+
+
+def _open(sessions: McpSessions, message: object) -> Response:
+    """Answer ``initialize`` or OpenEnv's own way to begin, and open a session where that succeeds."""
+    try:
+        request = jsonrpc.read(message)
+        result = _OPENINGS[request.method](request)
+        session_id = sessions.create()
+    except RpcError as error:
+        return JSONResponse(error.answer())
+    except CapacityReached as error:
+        return JSONResponse(RpcError(SERVER_ERROR, error.message, _id_of(message)).answer())
+    if request.method == "initialize":
+        return JSONResponse(request.result(result), headers={SESSION_HEADER: session_id})
+    return JSONResponse(request.result({"session_id": session_id}))
+
+
+def _close(sessions: McpSessions, message: object) -> dict[str, Any]:
+    try:
+        request = jsonrpc.read(message)
+        session_id = _openenv_session(message)
+        if session_id is None:
+            raise request.error(jsonrpc.INVALID_PARAMS, "session_id should be a string.")
+        sessions.close(session_id)
+    except RpcError as error:
+        return error.answer()
+    except SessionNotFound as error:
+        return RpcError(SERVER_ERROR, error.message, _id_of(message)).answer()
+    return request.result({"closed": True})
+
+
+def _openenv_handshake(_: jsonrpc.Request) -> dict[str, Any]:
+    return {}
+
+
+_OPENINGS = {"initialize": mcp_protocol.handshake, "openenv/session/create": _openenv_handshake}
+
+
+def _openenv_session(message: object) -> str | None:
+    """Return the session that OpenEnv's own clients name in the parameters."""
+    params = message.get("params") if isinstance(message, dict) else None
+    session_id = params.get("session_id") if isinstance(params, dict) else None
+    return session_id if isinstance(session_id, str) else None
+
+
+def _id_of(message: object) -> jsonrpc.RequestId:
+    try:
+        return jsonrpc.read(message).id
+    except RpcError as error:
+        return error.request_id
+
+
+def _unsupported(version: str, message: object) -> dict[str, Any]:
+    spoken = {"supported": list(VERSIONS), "requested": version}
+    text = f"MCP-Protocol-Version: should be one of {', '.join(VERSIONS)}."
+    return RpcError(UNSUPPORTED_VERSION, text, _id_of(message), spoken).answer()
