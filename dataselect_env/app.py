@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from dataselect_env import mcp_http, openapi, routes, taskapi, websocket
+from dataselect_env import mcp_http, openapi, routes, taskapi, webpage, websocket
 from dataselect_env._version import __version__
 from dataselect_env.about import DESCRIPTION, NAME
 from dataselect_env.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     app.state.get_mcp_sessions = get_mcp_sessions
     app.include_router(routes.router)
     app.include_router(mcp_http.router)
+    app.include_router(webpage.router)
     app.include_router(taskapi.router)
 
     @app.websocket("/ws")

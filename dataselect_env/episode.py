@@ -5,7 +5,7 @@ Plain numbers in, plain numbers out: no requests, replies or ids. :mod:`datasele
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,6 +58,7 @@ class Purchase:
         distance: Mean Euclidean distance of the batch from the training centroid before it.
         redundancy: (1 + mean cosine similarity to that centroid) / 2, in [0, 1].
         performance_change: Performance after training on it, less the performance before.
+        samples: Indices into the pool, (bought,), in the order of choice; which they are no reply tells.
     """
 
     counts: tuple[int, ...]
@@ -66,6 +67,7 @@ class Purchase:
     distance: float
     redundancy: float
     performance_change: float
+    samples: Indices = field(repr=False, compare=False)
 
     @property
     def noise_ratio(self) -> float:
@@ -207,4 +209,4 @@ class Episode:
         self.end_reason = end_reason(
             self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps
         )
-        return Purchase(counts, len(batch), mislabelled, distance, redundancy, performance - before)
+        return Purchase(counts, len(batch), mislabelled, distance, redundancy, performance - before, batch)

@@ -18,6 +18,7 @@ from dataselect_env.about import NAME
 from dataselect_env.access import OPEN_PATHS
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.models import (
+    DEFAULT_REWARD_MODE,
     Action,
     GraderReply,
     GraderRequest,
@@ -26,8 +27,10 @@ from dataselect_env.models import (
     StepRequest,
     WireModel,
 )
+from dataselect_env.poolview import view
 from dataselect_env.settings import ENV_PREFIX, Settings
-from dataselect_env.tasks import TASKS, get_spec_range, get_split
+from dataselect_env.store import EpisodeHeader, StoredEpisode, StoredStep
+from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, get_spec_range, get_split
 
 REQUEST_MODELS: tuple[type[WireModel], ...] = (
     ResetRequest,
@@ -114,12 +117,22 @@ def _about_the_environment() -> Iterator[WireModel]:
 
 
 def _about_an_episode() -> Iterator[WireModel]:
+    header = EpisodeHeader("my-episode-1", "http", "medium", 7, DEFAULT_REWARD_MODE, DYNAMICS_VERSION)
     env = DataSelectEnv()
-    env.reset(task_id="medium", seed=7, episode_id="my-episode-1")
-    env.step(Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3))
+    env.reset(task_id=header.task_id, seed=header.seed, episode_id=header.episode_id)
+    bought = StoredStep(*_played(env, Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3)))
     yield env.state
     last = env.step(Action.stop())
     assert last.info is not None  # noqa: S101  (it is a step's reply)
     assert last.info.grade is not None  # noqa: S101  (the last one)
     yield last
     yield GraderReply(episode_id=last.episode_id, task_id=last.task_id, **last.info.grade.model_dump())
+    yield view(StoredEpisode(header, (bought,), last.info.grade), points=False)
+
+
+def _played(env: DataSelectEnv, action: Action) -> tuple[Action, int, int, float, float]:
+    """Play a step and return what the store would keep of it."""
+    reply = env.step(action)
+    assert reply.info is not None  # noqa: S101  (it is a step's reply)
+    performance = reply.observation.current_performance
+    return action, reply.info.batch_size, reply.info.mislabelled, performance, reply.reward or 0.0

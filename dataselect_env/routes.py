@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from dataselect_env import catalogue, metrics
@@ -43,6 +42,7 @@ from dataselect_env.models import (
     StepEnvelope,
     StepRequest,
 )
+from dataselect_env.poolview import PoolView
 from dataselect_env.service import Service
 from dataselect_env.wire import parse_json
 
@@ -205,6 +205,17 @@ async def grader(request: Request) -> Response:
     return json_reply(service_of(request).grade(await read_json(request)))
 
 
+@router.get("/pool", response_model=PoolView, responses=errors(404, 409, 422), tags=["Episode"])
+async def pool(
+    request: Request,
+    episode_id: Annotated[str, Query(min_length=1, max_length=EPISODE_ID_LENGTH, description="Of any transport.")],
+    *,
+    points: Annotated[bool, Query(description="Whether to tell where the samples lie; that never changes.")] = True,
+) -> Response:
+    """Tell what a picture of an episode's pool may show: where samples lie; once it is over, what was bought."""
+    return json_reply(await run_in_threadpool(service_of(request).pool, episode_id, points=points))
+
+
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])
 async def tasks() -> Response:
     """List all tasks with the action schema."""
@@ -252,9 +263,3 @@ async def metadata() -> Response:
 async def schema() -> Response:
     """Give the JSON schemas of action, observation and state."""
     return json_reply(catalogue.schemas())
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> RedirectResponse:
-    """Show the console to whoever opens the server's address in a browser."""
-    return RedirectResponse("docs")

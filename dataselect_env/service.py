@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from dataselect_env import poolview
 from dataselect_env.errors import (
     CapacityReached,
     EnvError,
@@ -24,6 +25,7 @@ from dataselect_env.limits import RateLimiter, Watch
 from dataselect_env.logs import note_episode
 from dataselect_env.metrics import Metrics
 from dataselect_env.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
+from dataselect_env.poolview import PoolView
 from dataselect_env.retention import Retention
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
@@ -165,6 +167,15 @@ class Service:
             if self._baseline is None:
                 self._baseline = baseline_report(lambda _: self._check_running())
             return self._baseline
+
+    def pool(self, episode_id: str, *, points: bool) -> PoolView:
+        """Return what may be shown of an episode's pool, whichever transport plays it.
+
+        Raises:
+            EpisodeNotFound: No such episode.
+            DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
+        """
+        return poolview.view(self._store.load(episode_id), points=points)
 
     async def check_ready(self) -> None:
         """Ask the store whether episodes can be played.

@@ -12,7 +12,7 @@ from dataselect_env.settings import Settings
 
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
 ROUTES = {
-    *("/reset", "/step", "/state", "/tasks", "/grader", "/baseline"),
+    *("/reset", "/step", "/state", "/pool", "/tasks", "/grader", "/baseline"),
     *("/health", "/ready", "/metrics", "/metadata", "/schema", "/mcp", "/list_environments"),
     *(f"/{{env_name}}/{name}" for name in TASK_ROUTES),
 }

@@ -1,0 +1,116 @@
+"""Render dataselect_env/web/reference.json: what the page must know, from the code and from measured results.
+
+    python -m bench.render_page
+
+Tasks, splits and policies come from the package, the ladder from bench/validity/results.json. A test holds that it is
+up to date.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from dataselect_env import data, grading, reward
+from dataselect_env.models import Action
+from dataselect_env.policies import GROUPS, Policy, get_policy, reference
+from dataselect_env.poolview import DEMONSTRATION_PREFIX
+from dataselect_env.sampling import STRATEGIES
+from dataselect_env.tasks import MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+
+ROOT = Path(__file__).parents[1]
+TARGET = ROOT / "dataselect_env" / "web" / "reference.json"
+RESULTS = ROOT / "bench" / "validity" / "results.json"
+BLOCK = "test split"
+
+CONSTANTS = ("balanced", "random", "uncertainty", "diversity", "stop", "best-constant")
+"""Policies that always do the same; the page needs no code for them."""
+RULES = ("plateau", "noise-rule", "probing")
+"""Policies that policies.js states again; a test plays both and compares."""
+RULE_CONSTANTS = (
+    "BATCH_SIZE",
+    "PATIENCE",
+    "SAFE_BATCH",
+    "PROBE",
+    "PROBE_NOISE",
+    "LEAVE_NOISE",
+    "CLEAN_BATCH",
+)
+
+
+def constant_action(name: str, task_id: str) -> dict[str, Any]:
+    """Return what a constant policy does on a task."""
+    policy = get_policy(name)
+    assert isinstance(policy, Policy)  # noqa: S101  (none of them is an oracle)
+    action = policy.start(TASKS[task_id], None)(None)  # type: ignore[arg-type]  # constants look at neither
+    return action.model_dump(include=set(Action.model_fields) - {"metadata"})
+
+
+def policies() -> list[dict[str, Any]]:
+    """Return the policies that the page can play."""
+    return [
+        {
+            "name": name,
+            "description": get_policy(name).description,
+            "actions": {task_id: constant_action(name, task_id) for task_id in TASKS} if name in CONSTANTS else None,
+        }
+        for name in (*RULES[::-1], *CONSTANTS)
+    ]
+
+
+def ladder() -> dict[str, Any]:
+    """Return the measured grades of the reference policies by task, from the bottom of the ladder to its top."""
+    block = json.loads(RESULTS.read_text(encoding="utf-8"))["blocks"][BLOCK]
+    return {
+        "first_seed": block["first_seed"],
+        "last_seed": block["last_seed"],
+        "rows": {
+            task_id: [
+                {
+                    "policy": name,
+                    "description": get_policy(name).description,
+                    "score": round(block["ladder"][task_id][name]["score"], 3),
+                    "margin": round(block["ladder"][task_id][name]["margin"], 3),
+                }
+                for name in GROUPS["ladder"]
+            ]
+            for task_id in TASKS
+        },
+    }
+
+
+def render() -> str:
+    """Return the text of the file."""
+    pool_size = len(range(data.N_SAMPLES)[data.POOL_ROWS])
+    content = {
+        "tasks": {
+            task_id: {
+                **dataclasses.asdict(task),
+                "success_criteria": task.success_criteria,
+                "score_formula": task.score_formula,
+            }
+            for task_id, task in TASKS.items()
+        },
+        "splits": {split.name: {"first_seed": split.first_seed, "seeds": split.seeds} for split in SPLITS.values()},
+        "seed_limit": SEED_LIMIT,
+        "min_batch": MIN_BATCH,
+        "pool_size": pool_size,
+        "strategies": STRATEGIES,
+        "reward_terms": reward.TERMS,
+        "noise_ceiling": grading.NOISE_CEILING,
+        "demonstration_prefix": DEMONSTRATION_PREFIX,
+        "policies": policies(),
+        "rule_constants": {name: getattr(reference, name) for name in RULE_CONSTANTS},
+        "ladder": ladder(),
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def main() -> None:
+    TARGET.write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

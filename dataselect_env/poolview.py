@@ -1,0 +1,128 @@
+"""What a picture of an episode's pool may show: where samples lie, which were bought, which labels were wrong.
+
+Which samples a batch consists of tells more than the counts in a reply: uncertainty is drawn to wrong labels, and
+where the wrong ones of a batch lie gives the hidden world away. So an agent is not told:
+
+- where samples lie comes from their features alone; anyone may see it at any time;
+- what was bought and which labels were wrong is told once the episode is over. Whoever then plays the same seed again
+  knows no more than one who had learned from playing it before: seeds are public, and episodes repeat;
+- while it runs it is told of demonstrations only, and of them what a sample-by-sample audit of the bought batches
+  finds; of samples that were not bought, nothing. A demonstration is an episode whose id says so from the reset on: the
+  mark stands in the store, in every reply and in every grade, and its results are not to be compared with an agent's.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from pydantic import Field
+
+from dataselect_env.arrays import Floats, Indices, Mask
+from dataselect_env.data import dataset_number
+from dataselect_env.episode import Episode
+from dataselect_env.errors import DynamicsMismatch
+from dataselect_env.models import WireModel
+from dataselect_env.store import StoredEpisode
+from dataselect_env.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.warmstart import warm_start
+
+DEMONSTRATION_PREFIX = "demonstration-"
+"""Episodes whose id starts with this show their purchases while they run."""
+DECIMALS = 2
+"""Of positions, which reach from about -6 to 6: finer than a screen shows."""
+CACHE_SIZE = 64
+"""Positions kept in memory, 18 kB for each data set."""
+
+
+class PurchaseView(WireModel):
+    """What one step bought."""
+
+    samples: list[int] = Field(
+        description="Indices into the pool, in the order bought: by uncertainty, by diversity, at random."
+    )
+    mislabelled: list[int] = Field(description="Those of them that carry a wrong label.")
+
+
+class PoolView(WireModel):
+    """What may be shown of an episode's pool, as of the last step."""
+
+    episode_id: str = Field(description="Id of the episode.")
+    done: bool = Field(description="Whether the episode is over.")
+    points: list[tuple[float, float]] | None = Field(
+        description="Where each pool sample lies on the first two principal components of the features; null when not "
+        "asked for."
+    )
+    purchases: list[PurchaseView] | None = Field(
+        description=f"One entry a step; null while the episode runs, unless its id starts with {DEMONSTRATION_PREFIX}."
+    )
+    mislabelled: list[int] | None = Field(description="All pool samples with a wrong label; null until it is over.")
+
+
+def view(stored: StoredEpisode, *, points: bool) -> PoolView:
+    """Return what may be shown of a stored episode.
+
+    Args:
+        stored: The episode as far as it was played.
+        points: Whether to tell where samples lie.
+
+    Raises:
+        DynamicsMismatch: It was recorded under other dynamics, or the replay differs from the record.
+    """
+    header, done = stored.header, stored.grade is not None
+    if header.dynamics_version != DYNAMICS_VERSION:
+        raise DynamicsMismatch(
+            f"The episode was played under dynamics version {header.dynamics_version} and this server has version"
+            f" {DYNAMICS_VERSION}; it can be graded but not shown.",
+        )
+    purchases = mislabelled = None
+    if done or header.episode_id.startswith(DEMONSTRATION_PREFIX):
+        wrong, batches = _replay(stored)
+        purchases = [
+            PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist()) for batch in batches
+        ]
+        mislabelled = np.flatnonzero(wrong).tolist() if done else None
+    return PoolView(
+        episode_id=header.episode_id,
+        done=done,
+        points=[(x, y) for x, y in positions(dataset_number(header.seed)).tolist()] if points else None,
+        purchases=purchases,
+        mislabelled=mislabelled,
+    )
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def positions(number: int) -> Floats:
+    """Return where the pool samples of data set ``number`` lie on two principal components, (1100, 2), rounded.
+
+    The sign of a component is arbitrary; here its largest entry is positive.
+    """
+    X = warm_start(number).dataset.X_pool
+    X = X - X.mean(axis=0)
+    _, directions = np.linalg.eigh(X.T @ X)
+    first_two = directions[:, :-3:-1]  # eigenvalues ascend
+    largest = np.abs(first_two).argmax(axis=0)
+    first_two = first_two * np.sign(first_two[largest, [0, 1]])
+    places: Floats = np.round(X @ first_two, DECIMALS) + 0.0  # no negative zero
+    return places
+
+
+def _replay(stored: StoredEpisode) -> tuple[Mask, list[Indices]]:
+    """Play a stored episode again; return the noise mask of its pool and the batch of each step."""
+    episode = Episode(get_task(stored.header.task_id), stored.header.seed)
+    wrong = np.ones(episode.samples_available, dtype=np.bool_)
+    wrong[episode.clean_samples] = False
+    batches: list[Indices] = []
+    for step in stored.steps:
+        if step.action.action_type == "stop":
+            episode.stop()
+            batches.append(np.empty(0, dtype=np.intp))
+            continue
+        purchase = episode.select_batch(step.action.batch_size, step.action.strategy_weights.as_tuple())
+        if (purchase.bought, purchase.mislabelled) != (step.bought, step.mislabelled):
+            raise DynamicsMismatch(
+                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
+                " shown.",
+            )
+        batches.append(purchase.samples)
+    return wrong, batches

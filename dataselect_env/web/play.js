@@ -1,0 +1,238 @@
+// The tab where an episode is played by hand, by a policy, or again from a link.
+
+import { Episode, STOP, selectBatch } from "./episode.js";
+import { toFragment } from "./link.js";
+import { PACE, byId, wait } from "./page.js";
+import { startPolicy } from "./policies.js";
+import { showResult } from "./result.js";
+import { SeedChoice } from "./seeds.js";
+import { fillSteps } from "./steps.js";
+import { figure, percent } from "./svg.js";
+import { EpisodeView, sentence } from "./view.js";
+
+export class Play {
+  constructor(reference) {
+    this.reference = reference;
+    this.episode = null;
+    this.step = 0; // the step that is looked at
+    this.busy = false;
+    this.run = 0; // counts what runs by itself; whoever sees another number ends
+    this.turn = 0; // counts what talks to the server; whoever sees another number keeps quiet
+    this.seed = new SeedChoice(reference, "");
+    this.view = new EpisodeView(byId("play-view"));
+    this.sliders = Object.fromEntries(reference.strategies.map((name) => [name, byId(name)]));
+    this.wire();
+    this.tellTask();
+    this.tellAction();
+    this.tellPolicy();
+  }
+
+  wire() {
+    const on = (name, event, act) => byId(name).addEventListener(event, act);
+    on("setup", "submit", (event) => {
+      event.preventDefault();
+      this.start();
+    });
+    on("draw-seed", "click", () => {
+      this.seed.draw();
+      this.start();
+    });
+    on("task", "change", () => this.start());
+    on("split", "change", () => this.start());
+    on("action", "submit", (event) => {
+      event.preventDefault();
+      this.guarded(() => this.act(selectBatch(Number(byId("batch").value), this.weights())));
+    });
+    on("action", "input", () => this.tellAction());
+    on("stop", "click", () => this.guarded(() => this.act(STOP)));
+    on("policy", "change", () => this.tellPolicy());
+    on("run", "click", () => (this.running ? this.pause() : this.guarded(() => this.runPolicy())));
+    on("history", "input", () => this.lookAt(Number(byId("history").value)));
+    on("earlier", "click", () => this.lookAt(this.step - 1));
+    on("later", "click", () => this.lookAt(this.step + 1));
+    on("rerun", "click", () => this.showFromStart());
+    on("copy", "click", () => this.copyLink());
+  }
+
+  /** Start the chosen episode; one that is running is left. */
+  start() {
+    this.pause();
+    this.tellTask();
+    return this.guarded(async () => {
+      this.episode?.close();
+      const episode = new Episode(this.reference, byId("task").value, this.seed.read());
+      await episode.start();
+      this.episode = episode;
+      byId("result").hidden = true;
+      this.advance();
+    }, true);
+  }
+
+  /** Play an episode from a link. */
+  async replay({ taskId, seed, actions }) {
+    byId("task").value = taskId;
+    this.seed.set(seed);
+    await this.start();
+    await this.guarded(() => this.runSteps(actions.map((action) => () => action)));
+  }
+
+  /** Let a policy play on to the end. */
+  runPolicy() {
+    const { episode } = this;
+    const act = startPolicy(this.reference, byId("policy").value, episode.task, episode.replies);
+    return this.runSteps(Array(episode.task.max_steps - episode.steps).fill(act));
+  }
+
+  /** Take one step after the other, each chosen from the last reply, until the episode is over or it is paused. */
+  async runSteps(choices) {
+    const run = ++this.run;
+    this.running = true;
+    this.enable();
+    try {
+      for (const choose of choices) {
+        if (run !== this.run || this.episode.done) break;
+        await this.act(choose(this.episode.last));
+        await wait(PACE);
+      }
+    } finally {
+      if (run === this.run) this.running = false;
+    }
+  }
+
+  pause() {
+    this.run += 1;
+    this.running = false;
+  }
+
+  async act(action) {
+    const { episode } = this;
+    await episode.step(action);
+    await episode.look();
+    if (episode === this.episode) this.advance();
+  }
+
+  /** Show the newest step, and the result when it was the last. */
+  advance() {
+    const { episode } = this;
+    this.lookAt(episode.steps);
+    byId("status").textContent = sentence(episode, episode.steps);
+    fillSteps(byId("steps"), episode);
+    if (episode.done) this.finish();
+  }
+
+  finish() {
+    const { episode } = this;
+    byId("status").textContent += ` Grade ${figure(episode.grade.score, 2)}.`;
+    byId("result").hidden = false;
+    const parts = { score: "score", passed: "passed", breakdown: "breakdown", formula: "formula", ladder: "ladder", ladderNote: "ladder-note" };
+    showResult(Object.fromEntries(Object.entries(parts).map(([part, id]) => [part, byId(id)])), episode);
+    const link = new URL(location.href);
+    link.hash = toFragment(episode, this.reference.strategies);
+    byId("link").value = link.href;
+  }
+
+  /** Look at a step of the episode; nothing is undone. */
+  lookAt(step) {
+    const { episode } = this;
+    this.step = Math.max(0, Math.min(step, episode.steps));
+    const history = byId("history");
+    history.max = episode.steps;
+    history.value = this.step;
+    byId("history-out").textContent = `${this.step} of ${episode.steps}`;
+    const newest = this.step === episode.steps;
+    byId("looking").textContent = newest ? "" : `What you see is the past. ${sentence(episode, this.step)}`;
+    this.view.show(episode, this.step);
+    this.enable();
+  }
+
+  async showFromStart() {
+    const run = ++this.run;
+    for (let step = 0; step <= this.episode.steps; step += 1) {
+      this.lookAt(step);
+      await wait(PACE);
+      if (run !== this.run) return;
+    }
+  }
+
+  /** Do something that talks to the server, one thing at a time; what goes wrong is said in the status line. */
+  async guarded(work, always = false) {
+    if (this.busy && !always) return;
+    const turn = ++this.turn;
+    this.busy = true;
+    this.enable();
+    try {
+      await work();
+    } catch (error) {
+      if (turn === this.turn) byId("status").textContent = error.message;
+    } finally {
+      if (turn === this.turn) this.busy = false;
+      this.enable();
+    }
+  }
+
+  /** Let only those controls work that make sense now. */
+  enable() {
+    const playable = this.episode !== null && !this.episode.done;
+    for (const name of ["buy", "stop"]) byId(name).disabled = !playable || this.busy || this.noWeights();
+    byId("stop").disabled = !playable || this.busy;
+    byId("run").disabled = !playable || (this.busy && !this.running);
+    byId("run").textContent = this.running ? "Pause" : "Run to the end";
+    byId("earlier").disabled = this.step === 0;
+    byId("later").disabled = this.episode === null || this.step === this.episode.steps;
+    byId("rerun").disabled = this.episode === null || this.episode.steps === 0 || this.running;
+    const batch = byId("batch");
+    batch.min = this.reference.min_batch;
+    batch.max = Math.max(this.reference.min_batch, this.episode?.last?.observation.remaining_budget ?? 60);
+    this.tellAction();
+  }
+
+  weights() {
+    return Object.fromEntries(Object.entries(this.sliders).map(([name, slider]) => [name, Number(slider.value)]));
+  }
+
+  noWeights() {
+    return Object.values(this.weights()).every((weight) => weight === 0);
+  }
+
+  tellAction() {
+    const weights = this.weights();
+    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
+    for (const [name, weight] of Object.entries(weights)) {
+      byId(`${name}-out`).textContent = total ? percent(weight / total) : "\u2013";
+      this.sliders[name].setAttribute("aria-valuetext", total ? percent(weight / total) : "no weight at all");
+    }
+    byId("batch-out").textContent = `${byId("batch").value} samples`;
+    if (!this.busy) byId("buy").disabled = !total || this.episode === null || this.episode.done;
+  }
+
+  tellTask() {
+    const task = this.reference.tasks[byId("task").value];
+    byId("task-text").textContent =
+      `${task.summary} ${percent(task.flip_y)} of the labels are wrong; ` +
+      `${task.budget} samples may be bought in ${task.max_steps} steps.`;
+  }
+
+  tellPolicy() {
+    const chosen = byId("policy").value;
+    byId("policy-text").textContent = this.reference.policies.find(({ name }) => name === chosen).description;
+  }
+
+  async copyLink() {
+    const link = byId("link");
+    link.select();
+    try {
+      await navigator.clipboard.writeText(link.value);
+      byId("status").textContent = "The link is copied.";
+    } catch {
+      byId("status").textContent = "The link is selected; copy it with the keyboard."; // no clipboard in some frames
+    }
+  }
+
+  shown() {
+    this.view.draw();
+  }
+
+  close() {
+    this.episode?.close();
+  }
+}

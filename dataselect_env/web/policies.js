@@ -1,0 +1,52 @@
+// The reference policies that the page can play. Constants come from reference.json, which is rendered from
+// dataselect_env.policies; the rules below state again what that package does, and a test plays both.
+
+import { STOP, selectBatch } from "./episode.js";
+
+const RULES = {
+  plateau({ BATCH_SIZE, PATIENCE }) {
+    let best = 0;
+    let waited = 0;
+    return (reply) => {
+      const performance = reply.observation.current_performance;
+      waited = performance > best ? 0 : waited + 1;
+      best = Math.max(best, performance);
+      return waited >= PATIENCE ? STOP : selectBatch(BATCH_SIZE, { random: 1 });
+    };
+  },
+
+  "noise-rule"({ SAFE_BATCH }, task) {
+    return (reply) =>
+      selectBatch(SAFE_BATCH, reply.observation.noise_estimate > task.flip_y ? { diversity: 1 } : { uncertainty: 1 });
+  },
+
+  probing(constants, task, minBatch) {
+    const { PROBE, PROBE_NOISE, LEAVE_NOISE, CLEAN_BATCH, SAFE_BATCH } = constants;
+    const noise = [];
+    return (reply) => {
+      const ratio = reply.info?.noise_ratio ?? null;
+      if (ratio !== null) noise.push(ratio);
+      const left = reply.observation.remaining_budget;
+      if (noise.length === 0) return selectBatch(PROBE, { uncertainty: 1 });
+      if (left < minBatch) return STOP;
+      const evenShare = Math.ceil(left / (task.max_steps - reply.step));
+      if (noise[0] > PROBE_NOISE) return selectBatch(Math.max(SAFE_BATCH, evenShare), { diversity: 1 });
+      if (noise.length > 1 && Math.max(...noise) > LEAVE_NOISE) {
+        return selectBatch(Math.max(SAFE_BATCH, evenShare), { random: 1 });
+      }
+      return selectBatch(Math.max(CLEAN_BATCH, evenShare), { uncertainty: 1 });
+    };
+  },
+};
+
+/**
+ * Return a policy's function from reply to action, for the rest of an episode that has had these replies so far.
+ * The last of them is not shown to it yet: the caller does that.
+ */
+export function startPolicy(reference, name, task, replies) {
+  const { actions } = reference.policies.find((policy) => policy.name === name);
+  if (actions !== null) return () => actions[task.task_id];
+  const act = RULES[name](reference.rule_constants, task, reference.min_batch);
+  for (const reply of replies.slice(0, -1)) act(reply);
+  return act;
+}

@@ -1,0 +1,77 @@
+// The two public ways in: the OpenEnv protocol on /ws, and the route /pool for what the scatter shows.
+
+/** What the server refused, in its own words. */
+export class Refusal extends Error {
+  constructor({ code, message, field }) {
+    super(message);
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/** The connection ended; the episode can be made anew from its seed and actions. */
+export class ConnectionLost extends Error {}
+
+/** One WebSocket: one session on the server. Each request gets one answer, in order. */
+export class Connection {
+  static open() {
+    const url = new URL("ws", document.baseURI);
+    url.protocol = url.protocol.replace("http", "ws");
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => resolve(new Connection(socket));
+      socket.onerror = () => reject(new ConnectionLost("The server cannot be reached."));
+    });
+  }
+
+  constructor(socket) {
+    this.socket = socket;
+    this.waiting = [];
+    socket.onmessage = (event) => this.receive(JSON.parse(event.data));
+    socket.onerror = null;
+    socket.onclose = () => this.fail(new ConnectionLost("The connection was closed."));
+  }
+
+  get alive() {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Send one message and return the data of its answer; throws Refusal or ConnectionLost. */
+  request(type, data) {
+    if (!this.alive) return Promise.reject(new ConnectionLost("The connection was closed."));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.socket.send(JSON.stringify({ type, data }));
+    });
+  }
+
+  receive(message) {
+    const request = this.waiting.shift();
+    if (message.type === "error") {
+      const refusal = new Refusal(message.data);
+      if (request) request.reject(refusal);
+      else this.refusal = refusal; // said before anything was asked: the server is full
+    } else if (request) {
+      request.resolve(message.data);
+    }
+  }
+
+  fail(error) {
+    const reason = this.refusal ?? error;
+    for (const { reject } of this.waiting.splice(0)) reject(reason);
+  }
+
+  close() {
+    this.socket.close();
+  }
+}
+
+/** Return what may be shown of an episode's pool; `points` asks for the positions too. */
+export async function fetchPool(episodeId, points) {
+  const url = new URL("pool", document.baseURI);
+  url.search = new URLSearchParams({ episode_id: episodeId, points });
+  const answer = await fetch(url, { cache: "no-store" });
+  const body = await answer.json();
+  if (!answer.ok) throw new Refusal(body);
+  return body;
+}

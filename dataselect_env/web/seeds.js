@@ -1,0 +1,37 @@
+// Choosing a seed: a split names a range of them, and whoever types another one leaves the splits.
+
+import { readSeed } from "./link.js";
+
+export class SeedChoice {
+  constructor(reference, prefix) {
+    this.reference = reference;
+    this.split = document.getElementById(`${prefix}split`);
+    this.input = document.getElementById(`${prefix}seed`);
+    this.split.addEventListener("change", () => this.draw());
+    this.input.addEventListener("change", () => this.follow());
+  }
+
+  /** Draw a seed of the chosen split. */
+  draw() {
+    const { first_seed: first, seeds } = this.reference.splits[this.split.value];
+    this.input.value = first + Math.floor(Math.random() * seeds);
+  }
+
+  /** Return the seed; throws an Error that says what is allowed. */
+  read() {
+    return readSeed(this.input.value, this.reference);
+  }
+
+  set(seed) {
+    this.input.value = seed;
+    this.follow();
+  }
+
+  /** Name the split that the seed belongs to, none when it lies outside of all. */
+  follow() {
+    const seed = Number(this.input.value);
+    const inside = ([, { first_seed: first, seeds }]) => seed >= first && seed < first + seeds;
+    const found = Object.entries(this.reference.splits).find(inside);
+    this.split.value = found ? found[0] : "";
+  }
+}

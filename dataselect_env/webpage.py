@@ -1,0 +1,96 @@
+"""The page to play and watch an episode: the files of ``web/`` as they are, with a tag that says when they changed.
+
+It needs no build step and loads nothing from other hosts; its content security policy holds it to that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from dataselect_env.errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+PAGE = "index.html"
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",  # the WebSocket too
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",  # Spaces show it in a frame
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    """A file as it is sent."""
+
+    content: bytes
+    headers: dict[str, str]
+
+
+@cache
+def web_files() -> dict[str, WebFile]:
+    """Return all files of the page by name; read once."""
+    files = {}
+    for entry in resources.files("dataselect_env").joinpath("web").iterdir():
+        kind = MEDIA_TYPES.get("." + entry.name.rpartition(".")[2])
+        if kind is not None:
+            content = entry.read_bytes()
+            headers = {
+                "Content-Type": kind,
+                "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+                "Cache-Control": "no-cache",  # keep it, but ask whether it changed
+                "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+                "X-Content-Type-Options": "nosniff",
+                "Referrer-Policy": "no-referrer",
+            }
+            files[entry.name] = WebFile(content, headers)
+    return files
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+@router.api_route("/web", methods=["GET", "HEAD"])
+async def page(request: Request) -> Response:
+    """Show the page; ``/web`` is where Hugging Face looks for it."""
+    return _send(request, PAGE)
+
+
+@router.get("/web/")
+async def page_with_slash() -> Response:
+    """Lead to the page: its links are relative and would miss from here."""
+    return RedirectResponse("../web")
+
+
+@router.api_route("/web/{name}", methods=["GET", "HEAD"])
+async def web_file(request: Request, name: str) -> Response:
+    """Send one of the files that the page consists of."""
+    return _send(request, name)
+
+
+def _send(request: Request, name: str) -> Response:
+    file = web_files().get(name)
+    if file is None:
+        raise NotFound("The page has no such file.")
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if tags & {file.headers["ETag"], "*"}:
+        return Response(status_code=304, headers={k: v for k, v in file.headers.items() if k != "Content-Type"})
+    return Response(file.content, headers=file.headers)
