@@ -25,18 +25,17 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",  # the WebSocket too
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",  # Spaces show it in a frame
-    )
-)
+SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",  # the WebSocket too
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # Spaces show it in a frame
+}
+CONTENT_SECURITY_POLICY = "; ".join(f"{directive} {sources}" for directive, sources in SOURCES.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,9 @@ def test_scripts_find_what_they_ask_for_in_the_page() -> None:
 
 
 def test_every_control_has_a_name() -> None:
-    for control in re.findall(r"<(?:input|select)[^>]*>", TEXTS[PAGE]):
+    labelled = set(re.findall(r'<label for="([\w-]+)"', TEXTS[PAGE]))
+    for control, name in re.findall(
+        r'(<(?:input|select)[^>]* id="([\w-]+)"[^>]*>|<(?:input|select)[^>]*>)', TEXTS[PAGE]
+    ):
         before = TEXTS[PAGE][: TEXTS[PAGE].index(control)]
-        assert before.rfind("<label") > before.rfind("</label>"), control
+        assert name in labelled or before.rfind("<label") > before.rfind("</label>"), control

@@ -1,7 +1,7 @@
 // The tab where two policies play the same task and seed side by side.
 
 import { Episode } from "./episode.js";
-import { PACE, byId, wait } from "./page.js";
+import { PACE, byId, setSlider, wait } from "./page.js";
 import { startPolicy } from "./policies.js";
 import { SeedChoice } from "./seeds.js";
 import { figure } from "./svg.js";
@@ -73,10 +73,7 @@ export class Compare {
   /** Look at a step of both; the one that ended earlier stays at its end. */
   lookAt(step) {
     const most = Math.max(...this.sides.map(({ episode }) => episode?.steps ?? 0));
-    const history = byId("compare-history");
-    history.max = most;
-    history.value = step;
-    byId("compare-history-out").textContent = `${step} of ${most}`;
+    setSlider("compare-history", { min: 0, max: most, value: step }, `${step} of ${most}`);
     for (const { episode, view } of this.sides) {
       if (episode?.last) view.show(episode, Math.min(step, episode.steps));
     }

@@ -2,7 +2,7 @@
 
 import { Episode, STOP, selectBatch } from "./episode.js";
 import { toFragment } from "./link.js";
-import { PACE, byId, wait } from "./page.js";
+import { PACE, byId, setSlider, wait } from "./page.js";
 import { startPolicy } from "./policies.js";
 import { showResult } from "./result.js";
 import { SeedChoice } from "./seeds.js";
@@ -135,10 +135,7 @@ export class Play {
   lookAt(step) {
     const { episode } = this;
     this.step = Math.max(0, Math.min(step, episode.steps));
-    const history = byId("history");
-    history.max = episode.steps;
-    history.value = this.step;
-    byId("history-out").textContent = `${this.step} of ${episode.steps}`;
+    setSlider("history", { min: 0, max: episode.steps, value: this.step }, `${this.step} of ${episode.steps}`);
     const newest = this.step === episode.steps;
     byId("looking").textContent = newest ? "" : `What you see is the past. ${sentence(episode, this.step)}`;
     this.view.show(episode, this.step);
@@ -198,10 +195,9 @@ export class Play {
     const weights = this.weights();
     const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
     for (const [name, weight] of Object.entries(weights)) {
-      byId(`${name}-out`).textContent = total ? percent(weight / total) : "\u2013";
-      this.sliders[name].setAttribute("aria-valuetext", total ? percent(weight / total) : "no weight at all");
+      setSlider(name, {}, total ? percent(weight / total) : "0");
     }
-    byId("batch-out").textContent = `${byId("batch").value} samples`;
+    setSlider("batch", {}, `${byId("batch").value} samples`);
     if (!this.busy) byId("buy").disabled = !total || this.episode === null || this.episode.done;
   }
 

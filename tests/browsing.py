@@ -1,0 +1,125 @@
+"""A real browser without a window, for tests of the page and for its screenshots.
+
+with chrome(LAPTOP) as browser:
+    browser.driver.get(server.base_url)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+pytest.importorskip("selenium", reason="the page is tested with selenium: pip install '.[browser]'")
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROME = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+MISSING = "the page is tested in Chromium with its driver: apt-get install chromium chromium-driver"
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # for those who run tests as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 60  # seconds until something that does not happen counts as failed
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the page is looked at on; sizes in CSS pixels."""
+
+    width: int
+    height: int
+    mobile: bool = False
+
+
+LAPTOP = Screen(1366, 768)
+PHONE = Screen(390, 844, mobile=True)
+
+
+@dataclass
+class Browser:
+    """A running browser; ``events`` are what its network did since the start, as the DevTools protocol tells it."""
+
+    driver: webdriver.Chrome
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def find(self, name: str) -> WebElement:
+        """Return the element of this id."""
+        return self.driver.find_element(By.ID, name)
+
+    def text(self, name: str) -> str:
+        return str(self.driver.execute_script("return document.getElementById(arguments[0]).textContent", name))
+
+    def click(self, name: str) -> None:
+        """Wait until a button can be used, and click it."""
+        self.until(f"!document.getElementById('{name}').disabled")
+        button = self.find(name)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+
+    def until(self, condition: str) -> None:
+        """Wait until a JavaScript expression holds."""
+        WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda driver: driver.execute_script(f"return {condition}"))
+
+    def data(self, selector: str, name: str) -> list[str]:
+        """Return the ``data-`` attribute ``name`` of all elements that match ``selector``, in document order."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.getAttribute('data-' + arguments[1]))"
+        return list(self.driver.execute_script(script, selector, name))
+
+    def network(self) -> list[dict[str, Any]]:
+        """Return all network events so far."""
+        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
+            message = json.loads(entry["message"])["message"]
+            if message["method"].startswith("Network."):
+                self.events.append(message)
+        return self.events
+
+    def complaints(self) -> list[str]:
+        """Return what the browser's console holds: errors, warnings, broken policies."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+
+    def resize(self, screen: Screen) -> None:
+        metrics = {"width": screen.width, "height": screen.height, "deviceScaleFactor": 1, "mobile": screen.mobile}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def prefer(self, **features: str) -> None:
+        """Set media features, such as ``prefers_color_scheme="dark"``."""
+        chosen = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": chosen})
+
+
+@contextmanager
+def chrome(screen: Screen) -> Iterator[Browser]:
+    """Start a browser and end it."""
+    if CHROME is None or DRIVER is None:
+        pytest.skip(MISSING)
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROME
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        browser = Browser(driver)
+        browser.resize(screen)
+        yield browser
+    finally:
+        driver.quit()
