@@ -282,7 +282,7 @@ play().then(done, (error) => done(String(error)));
 def test_policies_play_as_those_of_the_package(browser: Browser) -> None:
     names = [*render_page.RULES, "best-constant"]
     browser.driver.set_script_timeout(PATIENCE)
-    scores = browser.driver.execute_async_script(PLAY_ALL, names)  # type: ignore[no-untyped-call]
+    scores = browser.driver.execute_async_script(PLAY_ALL, names)
     assert scores == {
         f"{name},{task_id},{seed}": rollout(get_policy(name), task_id, seed).grade.score
         for name in names
