@@ -24,8 +24,9 @@ format:  ## Mend what can be mended without thinking.
 	ruff check --fix .
 	ruff format .
 
-render:  ## Render openenv.yaml and the tables of the documents from the code.
+render:  ## Render openenv.yaml, what the page knows and the tables of the documents from the code.
 	python -m bench.render_manifest
+	python -m bench.render_page
 	python -m docs.render
 
 lock:  ## Pin what the image installs. Keeps the pins that still fit; remove requirements.lock first to renew them all.

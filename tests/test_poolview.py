@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -82,7 +83,7 @@ def other_noise(answers: list[bytes]) -> ChangePool:
     return change
 
 
-@pytest.mark.parametrize(("task_id", "seed"), zip(TASKS, SEEDS, strict=True))
+@pytest.mark.parametrize(("task_id", "seed"), list(zip(TASKS, SEEDS, strict=True)))
 def test_nothing_shown_before_the_end_depends_on_the_mask_of_what_was_not_bought(task_id: str, seed: int) -> None:
     before, pools = watch(task_id, seed, DEMONSTRATION, WITHOUT_UNCERTAINTY)
     after, others = watch(task_id, seed, DEMONSTRATION, WITHOUT_UNCERTAINTY, other_noise(before))
@@ -173,4 +174,4 @@ def test_what_cannot_be_replayed_is_not_shown(client: TestClient, monkeypatch: p
 
 
 def all_right(pool: Pool) -> Pool:
-    return Pool(pool.X, pool.y, np.zeros_like(pool.mislabelled))
+    return replace(pool, mislabelled=np.zeros_like(pool.mislabelled))

@@ -16,6 +16,7 @@ WEB = ROOT / "dataselect_env" / "web"
 LARGEST_PAGE = 200_000  # bytes, with everything that it loads
 LARGEST_POOL = 40_000  # bytes: test_poolview.py holds that
 LONGEST_FILE = 300  # lines
+LARGEST_PICTURE = 150_000  # bytes
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir()}
 SOURCES = [name for name in TEXTS if not name.endswith(".json")]
 
@@ -100,3 +101,9 @@ def test_every_control_has_a_name() -> None:
     ):
         before = TEXTS[PAGE][: TEXTS[PAGE].index(control)]
         assert name in labelled or before.rfind("<label") > before.rfind("</label>"), control
+
+
+def test_pictures_of_it_are_small() -> None:
+    pictures = list((ROOT / "docs").glob("page-*.png"))
+    assert len(pictures) == 4
+    assert max(picture.stat().st_size for picture in pictures) < LARGEST_PICTURE

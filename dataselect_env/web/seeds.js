@@ -19,6 +19,7 @@ export class SeedChoice {
 
   /** Return the seed; throws an Error that says what is allowed. */
   read() {
+    this.follow();
     return readSeed(this.input.value, this.reference);
   }
 
