@@ -72,7 +72,7 @@ PICTURES: dict[str, tuple[Screen, str, Callable[[Browser], None], bool]] = {
     "page-phone-light": (PHONE, "light", half_way, False),
     "page-phone-dark": (PHONE, "dark", at_the_grade, False),
 }
-"""By name: the screen, the colours, what was done, and whether the picture has the whole page or what the screen shows."""
+"""By name: screen, colours, what was done, and whether the picture has the whole page or what the screen shows."""
 
 
 def save(browser: Browser, screen: Screen, name: str, *, whole: bool) -> None:
