@@ -16,9 +16,9 @@ export function toFragment(episode, strategies) {
   return `#task=${episode.task.task_id}&seed=${episode.seed}&actions=${actions.join(",")}`;
 }
 
-/** Return {taskId, seed, actions} of a fragment, null of an empty one; throws an Error that says what is wrong. */
+/** Return {taskId, seed, actions} of a fragment, null of another one; throws an Error that says what is wrong. */
 export function fromFragment(fragment, reference) {
-  if (fragment.length < 2) return null;
+  if (!fragment.startsWith("#task=")) return null;
   const fields = new URLSearchParams(fragment.slice(1));
   const taskId = fields.get("task");
   if (!Object.hasOwn(reference.tasks, taskId ?? "")) {

@@ -62,15 +62,14 @@ async function main() {
     try {
       const linked = fromFragment(location.hash, reference);
       if (linked) await play.replay(linked);
-      else await play.start();
+      return linked !== null;
     } catch (error) {
       status.textContent = error.message;
+      return true;
     }
   };
-  addEventListener("hashchange", () => {
-    if (location.hash.startsWith("#task=")) open();
-  });
-  await open();
+  addEventListener("hashchange", open);
+  if (!(await open())) await play.start();
 }
 
 main();

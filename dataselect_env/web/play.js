@@ -51,6 +51,10 @@ export class Play {
     on("earlier", "click", () => this.lookAt(this.step - 1));
     on("later", "click", () => this.lookAt(this.step + 1));
     on("rerun", "click", () => this.showFromStart());
+    on("see-grade", "click", () => {
+      byId("result").scrollIntoView();
+      byId("result-title").focus();
+    });
     on("copy", "click", () => this.copyLink());
   }
 
@@ -63,7 +67,7 @@ export class Play {
       const episode = new Episode(this.reference, byId("task").value, this.seed.read());
       await episode.start();
       this.episode = episode;
-      byId("result").hidden = true;
+      for (const name of ["result", "see-grade"]) byId(name).hidden = true;
       this.advance();
     }, true);
   }
@@ -123,7 +127,8 @@ export class Play {
   finish() {
     const { episode } = this;
     byId("status").textContent += ` Grade ${figure(episode.grade.score, 2)}.`;
-    byId("result").hidden = false;
+    for (const name of ["result", "see-grade"]) byId(name).hidden = false;
+    if (byId("action").contains(document.activeElement)) byId("see-grade").focus({ preventScroll: true });
     const parts = { score: "score", passed: "passed", breakdown: "breakdown", formula: "formula", ladder: "ladder", ladderNote: "ladder-note" };
     showResult(Object.fromEntries(Object.entries(parts).map(([part, id]) => [part, byId(id)])), episode);
     const link = new URL(location.href);

@@ -13,7 +13,8 @@ export class SeedChoice {
 
   /** Draw a seed of the chosen split. */
   draw() {
-    const { first_seed: first, seeds } = this.reference.splits[this.split.value];
+    const { splits } = this.reference;
+    const { first_seed: first, seeds } = splits[this.split.value] ?? Object.values(splits)[0];
     this.input.value = first + Math.floor(Math.random() * seeds);
   }
 
