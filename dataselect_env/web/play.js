@@ -20,6 +20,7 @@ export class Play {
     this.turn = 0; // counts what talks to the server; whoever sees another number keeps quiet
     this.seed = new SeedChoice(reference, "");
     this.view = new EpisodeView(byId("play-view"));
+    this.batch = Number(byId("batch").value); // what is wanted; the slider goes no further than the budget
     this.sliders = Object.fromEntries(reference.strategies.map((name) => [name, byId(name)]));
     this.wire();
     this.tellTask();
@@ -43,6 +44,7 @@ export class Play {
       event.preventDefault();
       this.guarded(() => this.act(selectBatch(Number(byId("batch").value), this.weights())));
     });
+    on("batch", "input", () => (this.batch = Number(byId("batch").value)));
     on("action", "input", () => this.tellAction());
     on("stop", "click", () => this.guarded(() => this.act(STOP)));
     on("policy", "change", () => this.tellPolicy());
@@ -182,9 +184,9 @@ export class Play {
     byId("earlier").disabled = this.step === 0;
     byId("later").disabled = this.episode === null || this.step === this.episode.steps;
     byId("rerun").disabled = this.episode === null || this.episode.steps === 0 || this.running;
-    const batch = byId("batch");
-    batch.min = this.reference.min_batch;
-    batch.max = Math.max(this.reference.min_batch, this.episode?.last?.observation.remaining_budget ?? 60);
+    const least = this.reference.min_batch;
+    const most = Math.max(least, this.episode?.last.observation.remaining_budget ?? this.batch);
+    Object.assign(byId("batch"), { min: least, max: most, value: this.batch });
     this.tellAction();
   }
 
