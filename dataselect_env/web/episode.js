@@ -62,7 +62,12 @@ export class Episode {
 
   async start() {
     this.replies = [await this.connect()];
-    await this.look(true);
+    try {
+      await this.look(true);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Play one action; a connection that was lost is made anew, and the episode with it: it repeats exactly. */

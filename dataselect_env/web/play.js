@@ -65,9 +65,11 @@ export class Play {
     this.pause();
     this.tellTask();
     return this.guarded(async () => {
-      this.episode?.close();
+      const { turn } = this;
       const episode = new Episode(this.reference, byId("task").value, this.seed.read());
       await episode.start();
+      if (turn !== this.turn) return episode.close(); // another one was asked for meanwhile
+      this.episode?.close();
       this.episode = episode;
       for (const name of ["result", "see-grade"]) byId(name).hidden = true;
       this.advance();
@@ -113,8 +115,11 @@ export class Play {
   async act(action) {
     const { episode } = this;
     await episode.step(action);
-    await episode.look();
-    if (episode === this.episode) this.advance();
+    try {
+      await episode.look();
+    } finally {
+      if (episode === this.episode) this.advance(); // the step counts, whether or not its samples can be shown
+    }
   }
 
   /** Show the newest step, and the result when it was the last. */
