@@ -1,6 +1,7 @@
 """The page to play and watch an episode: the files of ``web/`` as they are, with a tag that says when they changed.
 
-It needs no build step and loads nothing from other hosts; its content security policy holds it to that.
+It needs no build step and loads nothing from other hosts; its content security policy holds it to that. Who may frame
+it, every answer of the server says.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ SOURCES = {
     "connect-src": "'self'",  # the WebSocket too
     "base-uri": "'none'",
     "form-action": "'none'",
-    "frame-ancestors": "'self' https://huggingface.co https://*.hf.space",  # Spaces show it in a frame
 }
 CONTENT_SECURITY_POLICY = "; ".join(f"{directive} {sources}" for directive, sources in SOURCES.items())
 
@@ -59,15 +59,13 @@ def web_files() -> dict[str, WebFile]:
                 "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
                 "Cache-Control": "no-cache",  # keep it, but ask whether it changed
                 "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-                "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
             }
             files[entry.name] = WebFile(content, headers)
     return files
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
-@router.api_route("/web", methods=["GET", "HEAD"])
+@router.get("/")
+@router.get("/web")
 async def page(request: Request) -> Response:
     """Show the page; ``/web`` is where Hugging Face looks for it."""
     return _send(request, PAGE)
@@ -79,7 +77,7 @@ async def page_with_slash() -> Response:
     return RedirectResponse("../web")
 
 
-@router.api_route("/web/{name}", methods=["GET", "HEAD"])
+@router.get("/web/{name}")
 async def web_file(request: Request, name: str) -> Response:
     """Send one of the files that the page consists of."""
     return _send(request, name)
