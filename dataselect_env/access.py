@@ -21,6 +21,8 @@ from dataselect_env.settings import Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """What everybody may ask: probes have no token."""
+PAGE = re.compile(r"/(?:web(?:/[^/]*)?)?")
+"""The page, which a browser must have before it can ask its user for the token; its files are the same for all."""
 LOCAL_ORIGIN = re.compile(r"https?://(?:localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SUBPROTOCOL = "bearer"
@@ -144,7 +146,7 @@ class Guard:
                 if self._limiter is not None:
                     client = scope.get("client")
                     self._limiter.count(client_name(client[0] if client else None))
-                if self._token is not None:
+                if self._token is not None and not _asks_for_page(scope):
                     self._check_token(scope)
             except EnvError as error:
                 self._count(error)
@@ -193,6 +195,10 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, count
         await (cors if from_browser else guard)(scope, receive, send)
 
     return OriginCheck(inner, settings.origins, count)
+
+
+def _asks_for_page(scope: Scope) -> bool:
+    return scope.get("method") in {"GET", "HEAD"} and PAGE.fullmatch(scope["path"]) is not None
 
 
 def _header(scope: Mapping[str, object], name: bytes) -> str | None:

@@ -36,15 +36,18 @@ def shake_hands(client: TestClient, headers: Any, subprotocols: list[str] | None
 # --- token ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_the_token_every_documented_route_but_the_probes_is_closed() -> None:
+def test_without_the_token_everything_is_closed_but_probes_and_the_page() -> None:
     with served(token=TOKEN) as client:
         app: Any = client.app
         for path, methods in app.openapi()["paths"].items():
             for method in methods:
                 response = client.request(method, path.replace("{env_name}", "DataSelectEnv"))
                 assert response.status_code == (200 if path in OPEN_PATHS else 401), path
-        for path in ("/", "/docs", "/openapi.json", "/nothing"):
+        for path in ("/docs", "/openapi.json", "/nothing", "/web/a/b", "/website"):
             assert client.get(path).status_code == 401
+        assert client.post("/web/tasks", json={}).status_code == 401
+        for path in ("/", "/web", "/web/main.js"):  # the page asks its user for the token
+            assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from dataselect_env.tasks import TASKS
 from serving import Server, running_server
 
 LARGEST_PAGE = 200_000  # bytes, with everything that it loads until it can be played
+TOKEN = "correct-horse-battery-staple"  # noqa: S105
 SCREENS = {"laptop": LAPTOP, "phone": PHONE}
 
 
@@ -198,7 +199,7 @@ def test_what_it_loads_is_small_and_its_own(browser: Browser, server: Server) ->
     assert 20_000 < sum(params["encodedDataLength"] for params in finished) < LARGEST_PAGE
     requests = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
     paths = {urllib.parse.urlsplit(url).path for url in requests if url.startswith(server.base_url)}
-    assert {path for path in paths if not path.startswith("/web/")} == {"/", "/pool"}
+    assert {path for path in paths if not path.startswith("/web/")} == {"/", "/pool", "/tasks"}
     assert [url for url in requests if not url.startswith(server.base_url)] == []
     sockets = [event["params"]["url"] for event in events if event["method"] == "Network.webSocketCreated"]
     assert sockets == [server.ws_url]
@@ -254,6 +255,21 @@ def test_two_policies_side_by_side(browser: Browser, screen: str) -> None:
     ends = [place for place, answer in enumerate(answers) if answer["done"] and "observation" in answer]
     assert len(masks) == len(ends) == 2
     assert max(ends) < min(masks)
+
+
+def test_a_server_with_a_token_is_shown_it(running: Browser) -> None:
+    running.resize(LAPTOP)
+    with running_server(env={"DATASELECT_TOKEN": TOKEN}) as guarded:
+        running.driver.get(guarded.base_url)
+        running.until("document.getElementById('status').textContent.includes('asks for a token')")
+        running.find("token").send_keys("wrong")
+        running.click("start")
+        running.until("document.getElementById('status').textContent.includes('the token is not its own')")
+        running.find("token").send_keys(Keys.HOME, Keys.DELETE * len("wrong"), TOKEN)
+        running.click("start")
+        running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
+        buy(running, 5, random=1)
+        running.driver.get("about:blank")
 
 
 PLAY_ALL = """

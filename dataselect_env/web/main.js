@@ -2,7 +2,9 @@
 
 import { Compare } from "./compare.js";
 import { fromFragment } from "./link.js";
+import { byId } from "./page.js";
 import { Play } from "./play.js";
+import { asksForToken, useToken } from "./protocol.js";
 
 /** Fill a <select> with [value, text] pairs. */
 function fill(select, options, chosen) {
@@ -42,7 +44,6 @@ function wireTabs(onShow) {
 }
 
 async function main() {
-  const status = document.getElementById("status");
   const answer = await fetch(new URL("web/reference.json", document.baseURI));
   const reference = await answer.json();
 
@@ -50,9 +51,9 @@ async function main() {
   fillChoices(reference, "", start);
   fillChoices(reference, "compare-", start);
   const policies = reference.policies.map(({ name }) => [name, name]);
-  fill(document.getElementById("policy"), policies, "probing");
-  fill(document.getElementById("left-policy"), policies, "probing");
-  fill(document.getElementById("right-policy"), policies, "uncertainty");
+  fill(byId("policy"), policies, "probing");
+  fill(byId("left-policy"), policies, "probing");
+  fill(byId("right-policy"), policies, "uncertainty");
 
   const play = new Play(reference);
   const compare = new Compare(reference);
@@ -64,11 +65,17 @@ async function main() {
       if (linked) await play.replay(linked);
       return linked !== null;
     } catch (error) {
-      status.textContent = error.message;
+      byId("status").textContent = error.message;
       return true;
     }
   };
   addEventListener("hashchange", open);
+  byId("token").addEventListener("input", () => useToken(byId("token").value));
+  if (await asksForToken()) {
+    byId("token-field").hidden = false;
+    byId("status").textContent = "This server asks for a token; enter it and start.";
+    return;
+  }
   if (!(await open())) await play.start();
 }
 

@@ -1,5 +1,22 @@
 // The two public ways in: the OpenEnv protocol on /ws, and the route /pool for what the scatter shows.
 
+let token = "";
+
+/** Show this token from now on, to a server that asks for one. */
+export function useToken(text) {
+  token = text.trim();
+}
+
+/** Return whether the server asks for a token that it was not shown. */
+export async function asksForToken() {
+  const answer = await fetch(new URL("tasks", document.baseURI), { method: "HEAD", headers: credentials() });
+  return answer.status === 401;
+}
+
+function credentials() {
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
 /** What the server refused, in its own words. */
 export class Refusal extends Error {
   constructor({ code, message, field }) {
@@ -18,9 +35,10 @@ export class Connection {
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(url);
+      const socket = new WebSocket(url, token ? ["bearer", token] : []); // it can send no header
       socket.onopen = () => resolve(new Connection(socket));
-      socket.onerror = () => reject(new ConnectionLost("The server cannot be reached."));
+      const problem = token ? "The server cannot be reached, or the token is not its own." : "The server cannot be reached.";
+      socket.onerror = () => reject(new ConnectionLost(problem));
     });
   }
 
@@ -70,7 +88,7 @@ export class Connection {
 export async function fetchPool(episodeId, points) {
   const url = new URL("pool", document.baseURI);
   url.search = new URLSearchParams({ episode_id: episodeId, points });
-  const answer = await fetch(url, { cache: "no-store" });
+  const answer = await fetch(url, { cache: "no-store", headers: credentials() });
   const body = await answer.json();
   if (!answer.ok) throw new Refusal(body);
   return body;
