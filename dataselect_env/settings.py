@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     )
     token: SecretStr | None = Field(
         None,
-        description="Secret that every request must show as Authorization: Bearer TOKEN; /health, /ready and the page are "
-        "open. Default: none is asked for.",
+        description="Secret that every request must show as Authorization: Bearer TOKEN; /health, /ready and the page "
+        "are open. Default: none is asked for.",
     )
     allowed_origins: str = Field(
         "",

@@ -114,7 +114,3 @@ def test_baseline_is_the_same_at_every_call(client: TestClient) -> None:
     first = client.get("/baseline").json()
     assert first == client.get("/baseline").json()
     assert {row["task_id"] for row in first["rows"]} == set(TASKS)
-
-
-def test_whoever_opens_the_address_finds_the_console(client: TestClient) -> None:
-    assert client.get("/").url.path == "/docs"
