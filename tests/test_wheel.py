@@ -70,9 +70,8 @@ def test_it_holds_the_package_alone(wheel: Path) -> None:
     information = f"dataselect_env-{__version__}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"dataselect_env", information}
     package = ROOT / "dataselect_env"
-    sources = {
-        path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.suffix in (".py", ".json", ".npz")
-    }
+    kinds = (".py", ".json", ".npz", ".html", ".css", ".js", ".svg")
+    sources = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.suffix in kinds}
     assert {name for name in names if name.startswith("dataselect_env/")} == {*sources, "dataselect_env/py.typed"}
     assert f"{information}/licenses/LICENSE" in names
 
