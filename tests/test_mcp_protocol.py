@@ -1,9 +1,10 @@
+import asyncio
 from typing import Any
 
 import pytest
 
 from dataselect_env import jsonrpc, mcp_protocol
-from dataselect_env.mcp_protocol import LONGEST_BATCH, VERSIONS
+from dataselect_env.mcp_protocol import LONGEST_BATCH, VERSIONS, Answer
 from dataselect_env.mcp_tools import TOOLS
 from dataselect_env.service import Service
 from dataselect_env.settings import Settings
@@ -15,8 +16,12 @@ def seat(store: SQLiteStore) -> Service:
     return Service(Settings(store="memory:"), store)
 
 
+def answer(message: object, seat: Service) -> Answer | None:
+    return asyncio.run(mcp_protocol.answer(message, seat))
+
+
 def ask(seat: Service, method: str, **params: object) -> dict[str, Any]:
-    told = mcp_protocol.answer({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, seat)
+    told = answer({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, seat)
     assert isinstance(told, dict)
     return told
 
@@ -58,17 +63,17 @@ def test_what_cannot_be_answered_is_an_error_of_the_protocol(
 
 
 def test_a_notification_gets_no_answer(seat: Service) -> None:
-    assert mcp_protocol.answer({"jsonrpc": "2.0", "method": "notifications/initialized"}, seat) is None
+    assert answer({"jsonrpc": "2.0", "method": "notifications/initialized"}, seat) is None
 
 
 def test_a_batch_is_answered_message_by_message(seat: Service) -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     silent = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-    told = mcp_protocol.answer([ping, silent, 5], seat)
+    told = answer([ping, silent, 5], seat)
     assert isinstance(told, list)
     assert [one.get("result", one.get("error", {}).get("code")) for one in told] == [{}, jsonrpc.INVALID_REQUEST]
-    assert mcp_protocol.answer([silent], seat) is None
+    assert answer([silent], seat) is None
     for size in (0, LONGEST_BATCH + 1):
-        refused = mcp_protocol.answer([ping] * size, seat)
+        refused = answer([ping] * size, seat)
         assert isinstance(refused, dict)
         assert refused["error"]["code"] == jsonrpc.INVALID_REQUEST
