@@ -30,6 +30,12 @@ UNSUPPORTED_VERSION = -32022
 EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
+def _rpc_error(description: str, code: int) -> dict[str, Any]:
+    """Return how the OpenAPI document shows an error that is a JSON-RPC answer."""
+    example = RpcError(code, f"{description}.", 1).answer()
+    return {"description": description, "content": {"application/json": {"schema": {}, "example": example}}}
+
+
 def sessions_of(request: Request) -> McpSessions:
     """Return the MCP sessions of the application that got this request."""
     sessions: McpSessions = request.app.state.get_mcp_sessions()
@@ -38,10 +44,15 @@ def sessions_of(request: Request) -> McpSessions:
 
 @router.post(
     "/mcp",
-    responses={**errors(413), 202: {"description": "A notification; there is no answer"}},
+    responses={
+        **errors(408, 413),
+        202: {"description": "A notification, which has no answer", "content": {}},
+        400: _rpc_error("A revision of the protocol that is not spoken", UNSUPPORTED_VERSION),
+        404: _rpc_error("No such session", SERVER_ERROR),
+    },
     openapi_extra={
         "requestBody": {
-            "content": {"application/json": {"schema": {"type": "object"}, "example": EXAMPLE_RPC}},
+            "content": {"application/json": {"schema": {}, "example": EXAMPLE_RPC}},  # whatever it is, it is answered
         }
     },
     tags=["Server"],
@@ -56,7 +67,7 @@ async def mcp(request: Request) -> Response:
     if version is not None and version not in VERSIONS:
         return JSONResponse(_unsupported(version, message), status_code=400)
     sessions = sessions_of(request)
-    method = message.get("method") if isinstance(message, dict) and "id" in message else None
+    method = _method_of(message)
     if method in _OPENINGS:
         return _open(sessions, message)
     if method == "openenv/session/close":
@@ -119,6 +130,12 @@ def _openenv_handshake(_: jsonrpc.Request) -> dict[str, Any]:
 
 
 _OPENINGS = {"initialize": mcp_protocol.handshake, "openenv/session/create": _openenv_handshake}
+
+
+def _method_of(message: object) -> str | None:
+    """Return what a request asks for; none if it is a notification, several messages, or no message at all."""
+    method = message.get("method") if isinstance(message, dict) and "id" in message else None
+    return method if isinstance(method, str) else None
 
 
 def _openenv_session(message: object) -> str | None:

@@ -108,6 +108,12 @@ def test_it_answers_json_rpc_whatever_comes(client: TestClient) -> None:
     assert client.post("/mcp", content=b"[1]").json()[0]["error"]["code"] == -32600
 
 
+def test_a_method_that_is_no_text_is_answered(client: TestClient) -> None:
+    for method in ("{}", "[]", "1", "null"):
+        answer = client.post("/mcp", content=f'{{"jsonrpc": "2.0", "id": 7, "method": {method}}}')
+        assert (answer.status_code, answer.json()["error"]["code"]) == (200, -32600), method
+
+
 def test_openenv_sessions_are_played_by_tools_and_websocket_alike(client: TestClient) -> None:
     session = post(client, "openenv/session/create").json()["result"]["session_id"]
     with client.websocket_connect(f"/ws?session_id={session}") as socket:

@@ -126,9 +126,11 @@ def is_refusal(answer: dict[str, Any]) -> bool:
 
 
 def is_rpc_answer(answer: Any) -> bool:
-    """Return whether this is a JSON-RPC 2.0 answer, or none, which is right for a notification."""
+    """Return whether this is a JSON-RPC 2.0 answer or several, or none, which is right for a notification."""
     if answer is None:
         return True
+    if isinstance(answer, list):
+        return bool(answer) and all(map(is_rpc_answer, answer))
     names = set(answer) - {"jsonrpc", "id"}
     return answer["jsonrpc"] == "2.0" and "id" in answer and names in ({"result"}, {"error"})
 
