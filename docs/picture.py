@@ -16,12 +16,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dataselect_env.arrays import Floats, Indices
+from dataselect_env.arrays import Floats, Indices, Mask
 from dataselect_env.data import dataset_number, make_pool, world_of
 from dataselect_env.env import DataSelectEnv
-from dataselect_env.episode import Episode, streams
+from dataselect_env.episode import streams
 from dataselect_env.evaluation.plots import STYLE
-from dataselect_env.evaluation.rollout import policy_rng
+from dataselect_env.evaluation.rollout import final_grade, policy_rng
 from dataselect_env.models import Reply
 from dataselect_env.policies import Policy, get_policy
 from dataselect_env.sampling import STRATEGIES
@@ -50,7 +50,7 @@ class Story:
     batches: list[Indices]
     distance: Floats
     margin: Floats
-    mislabelled: Indices
+    mislabelled: Mask
 
 
 def tell(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> Story:
@@ -71,11 +71,9 @@ def tell(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> St
     return Story(replies, batches, distance, np.abs(start.learner.log_odds(X)), pool.mislabelled)
 
 
-def available(env: DataSelectEnv) -> Indices:
+def available(env: DataSelectEnv) -> Mask:
     """Return which samples of the pool are left, (n,)."""
-    episode = env._episode  # no door leads here: an agent must not see it
-    assert isinstance(episode, Episode)
-    return episode._available.copy()
+    return env._running()._available.copy()  # no door leads here: an agent must not see it
 
 
 def draw(story: Story) -> Figure:
@@ -124,13 +122,11 @@ def draw_pool(ax: Axes, story: Story) -> None:
 
 def draw_performance(ax: Axes, story: Story) -> None:
     """Draw what an agent sees: performance, step by step."""
-    task, last = TASKS[story.replies[0].task_id], story.replies[-1].info
-    assert last is not None
-    assert last.grade is not None
+    task, grade = TASKS[story.replies[0].task_id], final_grade(story.replies[-1])
     ax.axhline(task.pass_performance, color="#009E73", linestyle="--", linewidth=1)
     ax.annotate("passes above", (0, task.pass_performance), xytext=(0, 3), textcoords="offset points", fontsize=8)
     ax.plot([reply.observation.current_performance for reply in story.replies], "o-", color="#0072B2")
-    ax.set(title=f"What the agent sees, graded {last.grade.score:.2f} at the end", ylabel="performance")
+    ax.set(title=f"What the agent sees, graded {grade.score:.2f} at the end", ylabel="performance")
     ax.set(xlim=(-0.6, len(story.batches) + 0.6), xticks=range(len(story.batches) + 1), xticklabels=[])
 
 

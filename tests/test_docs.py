@@ -157,9 +157,7 @@ def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureF
     assert SERVED[name](printed), printed
 
 
-def test_the_client_and_the_environment_give_the_same_grade(
-    server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_client_and_the_environment_give_the_same_grade(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     play("in-process")
     play("client", server)
     first, second = capsys.readouterr().out.split()
