@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format render lock audit sbom ci
+.PHONY: help install serve test lint format render docs lock audit sbom ci
 
 help:  ## Show what there is.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ render:  ## Render openenv.yaml, what the page knows and the tables of the docum
 	python -m bench.render_manifest
 	python -m bench.render_page
 	python -m docs.render
+
+docs:  ## Build the documentation as a site, in build/site; needs the extra docs.
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 lock:  ## Pin what the image installs. Keeps the pins that still fit; remove requirements.lock first to renew them all.
 	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --build-deps-for wheel \

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,13 @@ def ladder() -> str:
     )
 
 
+def validation() -> str:
+    """Return how many of the quality bar's tests have which status, as docs/validation.md says in its tables."""
+    page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    counts = Counter(re.findall(r"^\| \d+ \| [^|]+ \| \**([a-z ]+?)\** \|", page, re.MULTILINE))
+    return table("status | tests", counts.most_common())
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
@@ -186,6 +194,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "splits": splits,
     "tasks": tasks,
+    "validation": validation,
     "versions": versions,
 }
 

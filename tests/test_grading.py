@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from dataselect_env.grading import COVERAGE, NOISE_CEILING, TracePoint, average_noise, grade
 from dataselect_env.models import Grade
 from dataselect_env.tasks import TASKS, Task
+from serving import ROOT, clean_environ
 
 EASY, MEDIUM, HARD = TASKS["easy"], TASKS["medium"], TASKS["hard"]
 EVERY_TASK = st.sampled_from(list(TASKS.values()))
@@ -175,3 +179,33 @@ def test_on_hard_the_same_performance_with_less_is_never_worse(performance: floa
 def test_on_medium_buying_little_is_no_merit(purchases: tuple[int, int]) -> None:
     less, more = (graded(MEDIUM, 0.6, bought=bought) for bought in sorted(purchases))
     assert less.score <= more.score
+
+
+def test_playing_and_grading_need_no_network() -> None:
+    script = """
+import sys
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise RuntimeError(f"{event} {arguments}")
+
+sys.addaudithook(refuse)
+
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.policies import get_policy
+
+print(rollout(get_policy("probing"), "hard", 20_005).grade.score)
+
+import socket
+try:
+    socket.socket()
+except RuntimeError:
+    print("refused")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=clean_environ(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    score, refused = done.stdout.split()
+    assert 0 < float(score) < 1
+    assert refused == "refused"

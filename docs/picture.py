@@ -1,0 +1,155 @@
+"""Draw episode.png: one real episode, from the pool to the grade.
+
+    python -m docs.picture
+
+Needs matplotlib (the extra ``plot``). The hidden labels that it shows are there for oracles in process only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dataselect_env.arrays import Floats, Indices, Mask
+from dataselect_env.data import dataset_number, make_pool, world_of
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.episode import streams
+from dataselect_env.evaluation.plots import STYLE
+from dataselect_env.evaluation.rollout import final_grade, policy_rng
+from dataselect_env.models import Reply
+from dataselect_env.policies import Policy, get_policy
+from dataselect_env.sampling import STRATEGIES
+from dataselect_env.tasks import TASKS
+from dataselect_env.warmstart import warm_start
+
+PICTURE = Path(__file__).with_name("episode.png")
+TASK, SEED, POLICY = "hard", 20_005, "probing"
+COLOURS = dict(zip(STRATEGIES, ("#E69F00", "#0072B2", "#56B4E9"), strict=True))
+WRONG = "#D55E00"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An episode with what an agent does not see.
+
+    Attributes:
+        replies: The reply to the reset, then one a step.
+        batches: Indices into the pool of what each step bought.
+        distance: Of every sample of the pool from the pool's centre, (n,).
+        margin: How sure the warm-started model is of it, (n,): the absolute log odds.
+        mislabelled: Whether its label is wrong, (n,).
+    """
+
+    replies: list[Reply]
+    batches: list[Indices]
+    distance: Floats
+    margin: Floats
+    mislabelled: Mask
+
+
+def tell(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> Story:
+    """Play the episode, and look behind it."""
+    task, policy, env = TASKS[task_id], get_policy(policy_name), DataSelectEnv()
+    if not isinstance(policy, Policy):
+        raise ValueError(f"{policy_name} takes no actions")
+    replies, batches = [env.reset(task_id=task_id, seed=seed)], []
+    act = policy.start(task, policy_rng(policy_name, seed))
+    while not replies[-1].done:
+        before = available(env)
+        replies.append(env.step(act(replies[-1])))
+        batches.append(np.flatnonzero(before & ~available(env)))
+    start = warm_start(dataset_number(seed))
+    pool = make_pool(task, start.dataset, start.placements[world_of(seed)], streams(seed)[0])
+    X = start.dataset.X_pool
+    distance = np.linalg.norm(X - X.mean(axis=0), axis=1)
+    return Story(replies, batches, distance, np.abs(start.learner.log_odds(X)), pool.mislabelled)
+
+
+def available(env: DataSelectEnv) -> Mask:
+    """Return which samples of the pool are left, (n,)."""
+    return env._running()._available.copy()  # no door leads here: an agent must not see it
+
+
+def draw(story: Story) -> Figure:
+    """Return the picture."""
+    with rc_context({**STYLE, "figure.dpi": 130, "savefig.dpi": 130}):
+        figure = Figure(figsize=(11, 4.3), layout="constrained")
+        pool, performance, batches = figure.subplot_mosaic(
+            [["pool", "performance"], ["pool", "batches"]], width_ratios=(1.15, 1), height_ratios=(1.2, 1)
+        ).values()
+        draw_pool(pool, story)
+        draw_performance(performance, story)
+        draw_batches(batches, story)
+        return figure
+
+
+def draw_pool(ax: Axes, story: Story) -> None:
+    """Draw every sample where the query strategies see it, and who was bought by which."""
+    scatter = partial(ax.scatter, linewidths=0)
+    right, wrong = ~story.mislabelled, story.mislabelled
+    scatter(story.distance[right], story.margin[right], s=9, color="#cccccc", label="right label")
+    scatter(story.distance[wrong], story.margin[wrong], s=9, color=WRONG, alpha=0.45, label="wrong label (hidden)")
+    for name in STRATEGIES:
+        bought = [
+            batch
+            for batch, reply in zip(story.batches, story.replies[1:], strict=True)
+            if reply.info and reply.info.bought_by[name] == len(batch) > 0
+        ]
+        if bought:
+            found = np.concatenate(bought)
+            ax.scatter(
+                story.distance[found],
+                story.margin[found],
+                s=42,
+                facecolors="none",
+                edgecolors=COLOURS[name],
+                linewidths=1.4,
+                label=f"bought by {name}",
+            )
+    ax.set(
+        title="The pool: where its wrong labels sit has to be found out",
+        xlabel="distance from the centre: diversity buys at the right",
+        ylabel="certainty of the first model: uncertainty buys at the bottom",
+    )
+    ax.legend(loc="upper left", fontsize=8, frameon=True)
+
+
+def draw_performance(ax: Axes, story: Story) -> None:
+    """Draw what an agent sees: performance, step by step."""
+    task, grade = TASKS[story.replies[0].task_id], final_grade(story.replies[-1])
+    ax.axhline(task.pass_performance, color="#009E73", linestyle="--", linewidth=1)
+    ax.annotate("passes above", (0, task.pass_performance), xytext=(0, 3), textcoords="offset points", fontsize=8)
+    ax.plot([reply.observation.current_performance for reply in story.replies], "o-", color="#0072B2")
+    ax.set(title=f"What the agent sees, graded {grade.score:.2f} at the end", ylabel="performance")
+    ax.set(xlim=(-0.6, len(story.batches) + 0.6), xticks=range(len(story.batches) + 1), xticklabels=[])
+
+
+def draw_batches(ax: Axes, story: Story) -> None:
+    """Draw what each step bought, and how much of it was wrong."""
+    floor = np.zeros(len(story.batches))
+    numbers = np.arange(1, len(story.batches) + 1)
+    steps = [reply.info for reply in story.replies if reply.info is not None]
+    for name in STRATEGIES:
+        counts = np.array([step.bought_by[name] for step in steps])
+        ax.bar(numbers, counts, bottom=floor, width=0.7, color=COLOURS[name], label=name)
+        floor += counts
+    wrong = [step.mislabelled for step in steps]
+    ax.bar(numbers, wrong, width=0.7, color="none", edgecolor=WRONG, hatch="/////", label="wrong labels")
+    ax.set(title="What it bought, step by step", xlabel="step", ylabel="samples")
+    ax.set(xlim=(-0.6, len(story.batches) + 0.6), xticks=range(len(story.batches) + 1), ylim=(0, 1.45 * max(floor)))
+    handles = [handle for handle in zip(*ax.get_legend_handles_labels(), strict=True) if handle[1] != "random"]
+    ax.legend(*zip(*handles, strict=True), loc="upper left", fontsize=8, ncols=3)
+
+
+def main() -> None:
+    draw(tell()).savefig(PICTURE)
+
+
+if __name__ == "__main__":
+    main()
