@@ -13,6 +13,7 @@ serve:  ## Serve on port 7860.
 
 test:  ## Run all tests.
 	python -m pytest
+	python -m pytest -m slow
 
 lint:  ## Check style and types.
 	ruff check .

@@ -31,6 +31,7 @@ from dataselect_env.session import Session
 from dataselect_env.settings import Settings
 from dataselect_env.store import EpisodeStore, Transport
 from dataselect_env.tasks import get_task
+from dataselect_env.warmstart import load_libraries
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Service:
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._latest: str | None = None  # the episode most recently started over HTTP, by this process
         self.make_room: Callable[[], None] = lambda: None  # called before a session is refused
+        self._has_loaded = False
         self._baseline: BaselineReport | None = None
         self._baseline_lock = threading.Lock()  # it is computed on a thread, and two may ask at once
 
@@ -104,6 +106,7 @@ class Service:
         Raises:
             EnvError: Whatever was wrong; every episode is as it was.
         """
+        await self._load()
         if operation == "reset":
             session = Session(self._store, "http")
             reply = await self.play(session, "reset", data)
@@ -120,6 +123,7 @@ class Service:
         Raises:
             EnvError: Whatever was wrong; the episode is as it was.
         """
+        await self._load()
         note_episode(session.episode_id)
         began = time.perf_counter()
         reply = await session.handle(operation, data)
@@ -232,6 +236,12 @@ class Service:
     def close(self) -> None:
         """Release the store; the service is not used afterwards."""
         self._store.close()
+
+    async def _load(self) -> None:
+        """Load what the first episode needs, a second or two of imports, on a thread: everybody else is answered."""
+        if not self._has_loaded:
+            await asyncio.to_thread(load_libraries)
+            self._has_loaded = True
 
     def _check_running(self) -> None:
         if self._stopping.is_set():

@@ -6,7 +6,7 @@ None of it depends on the seed beyond the data set, so it is made once and share
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -46,6 +46,12 @@ class WarmStart:
     def X_pool32(self) -> Floats32:  # noqa: N802
         """The pool's features in single precision, (1100, n_features)."""
         return self.dataset.X_pool.astype(np.float32)
+
+
+@cache
+def load_libraries() -> None:
+    """Load what making episodes needs and has not been imported until now: scikit-learn, above all."""
+    make_warm_start(0)
 
 
 _in_use: WeakValueDictionary[int, WarmStart] = WeakValueDictionary()

@@ -94,6 +94,7 @@ def error_codes() -> str:
         (
             (f"`{kind.code}`", kind.status, (kind.__doc__ or "").splitlines()[0])
             for kind in errors.EnvError.__subclasses__()
+            if kind.__module__ == errors.__name__  # clients have some of their own
         ),
     )
 

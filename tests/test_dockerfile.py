@@ -180,6 +180,7 @@ def files_of(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_its_commands_install_and_serve(container: tuple[Path, Path], tmp_path: Path) -> None:
     environment, folder = container
     executables = environment / "bin"
@@ -217,6 +218,7 @@ def test_its_commands_install_and_serve(container: tuple[Path, Path], tmp_path: 
     assert dead.returncode != 0
 
 
+@pytest.mark.slow
 def test_openenv_providers_can_start_it_from_its_folder(container: tuple[Path, Path]) -> None:
     environment, folder = container
     command = [str(environment / "bin" / "python"), "-m", "uvicorn", "server.app:app", "--port", "{port}"]

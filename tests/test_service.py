@@ -1,4 +1,6 @@
+import asyncio
 import gc
+import threading
 from asyncio import run
 
 import pytest
@@ -164,3 +166,20 @@ def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service:
     for begin in (service.connect, lambda: run(service.check_ready()), service.baseline):
         with pytest.raises(ServerStopping):
             begin()
+
+
+def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = threading.Event()
+    monkeypatch.setattr("dataselect_env.service.load_libraries", lambda: loaded.wait(30))
+
+    async def first_episode() -> None:
+        playing = asyncio.create_task(service.handle("reset", {"seed": 7}))
+        await asyncio.sleep(0.05)
+        assert not playing.done()  # and here we are: whoever asks meanwhile is answered
+        loaded.set()
+        await playing
+
+    run(first_episode())
+    assert loaded.is_set()

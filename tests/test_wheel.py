@@ -16,6 +16,8 @@ from checkout import copy_checkout
 from dataselect_env import __version__
 from serving import ROOT, clean_environ, running_server
 
+pytestmark = pytest.mark.slow
+
 
 def pip(*arguments: str) -> None:
     done = subprocess.run(
