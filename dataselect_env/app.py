@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from dataselect_env import mcp_http, openapi, routes, taskapi, webpage, websocket
 from dataselect_env._version import __version__
@@ -86,6 +87,8 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
+        if error.status_code == MethodNotAllowed.status:
+            headers["Allow"] = ", ".join(_methods_of(request))
         error = _framework_error(error)
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
@@ -94,6 +97,16 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     told = as_client_error(error)
     routes.service_of(request).metrics.count(told)
     return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods that the path of a request takes; the framework itself names those of one route alone."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in ("DELETE", "GET", "POST") if is_taken(method)]
 
 
 def _framework_error(error: HTTPException) -> Exception:

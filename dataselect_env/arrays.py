@@ -8,11 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Number = TypeVar("Number", float, Floats)
 """One number, or one for each of several episodes."""
-FloatsT = TypeVar("FloatsT", Floats, Floats32)
-"""Floats of either precision; what comes out is of the precision that went in."""

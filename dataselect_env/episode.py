@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Indices, Number
+from dataselect_env.arrays import Floats, Indices, Mask, Number
 from dataselect_env.data import POOL_ROWS, dataset_number, make_pool, world_of
 from dataselect_env.grading import TracePoint, grade
-from dataselect_env.learner import passes_for
+from dataselect_env.learner import Learner, passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.tasks import MIN_BATCH, Task
@@ -45,6 +45,41 @@ def end_reason(task: Task, *, bought: int, available: int, steps: int) -> EndRea
     if available == 0:
         return "pool"
     return "max_steps" if steps == task.max_steps else None
+
+
+def choose(
+    start: WarmStart,
+    learner: Learner,
+    centroid: Floats,
+    *,
+    mislabelled: Mask,
+    trap: float,
+    available: Mask,
+    counts: tuple[int, ...],
+    rng: np.random.Generator,
+) -> Indices:
+    """Return the batch that the strategies choose, as indices into the pool.
+
+    Args:
+        start: What the episode starts from.
+        learner: As it is now.
+        centroid: Of the training set, (n_features,).
+        mislabelled: As of :func:`sampling.most_uncertain`.
+        trap: See there.
+        available: As of :func:`sampling.select`.
+        counts: See there.
+        rng: See there.
+    """
+    X = start.dataset.X_pool
+    return sampling.select(
+        uncertainty=lambda left, count: sampling.most_uncertain(learner.log_odds(X), mislabelled, trap, left, count),
+        diversity=lambda left, count: sampling.farthest(
+            X @ centroid, start.squares, float(centroid @ centroid), left, count
+        ),
+        available=available,
+        counts=counts,
+        rng=rng,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +216,12 @@ class Episode:
 
     def _choose(self, counts: tuple[int, ...]) -> Indices:
         """Return the batch that the strategies choose, as indices into the pool."""
-        start, centroid = self._start, self._acquired.centroid
-        X = start.dataset.X_pool
-        trap = sampling.trap_strength(self.task.flip_y)
-        return sampling.select(
-            uncertainty=lambda: sampling.entropy(self.learner.log_odds(X)) + trap * self._pool.mislabelled,
-            diversity=lambda: sampling.squared_distance(X @ centroid, start.squares, centroid @ centroid),
+        return choose(
+            self._start,
+            self.learner,
+            self._acquired.centroid,
+            mislabelled=self._pool.mislabelled,
+            trap=sampling.trap_strength(self.task.flip_y),
             available=self._available,
             counts=counts,
             rng=self._selection_rng,

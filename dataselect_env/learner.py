@@ -7,7 +7,7 @@ import copy
 import numpy as np
 
 from dataselect_env import sgd
-from dataselect_env.arrays import Floats, FloatsT, Indices, Labels
+from dataselect_env.arrays import Floats, Indices, Labels
 
 CLASSES = np.array([0, 1])
 ALPHA = 0.006
@@ -84,9 +84,9 @@ class Learner:
         """Intercept of the linear model."""
         return float(self.model.intercept_[0])
 
-    def log_odds(self, X: FloatsT) -> FloatsT:
-        """Return the log-odds of class 1, (n,), for features (n, n_features), in the precision of the features."""
-        odds: FloatsT = X @ self.weights.astype(X.dtype, copy=False) + self.intercept
+    def log_odds(self, X: Floats) -> Floats:
+        """Return the log-odds of class 1, (n,), for features (n, n_features)."""
+        odds: Floats = X @ self.weights + self.intercept
         return odds
 
     def performance(self, X: Floats, y: Labels) -> float:

@@ -21,31 +21,17 @@ TERMS = ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "
 """Names of the terms of a ``shaped`` reward, in the order in which they are told."""
 
 
-def distances_and_cosines(batch: Floats, centroid: Floats) -> tuple[Floats, Floats]:
-    """Return Euclidean distance and cosine similarity, (n,) each, of rows (n, n_features) to the training centroid.
-
-    Args:
-        batch: Rows.
-        centroid: One for all rows, (n_features,), or one for each, (n, n_features). A vector of length zero counts as
-            similar to nothing.
-    """
-    differences = batch - centroid
-    squares = np.einsum("...j,...j->...", batch, batch) * np.einsum("...j,...j->...", centroid, centroid)
-    products = np.einsum("...j,...j->...", batch, centroid)
-    cosines = np.divide(products, np.sqrt(squares), out=np.zeros(len(batch)), where=squares > 0)
-    return np.sqrt(np.einsum("...j,...j->...", differences, differences)), cosines
-
-
-def redundancy_of(cosine: Number) -> Number:
-    """Return the redundancy, in [0, 1], of a batch with this mean cosine similarity to the training centroid."""
-    redundancy: Number = np.clip((1 + cosine) / 2, 0.0, 1.0)
-    return redundancy
-
-
 def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, float]:
-    """Return the mean distance of a batch, (n, n_features), from the training centroid, and its redundancy."""
-    distances, cosines = distances_and_cosines(batch, centroid)
-    return float(distances.sum()) / len(batch), float(redundancy_of(cosines.sum() / len(batch)))
+    """Return the mean Euclidean distance of a batch, (n, n_features), from the training centroid, and its redundancy.
+
+    That is (1 + mean cosine similarity to the centroid) / 2, in [0, 1]; a vector of length zero is similar to nothing.
+    """
+    squares, products = np.einsum("ij,ij->i", batch, batch), batch @ centroid
+    centroid_square = centroid @ centroid
+    distances = np.sqrt(np.maximum(squares - 2 * products + centroid_square, 0.0))
+    lengths = np.sqrt(squares * centroid_square)
+    cosine = float((products / np.where(lengths > 0, lengths, np.inf)).sum()) / len(batch)
+    return float(distances.sum()) / len(batch), min(max((1 + cosine) / 2, 0.0), 1.0)
 
 
 def gain(performance_change: Number, distance: Number) -> Number:

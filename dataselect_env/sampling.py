@@ -12,7 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Floats32, FloatsT, Indices, Mask
+from dataselect_env.arrays import Floats, Indices, Mask
+
+try:
+    import _dataselect_env_compiled as _compiled
+except ImportError:  # the package was built where there was no C compiler
+    _compiled = None
+
+Pick = Callable[[Mask, int], Indices]
+"""Returns the indices of the best samples among those left, (n,): so many, best first."""
 
 STRATEGIES: Final = ("uncertainty", "diversity", "random")
 """Names of the strategies, in the order in which they pick."""
@@ -23,13 +31,13 @@ def trap_strength(flip_y: float) -> float:
     return min(0.1 + 2 * flip_y, 0.55)
 
 
-def entropy(log_odds: FloatsT) -> FloatsT:
+def entropy(log_odds: Floats) -> Floats:
     """Return the binary entropy in nats, in [0, ln 2], of class probabilities given as log-odds, of the same shape."""
     # ln(1 + e^z) - z p(z) is the entropy without a logarithm of zero anywhere. A log1p would be right for the tiniest
-    # entropies too, but those are never the highest, and it takes ten times longer in single precision.
+    # entropies too, but those are never the highest.
     magnitude = np.abs(log_odds)
     shrunk = np.exp(-magnitude)
-    nats: FloatsT = np.log(1 + shrunk) + magnitude * shrunk / (1 + shrunk)
+    nats: Floats = np.log(1 + shrunk) + magnitude * shrunk / (1 + shrunk)
     return nats
 
 
@@ -65,22 +73,56 @@ def highest(utilities: Floats, count: int) -> Indices:
     return candidates[np.argsort(-utilities[candidates], kind="stable")[:count]]
 
 
-def squared_distance(products: Floats | Floats32, squares: Floats, centroid_square: float | Floats) -> Floats:
-    """Return the squared Euclidean distance of rows from the training centroid, (..., n).
+def squared_distance(products: Floats, squares: Floats, centroid_square: float) -> Floats:
+    """Return the squared Euclidean distance of rows from the training centroid, (n,).
 
     Args:
-        products: Inner products of the rows with the centroid, (..., n).
-        squares: Squared lengths of the rows, (..., n), computed once for a pool.
+        products: Inner products of the rows with the centroid, (n,).
+        squares: Squared lengths of the rows, (n,), computed once for a pool.
         centroid_square: Squared length of the centroid.
     """
     distances: Floats = squares - 2 * products + centroid_square
     return distances
 
 
+def most_uncertain(log_odds: Floats, mislabelled: Mask, trap: float, left: Mask, count: int) -> Indices:
+    """Return the indices of the samples of highest entropy, (count,), best first; ties go to the lower index.
+
+    Args:
+        log_odds: Of the whole pool, (n,).
+        mislabelled: Whose entropy is raised, (n,): the noise trap.
+        trap: By how much, in nats.
+        left: Which samples can be chosen, (n,).
+        count: How many to choose, at least 1 and at most what is left.
+    """
+    if _compiled is None:
+        return highest(np.where(left, entropy(log_odds) + trap * mislabelled, -np.inf), count)
+    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
+    _compiled.most_uncertain(log_odds, mislabelled.view(np.uint8), trap, left.view(np.uint8), utilities, indices)
+    return indices
+
+
+def farthest(products: Floats, squares: Floats, centroid_square: float, left: Mask, count: int) -> Indices:
+    """Return the indices of the samples farthest from the training centroid, as :func:`most_uncertain` does.
+
+    Args:
+        products: As of :func:`squared_distance`, and so on.
+        squares: See there.
+        centroid_square: See there.
+        left: Which samples can be chosen, (n,).
+        count: How many to choose, at least 1 and at most what is left.
+    """
+    if _compiled is None:
+        return highest(np.where(left, squared_distance(products, squares, centroid_square), -np.inf), count)
+    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
+    _compiled.farthest(products, squares, centroid_square, left.view(np.uint8), utilities, indices)
+    return indices
+
+
 def select(
     *,
-    uncertainty: Callable[[], Floats],
-    diversity: Callable[[], Floats],
+    uncertainty: Pick,
+    diversity: Pick,
     available: Mask,
     counts: tuple[int, ...],
     rng: np.random.Generator,
@@ -88,8 +130,8 @@ def select(
     """Choose a batch from the pool: first uncertainty, then diversity, then random, each among what is left.
 
     Args:
-        uncertainty: Gives the utilities of uncertainty sampling for the whole pool, (n,); called when needed.
-        diversity: Gives those of diversity sampling.
+        uncertainty: Picks by uncertainty sampling; called when needed.
+        diversity: Picks by diversity sampling.
         available: Which samples can be bought, (n,); unchanged.
         counts: Samples to choose by uncertainty, diversity and random; together at most what is available.
         rng: Stream of selection draws.
@@ -100,9 +142,9 @@ def select(
     *by_utility, by_random = counts
     left = available.copy()
     chosen = [np.empty(0, dtype=np.intp)]
-    for count, utilities in zip(by_utility, (uncertainty, diversity), strict=True):
+    for count, pick in zip(by_utility, (uncertainty, diversity), strict=True):
         if count:
-            chosen.append(highest(np.where(left, utilities(), -np.inf), count))
+            chosen.append(pick(left, count))
             left[chosen[-1]] = False
     if by_random:
         chosen.append(rng.choice(np.flatnonzero(left), by_random, replace=False))

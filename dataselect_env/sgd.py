@@ -3,8 +3,9 @@
 A call of ``partial_fit`` spends several times longer on checking its arguments than a step's updates take, and
 scikit-learn has no public way around the checks. There are three ways of training here, fastest first:
 
-1. ``compiled``: the package's own loop, ``native/_dataselect_env_sgd.pyx``, present where the package was installed on
-   a machine with a C compiler. It sums in another order than scikit-learn: equal to 1e-10, not to the last bit.
+1. ``compiled``: the package's own loop, ``native/_dataselect_env_compiled.pyx``, present where the package was
+   installed on a machine with a C compiler. It sums in another order than scikit-learn: equal to 1e-10, not to the last
+   bit.
 2. ``direct``: scikit-learn's private loop, in the two forms that it has had since version 1.5.
 3. ``partial_fit``: the public way.
 
@@ -45,7 +46,7 @@ def partial_fit(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> No
 
 def compiled(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
     """Train by the package's own compiled loop."""
-    from _dataselect_env_sgd import update  # noqa: PLC0415  (missing where there was no compiler)
+    from _dataselect_env_compiled import update  # noqa: PLC0415  (missing where there was no compiler)
 
     model.intercept_[0] = update(model.coef_[0], model.intercept_[0], X, y, rows, model.alpha, model.t_)
     model.t_ += len(rows)

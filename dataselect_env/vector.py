@@ -1,8 +1,7 @@
 """Many episodes in lock-step in one process: arrays of actions in, arrays of observations and rewards out.
 
-:class:`~dataselect_env.env.DataSelectEnv` is the reference: each lane's episode is the one that is played alone. The
-same samples are bought; other numbers agree to 1e-12, since sums over a batch are taken in another order. What happens
-in a lane does not depend on the other lanes, bit for bit.
+:class:`~dataselect_env.env.DataSelectEnv` is the reference: each lane's episode is the one that is played alone, bit
+for bit, whatever happens in the other lanes.
 """
 
 from __future__ import annotations

@@ -6,19 +6,19 @@ None of it depends on the seed beyond the data set, so it is made once and share
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Floats32
+from dataselect_env.arrays import Floats
 from dataselect_env.data import SEED_ROWS, WORLDS, Dataset, make_dataset, placement
 from dataselect_env.learner import WARM_UP_PASSES, Learner
 
 SEED_SET = np.arange(SEED_ROWS.start, SEED_ROWS.stop)
 """Rows of the seed set; their labels are right."""
 
-CACHE_SIZE = 128
+CACHE_SIZE = 64
 """Warm starts kept in memory, 1 MB each; an episode on another data set makes it anew at every step, 5 ms."""
 
 
@@ -31,7 +31,6 @@ class WarmStart:
         learner: After the warm-up; an episode trains a copy.
         performance: Of that learner on the validation split.
         squares: Squared lengths of the pool's rows, (1100,).
-        longest: Length of the longest of them.
         placements: For each world, how much it favours each pool sample for a wrong label, (1100,).
     """
 
@@ -39,13 +38,7 @@ class WarmStart:
     learner: Learner
     performance: float
     squares: Floats
-    longest: float
     placements: dict[str, Floats]
-
-    @cached_property
-    def X_pool32(self) -> Floats32:  # noqa: N802
-        """The pool's features in single precision, (1100, n_features)."""
-        return self.dataset.X_pool.astype(np.float32)
 
 
 @cache
@@ -76,12 +69,10 @@ def make_warm_start(number: int) -> WarmStart:
     learner = Learner()
     learner.train(dataset.X, dataset.y, SEED_SET, WARM_UP_PASSES, np.random.default_rng(number))
     margins = np.abs(learner.log_odds(dataset.X_pool))
-    squares = np.einsum("ij,ij->i", dataset.X_pool, dataset.X_pool)
     return WarmStart(
         dataset=dataset,
         learner=learner,
         performance=learner.performance(dataset.X_validation, dataset.y_validation),
-        squares=squares,
-        longest=float(np.sqrt(squares.max())),
+        squares=np.einsum("ij,ij->i", dataset.X_pool, dataset.X_pool),
         placements={world: placement(dataset, world, margins) for world in WORLDS},
     )

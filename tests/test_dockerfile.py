@@ -187,7 +187,7 @@ def test_its_commands_install_and_serve(container: tuple[Path, Path], tmp_path: 
     (installed,) = environment.glob("lib/python*/site-packages/dataselect_env")
     assert list(installed.glob("__pycache__/app.*.pyc")), "pip has not compiled the package"
     assert sorted(path.name for path in folder.iterdir()) == ["openenv.yaml", "requirements.lock", "server"]
-    assert list(installed.parent.glob("_dataselect_env_sgd.*")), "the compiled loop is missing"
+    assert list(installed.parent.glob("_dataselect_env_compiled.*")), "the compiled loop is missing"
 
     # The image's settings, but for a port that is free here and the place of the temporary folder.
     declared = {name: value.replace(IMAGE.environ["TMPDIR"], str(tmp_path)) for name, value in IMAGE.environ.items()}

@@ -89,7 +89,7 @@ def test_a_full_server_says_so() -> None:
 
 def test_other_requests_get_the_answers_of_the_transport(client: TestClient) -> None:
     stream = client.get("/mcp", headers={"accept": "text/event-stream"})
-    assert stream.status_code == 405
+    assert (stream.status_code, stream.headers["allow"]) == (405, "DELETE, POST")
     assert client.delete("/mcp").status_code == 422
     assert client.delete("/mcp", headers={"mcp-session-id": "nobody"}).status_code == 404
     probe = post(client, "server/discover", mcp_protocol_version="2026-07-28")

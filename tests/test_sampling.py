@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from importlib.util import find_spec
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.arrays import Floats, Indices, Mask
-from dataselect_env.sampling import STRATEGIES, entropy, highest, quotas, select, squared_distance, trap_strength
+from dataselect_env.arrays import Indices, Mask
+from dataselect_env.sampling import (
+    STRATEGIES,
+    entropy,
+    farthest,
+    highest,
+    most_uncertain,
+    quotas,
+    select,
+    squared_distance,
+    trap_strength,
+)
 
 ROWS = 400
 SOURCE = np.random.default_rng(0)
@@ -20,6 +32,7 @@ LOG_ODDS = SOURCE.normal(0, 2, ROWS)
 MISLABELLED = SOURCE.random(ROWS) < 0.3
 FAR = SOURCE.random(ROWS)
 EVERYTHING = np.ones(ROWS, dtype=np.bool_)
+NOBODY = np.zeros(ROWS, dtype=np.bool_)
 
 WEIGHT = st.floats(0, 1e308, allow_nan=False) | st.sampled_from([0.0, 5e-324, 1e308])
 WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
@@ -27,8 +40,8 @@ WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
 
 def choose(counts: tuple[int, int, int], *, seed: int = 0, available: Mask = EVERYTHING) -> Indices:
     return select(
-        uncertainty=lambda: entropy(LOG_ODDS),
-        diversity=lambda: FAR,
+        uncertainty=lambda left, count: most_uncertain(LOG_ODDS, NOBODY, 0.0, left, count),
+        diversity=lambda left, count: highest(np.where(left, FAR, -np.inf), count),
         available=available,
         counts=counts,
         rng=np.random.default_rng(seed),
@@ -115,6 +128,31 @@ def test_highest_are_those_of_a_full_stable_sort(values: list[int], data: st.Dat
     assert highest(utilities, count).tolist() == np.argsort(-utilities, kind="stable")[:count].tolist()
 
 
+@pytest.mark.skipif(find_spec("_dataselect_env_compiled") is None, reason="built without a C compiler")
+@settings(deadline=None, max_examples=200)
+@given(seed=st.integers(0, 2**32), coarse=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 50.0]))
+def test_the_compiled_loops_pick_what_the_formulas_say(seed: int, scale: float, *, coarse: bool) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 60))
+    log_odds, products, squares = scale * rng.standard_normal((3, n))
+    if coarse:  # many ties
+        log_odds, products, squares = np.round(log_odds), np.round(products), np.round(squares)
+    mislabelled, left = rng.random((2, n)) < np.array([[0.3], [0.8]])
+    left[0] = True
+    count = int(rng.integers(1, left.sum() + 1))
+
+    def picked() -> list[list[int]]:
+        return [
+            most_uncertain(log_odds, mislabelled, 0.55, left, count).tolist(),
+            farthest(products, squares, 0.7, left, count).tolist(),
+        ]
+
+    found = picked()
+    with patch("dataselect_env.sampling._compiled", None):
+        assert picked() == found
+    assert left[found[0]].all()
+
+
 def test_distances_are_squared_euclidean_ones() -> None:
     centroid = np.full(6, 0.3)
     distances = squared_distance(X @ centroid, (X**2).sum(axis=1), centroid @ centroid)
@@ -168,8 +206,8 @@ def test_nothing_is_chosen_that_is_not_available(counts: tuple[int, int, int], s
     assert available.sum() == ROWS // 4
 
 
-def test_utilities_are_asked_for_when_needed_only() -> None:
-    def unneeded() -> Floats:
+def test_strategies_are_asked_when_needed_only() -> None:
+    def unneeded(_left: Mask, _count: int) -> Indices:
         raise AssertionError("nobody needs this")
 
     rng = np.random.default_rng(0)

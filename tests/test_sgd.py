@@ -67,7 +67,7 @@ def test_a_way_that_is_off_or_missing_is_not_used(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_compiled_loop_refuses_rows_that_are_not_there() -> None:
-    update = pytest.importorskip("_dataselect_env_sgd", reason="built without a C compiler").update
+    update = pytest.importorskip("_dataselect_env_compiled", reason="built without a C compiler").update
     X, y, weights = np.ones((3, 2)), np.ones(3, dtype=np.int64), np.zeros(2)
     for rows in ([3], [-1]):
         with pytest.raises(IndexError):

@@ -63,7 +63,7 @@ def contents(wheel: Path) -> list[str]:
 
 
 def is_compiled(name: str) -> bool:
-    return name.startswith("_dataselect_env_sgd.")
+    return name.startswith("_dataselect_env_compiled.")
 
 
 def test_it_holds_the_package_alone(wheel: Path) -> None:

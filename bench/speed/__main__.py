@@ -1,0 +1,10 @@
+"""All of it: every measurement of speed, one after the other, then the page.
+
+python -m bench.speed
+"""
+
+from bench.speed import in_process, page, pool_size, server, startup, stored_episodes
+
+for script in (in_process, server, startup, pool_size, stored_episodes):
+    script.main()
+page.main()
