@@ -183,6 +183,13 @@ def validation() -> str:
     return table("status | tests", counts.most_common())
 
 
+def speed() -> str:
+    """Return the goals of speed with what was measured."""
+    from bench.speed import page  # noqa: PLC0415  (it takes its own tables from here)
+
+    return page.goals(page.load())
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
@@ -193,6 +200,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "observation": lambda: fields(ObservationFields),
     "reward": reward_terms,
     "settings": settings,
+    "speed": speed,
     "splits": splits,
     "tasks": tasks,
     "validation": validation,

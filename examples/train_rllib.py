@@ -5,7 +5,7 @@
 
 Two env runners play in processes of their own. ``--address`` of a Ray cluster is all that changes on more machines; the
 package must be installed on its nodes. ``--url`` lets the runners play on a running server. Seeds for training come
-from the train split, those for grading from the test split. CPU only; ten iterations take about a minute.
+from the train split, those for grading from the test split. CPU only; ten iterations take some minutes.
 """
 
 from __future__ import annotations

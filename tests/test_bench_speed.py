@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from bench.speed import in_process, load, pool_size, server
+from bench.speed import in_process, load, page, pool_size, server, startup
 from serving import running_server
 
 
@@ -47,3 +47,26 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert found["ratios"]["steps a second / textbook's"] == {"median": 10, "q1": 10, "q3": 10}
     assert found["ratios"]["CPU of an echo's step / of ours"]["median"] == pytest.approx(0.5)
     assert "echo" in server.table({"websocket, 1 connections": found})
+
+
+def test_a_start_is_measured_to_its_first_reset() -> None:
+    found = startup.start()
+    assert 0 < found["resident memory then, MB"] < found["resident memory after it, MB"]
+    assert all(value > 0 for value in found.values())
+
+
+def test_the_page_is_rendered_from_the_results() -> None:
+    text, every = page.PAGE.read_text(encoding="utf-8"), page.load()
+    assert page.rendered(text, every) == text, "run python -m bench.speed.page"
+    assert {found[1] for found in page.MARKED.findall(text)} == set(page.RENDERERS)
+
+
+def test_a_goal_that_is_missed_is_told() -> None:
+    every = page.load()
+    assert page.goals(every).count("\n") == 2 + 10
+    slow = {"median": 0.1, "q1": 0.1, "q3": 0.1}
+    every["server"]["cases"][page.GOAL_CONNECTIONS]["ratios"] = dict.fromkeys(
+        ("steps a second / textbook's", "steps a second / echo's"), slow
+    )
+    missed = [line for line in page.goals(every).splitlines() if line.startswith("| B4")]
+    assert [line.endswith("| **falls short** |") for line in missed] == [True, True]
