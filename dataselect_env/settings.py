@@ -73,7 +73,9 @@ class Settings(BaseSettings):
         description="Requests and WebSocket messages a second that one client address may send; for a moment twice as "
         "many. 0: as many as it likes.",
     )
-    max_sessions: int = Field(256, ge=1, description="Sessions of WebSocket connections and MCP clients at once, per worker.")
+    max_sessions: int = Field(
+        256, ge=1, description="Sessions of WebSocket connections and MCP clients at once, per worker."
+    )
     max_live_episodes: int = Field(
         64,
         ge=1,

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from bench.speed import in_process, load, page, pool_size, server, startup
+from docs.render import MARKED
 from serving import running_server
 
 
@@ -58,7 +59,7 @@ def test_a_start_is_measured_to_its_first_reset() -> None:
 def test_the_page_is_rendered_from_the_results() -> None:
     text, every = page.PAGE.read_text(encoding="utf-8"), page.load()
     assert page.rendered(text, every) == text, "run python -m bench.speed.page"
-    assert {found[1] for found in page.MARKED.findall(text)} == set(page.RENDERERS)
+    assert {found[1] for found in MARKED.findall(text)} == set(page.RENDERERS)
 
 
 def test_a_goal_that_is_missed_is_told() -> None:
