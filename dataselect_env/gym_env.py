@@ -94,7 +94,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             split: Where a reset without a seed draws its seed from.
             reward_mode: ``shaped`` or ``grade``.
             url: Address of a running server to play on; None plays in process.
-            render_mode: ``ansi``, ``rgb_array`` (needs the extra ``plot``) or None.
+            render_mode: ``ansi``, ``rgb_array`` (needs matplotlib) or None.
 
         Raises:
             UnknownTask, UnknownSplit: No such thing.
