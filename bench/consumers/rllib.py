@@ -6,6 +6,7 @@ pip install ".[rllib]" && PYTHONPATH=tests python -m bench.consumers.rllib
 from __future__ import annotations
 
 import time
+from math import isnan
 
 import ray
 
@@ -26,6 +27,7 @@ def main() -> None:
         algorithm = make_algorithm(config, seed=1)
         record.claim(algorithm.env_runner_group.num_remote_env_runners() == RUNNERS, f"{RUNNERS} env runners play")
         before, started = grades(algorithm, config, SEEDS), time.monotonic()
+        # RLlib gives NaN for an iteration in which its runners were too slow to end an episode.
         returns = [algorithm.train()["env_runners"]["episode_return_mean"] for _ in range(ITERATIONS)]
         seconds = time.monotonic() - started
         after = grades(algorithm, config, SEEDS)
@@ -37,7 +39,7 @@ def main() -> None:
             there.stop()
         ray.shutdown()
         record.figures = {
-            "mean_return_by_iteration": [round(value, 3) for value in returns],
+            "mean_return_by_iteration": [None if isnan(value) else round(value, 3) for value in returns],
             "seconds_an_iteration": round(seconds / ITERATIONS, 1),
             "mean_grade_before": sum(before) / len(before),
             "mean_grade_after": sum(after) / len(after),
