@@ -133,7 +133,12 @@ def serve(settings: Settings) -> None:
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
-    run_workers("dataselect_env.app:app", settings)
+    run_workers("dataselect_env.app:app", settings, drain)
+
+
+async def drain() -> None:
+    """Let the running steps of this process end: what a worker does before it closes its connections."""
+    await app.state.get_service().drain()
 
 
 def main() -> None:

@@ -8,12 +8,13 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from dataselect_env import logs
 from dataselect_env.settings import Settings
@@ -83,16 +84,40 @@ def run(app: ASGIApp, settings: Settings, drain: Callable[[], Awaitable[None]]) 
         sys.exit(STARTUP_FAILURE)
 
 
-def run_workers(app: str, settings: Settings) -> None:
+class Worker(multiprocess.Process):
+    """One of several processes, with the server of this module.
+
+    Args:
+        drain: As of :class:`Server`; a function of a module, which the process imports.
+        config: uvicorn's configuration.
+        sockets: What all of them listen on.
+    """
+
+    def __init__(self, drain: Callable[[], Awaitable[None]], config: uvicorn.Config, sockets: list[socket.socket]):
+        super().__init__(config, sockets)
+        self._drain = drain
+
+    @property
+    def server(self) -> Server:
+        """The server; made in the process itself."""
+        if self._server is None:
+            self._server = Server(self.config, self._drain)
+        assert isinstance(self._server, Server)  # noqa: S101
+        return self._server
+
+
+def run_workers(app: str, settings: Settings, drain: Callable[[], Awaitable[None]]) -> None:
     """Serve with ``settings.workers`` processes that share a port, until SIGINT or SIGTERM.
 
     Args:
         app: What each of them imports, as ``module:attribute``; it reads its settings from the environment.
         settings: Where to listen, limits and log.
+        drain: Called in each of them before its connections are closed; a function of a module.
     """
     config = uvicorn.Config(
         app, workers=settings.workers, timeout_worker_healthcheck=WORKER_PATIENCE, **options(settings)
     )
+    multiprocess.Process = partial(Worker, drain)  # type: ignore[assignment,misc]  # there is no other way to choose it
     Multiprocess(config, [config.bind_socket()]).run()
 
 

@@ -59,10 +59,11 @@ def play_until_closed(server: Server, steps: dict[str, int], closes: list[int], 
     closes.append(closed.value.rcvd.code)
 
 
-def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, workers: str) -> None:
     acknowledged: dict[str, int] = {}
     closes: list[int] = []
-    with running_server(store="sqlite:///episodes.db", cwd=tmp_path) as server:
+    with running_server(store="sqlite:///episodes.db", cwd=tmp_path, env={"DATASELECT_WORKERS": workers}) as server:
         ready = threading.Barrier(5)
         players = [
             threading.Thread(target=play_until_closed, args=(server, acknowledged, closes, ready)) for _ in range(4)
