@@ -18,7 +18,7 @@ from dataselect_env.mcp_protocol import Answer
 from dataselect_env.mcp_tools import SessionSeat
 from dataselect_env.service import Service
 from dataselect_env.session import Session
-from dataselect_env.settings import Settings
+from dataselect_env.settings import Settings, token_headers
 from dataselect_env.store import open_store
 from dataselect_env.wire import parse_json
 
@@ -65,6 +65,8 @@ def in_process(settings: Settings) -> Iterator[Ask]:
 def at_server(url: str) -> Iterator[Ask]:
     """Give a session of a running server, over a WebSocket connection of its own.
 
+    A server that asks for a token is shown that of ``DATASELECT_TOKEN``.
+
     Args:
         url: Address of the server, as http, https, ws or wss.
 
@@ -73,7 +75,7 @@ def at_server(url: str) -> Iterator[Ask]:
     """
     address = url.rstrip("/").replace("http", "ws", 1) if url.startswith("http") else url.rstrip("/")
     try:
-        with connect(f"{address}/ws") as socket:
+        with connect(f"{address}/ws", additional_headers=token_headers()) as socket:
             yield lambda message: _ask(socket, message)
     except (OSError, WebSocketException, ValueError) as error:
         raise ServerUnreachable(str(error)) from error

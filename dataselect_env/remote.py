@@ -15,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from dataselect_env import errors
 from dataselect_env.errors import EnvError, InvalidInput
 from dataselect_env.models import Action, Reply, RewardMode, parse
+from dataselect_env.settings import token_headers
 
 TIMEOUT = 60.0
 """Seconds to wait for a connection and for an answer, unless told otherwise."""
@@ -44,7 +45,7 @@ class RemoteEnv:
     """What :class:`~dataselect_env.env.DataSelectEnv` is, on a server. Not for several threads at once.
 
     It connects with the first reset, and anew with the next reset after the connection was lost. A copy made by
-    pickling has no connection yet.
+    pickling has no connection yet. A server that asks for a token is shown that of ``DATASELECT_TOKEN``.
 
     Args:
         url: Address of the server: ``ws://``, ``wss://``, ``http://`` or ``https://``, with or without ``/ws``.
@@ -76,7 +77,8 @@ class RemoteEnv:
         if self._connection is None or self._connection.protocol.state is not State.OPEN:
             self.close()
             try:
-                self._connection = self._open.enter_context(connect(self.url, open_timeout=self.timeout))
+                opening = connect(self.url, open_timeout=self.timeout, additional_headers=token_headers())
+                self._connection = self._open.enter_context(opening)
             except (OSError, WebSocketException) as error:
                 raise RemoteError(f"url: no connection to {self.url} ({error})", field="url") from error
         return self._ask("reset", {name: value for name, value in choices.items() if value is not None})

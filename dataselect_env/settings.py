@@ -18,6 +18,12 @@ WITHOUT_PREFIX = frozenset({"PORT", "SPACE_HOST"})
 """Variables that those who run containers set by these names."""
 
 
+def token_headers() -> dict[str, str]:
+    """Return the header that shows ``DATASELECT_TOKEN``, where it is set, to a server that asks for a token."""
+    token = os.environ.get(f"{ENV_PREFIX}TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 class SettingsError(Exception):
     """A setting cannot be used; the message names its environment variable and says what is allowed."""
 

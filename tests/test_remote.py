@@ -17,6 +17,7 @@ from websockets.sync.server import ServerConnection, serve
 from dataselect_env import Action, DataSelectEnv
 from dataselect_env.errors import CapacityReached, EpisodeOver, InvalidInput, NoEpisode, UnknownTask
 from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.mcp_stdio import ServerUnreachable, at_server
 from dataselect_env.policies import get_policy
 from dataselect_env.remote import RemoteEnv, RemoteError, websocket_url
 from serving import LOOPBACK, Server, free_port, running_server
@@ -117,6 +118,22 @@ def test_after_a_lost_connection_a_reset_connects_anew(server: Server) -> None:
     env.url = server.ws_url  # as if it were there again
     assert env.reset(seed=1).observation == DataSelectEnv().reset(seed=1).observation
     env.close()
+
+
+def test_a_token_is_shown_to_a_server_that_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "a-token-of-this-test"  # noqa: S105
+    with running_server(env={"DATASELECT_TOKEN": token}) as server:
+        monkeypatch.delenv("DATASELECT_TOKEN", raising=False)
+        env = RemoteEnv(server.base_url)
+        with pytest.raises(RemoteError, match="401"):
+            env.reset()
+        with pytest.raises(ServerUnreachable, match="401"), at_server(server.base_url):
+            pass
+        monkeypatch.setenv("DATASELECT_TOKEN", token)
+        assert env.reset(seed=1).seed == 1
+        env.close()
+        with at_server(server.base_url) as ask:
+            assert ask({"jsonrpc": "2.0", "id": 4, "method": "ping"}) == {"jsonrpc": "2.0", "id": 4, "result": {}}
 
 
 @pytest.mark.parametrize(
