@@ -15,7 +15,7 @@ import asyncio
 import random
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -39,8 +39,15 @@ JITTER = 0.02
 FILE = "episodes.db"
 
 
-async def load(server: Server, book: Ledger, rng: random.Random, sockets: int) -> None:
-    """Let all clients play, and kill the server at a moment drawn from ``rng``.
+End = Callable[[Server], int]
+"""Ends a server and returns its exit status."""
+
+
+async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, end: End) -> list[BaseException]:
+    """Let all clients play, and end the server at a moment drawn from ``rng``.
+
+    Returns:
+        How each client was cut off.
 
     Raises:
         RuntimeError: A client ended before the server did.
@@ -53,12 +60,15 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int) -
         await asyncio.sleep(0.001)
     await asyncio.sleep(rng.uniform(0, JITTER))
     early = [task for task in playing if task.done()]
-    server.kill()
+    await asyncio.to_thread(end, server)
     await asyncio.gather(*playing, return_exceptions=True)
+    ends: list[BaseException] = []
     for task in playing:
-        end = task.exception()
-        if task in early or not isinstance(end, clients.CUT_OFF):
-            raise RuntimeError(f"a client ended before the server did: {end!r}") from end
+        cut_off = task.exception()
+        if task in early or not isinstance(cut_off, clients.CUT_OFF):
+            raise RuntimeError(f"a client ended before the server did: {cut_off!r}") from cut_off
+        ends.append(cut_off)
+    return ends
 
 
 def check_file(path: Path) -> list[str]:
@@ -86,22 +96,35 @@ class Run:
         seed: Decides the episodes and the moments.
         sockets: WebSocket clients.
         seats: HTTP clients.
+        end: How the server is ended.
+        environ: Further settings of the server.
     """
 
-    def __init__(self, folder: Path, *, seed: int, sockets: int, seats: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        sockets: int,
+        seats: int,
+        end: End = Server.kill,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._end = end
         self._rng = random.Random(seed)  # noqa: S311  (no secret)
         self._sockets = sockets
         self._path = folder / FILE
-        self._serving = partial(running_server, store=f"sqlite:///{FILE}", cwd=folder)
+        self._serving = partial(running_server, store=f"sqlite:///{FILE}", cwd=folder, env=environ)
         self.book = Ledger(random.Random(self._rng.random()), seats)  # noqa: S311
         self.problems: list[str] = []
+        self.ends: list[BaseException] = []
 
     def kill_once(self, play_alone: PlayAlone) -> None:
-        """Start the server, hold it against what clients know, load it, kill it."""
+        """Start the server, hold it against what clients know, load it, end it."""
         alone = self._alone(play_alone)  # computed while the server starts
         with self._serving() as server:
             self._check(server, alone)
-            asyncio.run(load(server, self.book, self._rng, self._sockets))
+            self.ends += asyncio.run(load(server, self.book, self._rng, self._sockets, self._end))
         self.book.counts["kills"] += 1
 
     def finish(self, play_alone: PlayAlone) -> None:

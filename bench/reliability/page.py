@@ -17,7 +17,7 @@ PAGE = HERE / "README.md"
 Results = dict[str, Any]
 MOST_PROBLEMS = 20
 """Problems that a result file lists; their number is told beside them."""
-SCRIPTS = ("crash", "disk", "hostile", "scale", "soak")
+SCRIPTS = ("crash", "disk", "hostile", "scale", "doors", "stop", "soak")
 """In the order of the page."""
 
 DISKS = 3
@@ -63,6 +63,14 @@ def listed(counts: dict[str, Any]) -> str:
 
 def crash(results: Results) -> str:
     return listed({**results["counts"], "acknowledged and lost, changed or corrupt": results["problems"]})
+
+
+def stop(results: Results) -> str:
+    return listed(results["counts"])
+
+
+def doors(results: Results) -> str:
+    return listed(results["counts"])
 
 
 def disk(results: Results) -> str:
@@ -169,6 +177,29 @@ def _scale_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     )
 
 
+def _doors_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts, fine = results["counts"], holds(not results["problems"])
+    yield (
+        "C4 limits hold, a place is freed and taken again",
+        f"{counts['places freed']:,} places freed, {counts['refused at capacity']:,} refused at capacity",
+        fine,
+    )
+    yield (
+        "C5 no door is open without the token, none to foreign pages, nothing internal is told",
+        f"{counts['requests refused']:,} requests refused, {counts['answers searched']:,} answers searched",
+        fine,
+    )
+
+
+def _stop_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts = results["counts"]
+    yield (
+        "C6 a stop answers running steps, stores them, and closes with 1012",
+        f"{counts['stops']} stops, {counts['steps acknowledged']:,} steps acknowledged, {results['problems']} problems",
+        holds(not results["problems"]),
+    )
+
+
 def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     counts, quarters = results["counts"], results["quarters"]
     growth = quarters[3]["resident"] / quarters[1]["resident"] - 1
@@ -196,6 +227,8 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "disk": disk,
     "hostile": hostile,
     "scale": scale,
+    "doors": doors,
+    "stop": stop,
     "soak": soak,
 }
 VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
@@ -203,6 +236,8 @@ VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
     "disk": _disk_verdict,
     "hostile": _hostile_verdict,
     "scale": _scale_verdict,
+    "doors": _doors_verdict,
+    "stop": _stop_verdict,
     "soak": _soak_verdict,
 }
 
