@@ -151,13 +151,12 @@ def try_routes(server: Server, found: Found) -> None:
                 found.counts["bodies too large"] += 1
     for status, headers in visitors:
         try:
-            connect(server.ws_url, proxy=None, additional_headers=headers).close()
+            with connect(server.ws_url, proxy=None, additional_headers=headers):
+                found.problems.append(f"/ws is open to {headers}")
         except InvalidStatus as refused:
             found.search(refused.response.body.decode())
             found.expect(refused.response.status_code == status, f"/ws: {refused.response.status_code}")
             found.counts["requests refused"] += 1
-        else:
-            found.problems.append(f"/ws is open to {headers}")
 
 
 def hurry(server: Server, found: Found) -> None:
