@@ -1,7 +1,7 @@
 """The dynamics of many episodes at once: what :mod:`dataselect_env.episode` does for one, on stacked arrays.
 
-What can be computed for all episodes together is. What each does with its own data set, choosing and training, is done
-one after the other: to go through all data sets again for every operation takes longer.
+What each does with its own data set, choosing and training, is done one after the other, by the functions of a solo
+episode and so with the same bits. What is left, measuring and rewards, is computed for all together.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Lockstep:
     def _buy(self, lane: int, own: Own, counts: tuple[int, ...], bought: int) -> tuple[int, float, float]:
         """Choose and train in one lane; return how many are mislabelled, their distance and their redundancy.
 
-        All that touches a lane's data set in one go: it is the fetching of those megabytes that takes the time.
+        All that touches a lane's pool is done in one go, while the processor's caches hold it.
         """
         batch = choose(
             own.start,

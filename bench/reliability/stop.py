@@ -60,6 +60,8 @@ def measure(stops: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any
             codes[f"closed with {code}"] += 1
             if code != RESTART:
                 problems.append(f"a WebSocket was closed with {code}, should be {RESTART}")
+        else:
+            codes["cut off while asking over HTTP"] += 1
     counts: dict[str, int] = {**run.book.counts, **codes}
     unanswered = counts.pop(UNANSWERED, 0)
     counts = {"stops": counts.pop("kills"), **counts, "stored, and not answered": unanswered}
