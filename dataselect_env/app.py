@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
+            load_own_tasks(chosen)
             opened.append(Service(chosen, store or open_store(chosen.store)))
             mcp_sessions[:] = [McpSessions(opened[0])]
         return opened[0]
@@ -118,12 +119,29 @@ def _framework_error(error: HTTPException) -> Exception:
     return error
 
 
+def load_own_tasks(settings: Settings) -> None:
+    """Offer the tasks of the task file that the settings name, where they name one.
+
+    Raises:
+        SettingsError: It cannot be used.
+    """
+    if settings.tasks is None:
+        return
+    from dataselect_env.taskfile import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no such file)
+
+    try:
+        load_tasks(settings.tasks)
+    except TaskFileError as error:
+        raise SettingsError(f"DATASELECT_TASKS: {error}") from error
+
+
 def serve(settings: Settings) -> None:
     """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store cannot be used, or not by several processes.
+        SettingsError: The configured store or task file cannot be used, or the store not by several processes.
     """
+    load_own_tasks(settings)
     store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
     if settings.workers == 1:
         app = create_app(settings, store)

@@ -9,7 +9,8 @@ from pydantic import Field
 from dataselect_env._version import __version__
 from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
 from dataselect_env.models import Action, Observation, RewardMode, State, WireModel
-from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, MIN_BATCH, TASKS
+from dataselect_env.sampling import STRATEGIES
+from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, TASKS
 
 
 class TaskDescription(WireModel):
@@ -24,6 +25,10 @@ class TaskDescription(WireModel):
     min_batch: int = Field(description="Smallest batch, while budget and pool hold as many.")
     success_criteria: str = Field(description="What an episode must reach to pass.")
     score: str = Field(description="How the grade's score is made.")
+    strategies: list[str] = Field(description="Query strategies whose weights an action gives.")
+    n_classes: int = Field(description="Number of classes.")
+    pool_size: int = Field(description="Samples in the pool at the start.")
+    truth_known: bool = Field(description="Whether it is known, and told after each step, how many labels are wrong.")
 
 
 class TaskList(WireModel):
@@ -75,14 +80,18 @@ def task_list() -> TaskList:
         tasks=[
             TaskDescription(
                 task_id=task.task_id,
-                difficulty=task.task_id,
+                difficulty=task.difficulty,
                 description=task.summary,
                 flip_y=task.flip_y,
                 budget=task.budget,
                 max_steps=task.max_steps,
-                min_batch=MIN_BATCH,
+                min_batch=task.min_batch,
                 success_criteria=task.success_criteria,
                 score=task.score_formula,
+                strategies=[*STRATEGIES, *task.further_strategies],
+                n_classes=task.n_classes,
+                pool_size=task.pool_size,
+                truth_known=task.truth_known,
             )
             for task in TASKS.values()
         ],

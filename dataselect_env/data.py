@@ -8,19 +8,19 @@ sets of different splits are disjoint; a seed outside of every split uses those 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Labels, Mask
-from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, Task, split_of
+from dataselect_env.arrays import Floats, Indices, Labels, Mask
+from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, POOL_SIZE, Task, split_of
 
-N_SAMPLES = 1_500
 SEED_ROWS = slice(0, 100)
 VALIDATION_ROWS = slice(200, 400)
-POOL_ROWS = slice(400, N_SAMPLES)
+POOL_ROWS = slice(400, 400 + POOL_SIZE)
+N_SAMPLES = POOL_ROWS.stop
 
 N_FEATURES = 80
 """So many that 100 seed samples are not enough to learn from: what is bought matters."""
@@ -47,67 +47,80 @@ SHARPNESS = 30.0
 _WORLD_STREAM = 77
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """One generated data set, standardised; its arrays are read-only, for episodes share them.
+    """One data set, standardised; its arrays are read-only, for episodes share them.
 
     Attributes:
-        number: What it was generated from.
-        X: Features, (1500, N_FEATURES).
-        y: True labels, (1500,).
+        number: What it was made from; with the task's origin it says which data set this is.
+        X: Features, (n, n_features), C-contiguous.
+        y: Labels by row, right as far as that is known, (n,), in 0 to n_classes - 1.
+        n_classes: Number of classes.
+        seed_rows: Rows of the seed set, (k,). They may lie among the pool's, and then cannot be bought.
+        validation_rows: Rows that performance is measured on; nothing is fitted on them.
+        pool_rows: Rows of the pool.
+        weights: How much each validation row counts, (n_validation,), adding up to 1; None is all alike.
     """
 
     number: int
     X: Floats
     y: Labels
+    n_classes: int = 2
+    seed_rows: Indices = field(default_factory=lambda: np.arange(SEED_ROWS.start, SEED_ROWS.stop))
+    validation_rows: slice = field(default_factory=lambda: VALIDATION_ROWS)
+    pool_rows: slice = field(default_factory=lambda: POOL_ROWS)
+    weights: Floats | None = None
 
     @property
     def X_seed(self) -> Floats:  # noqa: N802
-        """Features of the seed set, (100, N_FEATURES); a view, as all of these."""
-        return self.X[SEED_ROWS]
+        """Features of the seed set, (k, n_features)."""
+        return self.X[self.seed_rows]
 
     @property
     def y_seed(self) -> Labels:
-        """Labels of the seed set, (100,); they are right."""
-        return self.y[SEED_ROWS]
+        """Labels of the seed set, (k,)."""
+        return self.y[self.seed_rows]
 
     @property
     def X_validation(self) -> Floats:  # noqa: N802
-        """Features of the validation split, (200, N_FEATURES); nothing is fitted on it."""
-        return self.X[VALIDATION_ROWS]
+        """Features of the validation split, (n_validation, n_features); a view, as all that follow."""
+        return self.X[self.validation_rows]
 
     @property
     def y_validation(self) -> Labels:
-        """Labels of the validation split, (200,)."""
-        return self.y[VALIDATION_ROWS]
+        """Labels of the validation split, (n_validation,)."""
+        return self.y[self.validation_rows]
 
     @property
     def X_pool(self) -> Floats:  # noqa: N802
-        """Features of the pool, (1100, N_FEATURES)."""
-        return self.X[POOL_ROWS]
+        """Features of the pool, (n_pool, n_features)."""
+        return self.X[self.pool_rows]
 
     @property
     def y_pool(self) -> Labels:
-        """True labels of the pool, (1100,)."""
-        return self.y[POOL_ROWS]
+        """Labels of the pool as of ``y``, (n_pool,)."""
+        return self.y[self.pool_rows]
+
+    @property
+    def available(self) -> Mask:
+        """Which pool rows can be bought at the start, (n_pool,); a new array."""
+        available = np.ones(self.pool_rows.stop - self.pool_rows.start, dtype=np.bool_)
+        inside = self.seed_rows[(self.seed_rows >= self.pool_rows.start) & (self.seed_rows < self.pool_rows.stop)]
+        available[inside - self.pool_rows.start] = False
+        return available
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """What an episode's seed makes of the pool of its data set.
 
     Attributes:
-        labels: Labels to train on, by row of the data set, (1500,): in the pool flipped where ``mislabelled``.
-        mislabelled: The hidden noise mask, (1100,).
+        labels: Labels to train on, by row of the data set, (n,): in the pool wrong where ``mislabelled``.
+        mislabelled: The hidden noise mask, (n_pool,); nowhere true where the truth is unknown.
     """
 
     labels: Labels
     mislabelled: Mask
-
-    @property
-    def y(self) -> Labels:
-        """Labels as an agent's purchase is trained on, (1100,)."""
-        return self.labels[POOL_ROWS]
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dataselect_env import reward as rewards
+from dataselect_env.actions import action_model, weights_of
 from dataselect_env.episode import Episode, Purchase
 from dataselect_env.errors import EpisodeOver, NoEpisode
 from dataselect_env.models import (
@@ -20,10 +21,8 @@ from dataselect_env.models import (
     RewardMode,
     State,
     StepInfo,
-    StrategyName,
     parse,
 )
-from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, choose, split_of
 
 if TYPE_CHECKING:
@@ -115,10 +114,10 @@ class DataSelectEnv:
             EpisodeOver: After the end.
         """
         if not isinstance(action, Action):
-            action = parse(Action, action)
+            action = parse(action_model(self._current().task.further_strategies), action)
         if action.action_type == "stop":
             return self._advance(Episode.stop)
-        weights = action.strategy_weights.as_tuple()
+        weights = weights_of(action, self._current().strategies)
         return self._advance(lambda episode: episode.select_batch(action.batch_size, weights))
 
     @property
@@ -211,14 +210,14 @@ class DataSelectEnv:
 
 def _info(episode: Episode, purchase: Purchase | None, terms: dict[str, float]) -> StepInfo:
     """Return what the reply tells about a step; of a stop there is nothing to audit."""
-    counts = purchase.counts if purchase else (0,) * len(STRATEGIES)
-    names: tuple[StrategyName, ...] = STRATEGIES
+    counts = purchase.counts if purchase else ()
+    truth_known = episode.task.truth_known
     return StepInfo(
         reward_terms=terms,
         batch_size=purchase.bought if purchase else 0,
-        bought_by=dict(zip(names, counts, strict=True)),
-        mislabelled=purchase.mislabelled if purchase else 0,
-        noise_ratio=purchase.noise_ratio if purchase else None,
+        bought_by=dict.fromkeys(episode.strategies, 0) | dict(zip(episode.strategies, counts, strict=False)),
+        mislabelled=(purchase.mislabelled if purchase else 0) if truth_known else None,
+        noise_ratio=purchase.noise_ratio if purchase and truth_known else None,
         redundancy=purchase.redundancy if purchase else None,
         gain=rewards.gain(purchase.performance_change, purchase.distance) if purchase else None,
         end_reason=episode.end_reason,

@@ -5,20 +5,25 @@ Plain numbers in, plain numbers out: no requests, replies or ids. :mod:`datasele
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
 from dataselect_env import sampling
 from dataselect_env.arrays import Floats, Indices, Mask, Number
-from dataselect_env.data import POOL_ROWS, dataset_number, make_pool, world_of
+from dataselect_env.data import Pool
 from dataselect_env.grading import TracePoint, grade
-from dataselect_env.learner import Learner, passes_for
+from dataselect_env.learner import passes_for
 from dataselect_env.models import EndReason, Grade
+from dataselect_env.origin import origin_of
 from dataselect_env.reward import distance_and_redundancy
-from dataselect_env.tasks import MIN_BATCH, Task
+from dataselect_env.strategies import Candidates, get_strategy, pick, ranks
+from dataselect_env.suspicion import suspected
+from dataselect_env.tasks import Task
 from dataselect_env.trainingset import TrainingSet
-from dataselect_env.warmstart import SEED_SET, WarmStart, warm_start
+from dataselect_env.warmstart import WarmStart
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -47,49 +52,15 @@ def end_reason(task: Task, *, bought: int, available: int, steps: int) -> EndRea
     return "max_steps" if steps == task.max_steps else None
 
 
-def choose(
-    start: WarmStart,
-    learner: Learner,
-    centroid: Floats,
-    *,
-    mislabelled: Mask,
-    trap: float,
-    available: Mask,
-    counts: tuple[int, ...],
-    rng: np.random.Generator,
-) -> Indices:
-    """Return the batch that the strategies choose, as indices into the pool.
-
-    Args:
-        start: What the episode starts from.
-        learner: As it is now.
-        centroid: Of the training set, (n_features,).
-        mislabelled: As of :func:`sampling.most_uncertain`.
-        trap: See there.
-        available: As of :func:`sampling.select`.
-        counts: See there.
-        rng: See there.
-    """
-    X = start.dataset.X_pool
-    return sampling.select(
-        uncertainty=lambda left, count: sampling.most_uncertain(learner.log_odds(X), mislabelled, trap, left, count),
-        diversity=lambda left, count: sampling.farthest(
-            X @ centroid, start.squares, float(centroid @ centroid), left, count
-        ),
-        available=available,
-        counts=counts,
-        rng=rng,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """What one batch was and did.
 
     Attributes:
-        counts: Samples chosen by uncertainty, diversity and random.
+        counts: Samples chosen by each strategy, in the order of ``Episode.strategies``; where strategies are mixed by
+            ranks, the shares of the batch that their weights make.
         bought: Their sum, at least 1.
-        mislabelled: How many of them carry a wrong label.
+        mislabelled: How many of them carry a wrong label; 0 where the truth is unknown.
         distance: Mean Euclidean distance of the batch from the training centroid before it.
         redundancy: (1 + mean cosine similarity to that centroid) / 2, in [0, 1].
         performance_change: Performance after training on it, less the performance before.
@@ -126,11 +97,13 @@ class Episode:
         self.task = task
         self.seed = seed
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
-        self._dataset_number = dataset_number(seed)
+        self._origin = origin_of(task)
+        self._pool: Pool = self._origin.pool(task, seed, noise_rng)
         start = self._start
-        self._pool = make_pool(task, start.dataset, start.placements[world_of(seed)], noise_rng)
-        self._available = np.ones(len(self._pool.y), dtype=np.bool_)
-        self._acquired = TrainingSet(SEED_SET, start.dataset.X_seed)
+        self._available = start.dataset.available
+        self._pool_size = int(np.count_nonzero(self._available))
+        self._acquired = TrainingSet(start.dataset.seed_rows, start.dataset.X_seed)
+        self._suspected = 0.0
         self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = 0
@@ -139,7 +112,12 @@ class Episode:
     @property
     def _start(self) -> WarmStart:
         """The warm start of the data set. It is not held: of many waiting episodes only the cache keeps data sets."""
-        return warm_start(self._dataset_number)
+        return self._origin.start(self.seed)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the query strategies that the task offers, in the order in which they pick."""
+        return (*sampling.STRATEGIES, *self.task.further_strategies)
 
     @property
     def steps(self) -> int:
@@ -154,7 +132,7 @@ class Episode:
     @property
     def samples_available(self) -> int:
         """Samples left in the pool."""
-        return len(self._available) - self.budget_used
+        return self._pool_size - self.budget_used
 
     @property
     def remaining_budget(self) -> int:
@@ -168,14 +146,19 @@ class Episode:
 
     @property
     def noise_estimate(self) -> float:
-        """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`."""
-        return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
+        """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`.
+
+        Where the truth is unknown, what was bought counts as :func:`~dataselect_env.suspicion.suspected` says.
+        """
+        wrong = sum(point.mislabelled for point in self.trace) if self.task.truth_known else self._suspected
+        return estimate_noise(self.task.flip_y, self.budget_used, wrong)
 
     @property
     def clean_samples(self) -> Indices:
         """Indices into the pool of the samples left whose labels are right, ascending.
 
-        This is the hidden truth. It is there for oracles and audits in process; no reply may depend on it.
+        This is the hidden truth. It is there for oracles and audits in process; no reply may depend on it. Where the
+        truth is unknown it is all that is left.
         """
         return np.flatnonzero(self._available & ~self._pool.mislabelled)
 
@@ -192,12 +175,19 @@ class Episode:
         """Buy a batch, take it out of the pool, and train on everything acquired.
 
         Args:
-            batch_size: Samples asked for: raised to ``MIN_BATCH``, then cut to what budget and pool still hold.
-            weights: Mix of the strategies in the order of ``sampling.STRATEGIES``: finite, non-negative, not all zero.
+            batch_size: Samples asked for: raised to the task's ``min_batch``, then cut to its ``max_batch`` and to what
+                budget and pool still hold.
+            weights: Mix of the strategies in the order of :attr:`strategies`, the last of which may be left out:
+                finite, non-negative, not all zero.
         """
-        bought = min(max(batch_size, MIN_BATCH), self.remaining_budget, self.samples_available)
-        counts = sampling.quotas(bought, weights)
-        return self._acquire(self._choose(counts), counts)
+        counts = sampling.quotas(self.batch_size(batch_size), weights)
+        chosen = self._by_quotas(counts) if self.task.mixing == "quotas" else self._by_ranks(sum(counts), weights)
+        return self._acquire(chosen, counts)
+
+    def batch_size(self, wanted: int) -> int:
+        """Return how many samples an action buys that asks for ``wanted``."""
+        most = self.remaining_budget if self.task.max_batch is None else self.task.max_batch
+        return min(max(wanted, self.task.min_batch), most, self.remaining_budget, self.samples_available)
 
     def buy(self, samples: Indices) -> Purchase:
         """Buy these very samples, as no action can: the counterpart of :attr:`clean_samples` for oracles in process.
@@ -212,18 +202,66 @@ class Episode:
             raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
         if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
             raise ValueError("samples must be distinct and still available")
-        return self._acquire(samples, (0,) * len(sampling.STRATEGIES))
+        return self._acquire(samples, (0,) * len(self.strategies))
 
-    def _choose(self, counts: tuple[int, ...]) -> Indices:
-        """Return the batch that the strategies choose, as indices into the pool."""
-        return choose(
-            self._start,
-            self.learner,
-            self._acquired.centroid,
-            mislabelled=self._pool.mislabelled,
-            trap=sampling.trap_strength(self.task.flip_y),
-            available=self._available,
-            counts=counts,
+    def _by_quotas(self, counts: tuple[int, ...]) -> Indices:
+        """Return the batch of which each strategy chooses its share, as indices into the pool."""
+        start, centroid = self._start, self._acquired.centroid
+        X = start.dataset.X_pool
+        picks: list[sampling.Pick] = [
+            self._most_uncertain,
+            lambda left, count: sampling.farthest(X @ centroid, start.squares, float(centroid @ centroid), left, count),
+            sampling.at_random(self._selection_rng),
+        ]
+        probabilities = cache(lambda: self.learner.probabilities(X))
+        picks += [self._further(name, probabilities) for name in self.task.further_strategies]
+        return sampling.select(picks=picks[: len(counts)], available=self._available, counts=counts)
+
+    def _further(self, name: str, probabilities: Callable[[], Floats]) -> sampling.Pick:
+        """Return the pick of a further strategy; ``probabilities`` gives those of the pool, (n_pool, n_classes)."""
+        strategy = get_strategy(name)
+        return lambda left, count: pick(strategy, self._candidates(left, probabilities()), count)
+
+    def _most_uncertain(self, left: Mask, count: int) -> Indices:
+        """Return the samples of highest entropy, that of wrong labels raised where the task has the noise trap."""
+        task, X = self.task, self._start.dataset.X_pool
+        trap = sampling.trap_strength(task.flip_y) if task.noise_trap else 0.0
+        wrong = self._pool.mislabelled
+        if self.learner.n_classes == 2:
+            return sampling.most_uncertain(self.learner.log_odds(X), wrong, trap, left, count)
+        entropy = sampling.entropy_of(self.learner.probabilities(X)) + trap * wrong
+        return sampling.highest(np.where(left, entropy, -np.inf), count)
+
+    def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
+        """Return the batch of the highest sums of the strategies' ranks, as indices into the pool."""
+        total, left = np.zeros(len(self._available)), self._available
+        candidates = self._candidates(left, self.learner.probabilities(self._start.dataset.X_pool))
+        for name, weight in zip(self.strategies, weights, strict=False):
+            if weight:
+                total += weight / max(weights) * ranks(self._utilities(name, candidates, count), left)
+        return sampling.highest(np.where(left, total, -np.inf), count)
+
+    def _utilities(self, name: str, candidates: Candidates, count: int) -> Floats:
+        """Return the utilities of a strategy for the pool, (n_pool,); see :mod:`dataselect_env.strategies`."""
+        if name == "uncertainty":
+            trap = sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0
+            return sampling.entropy_of(candidates.probabilities) + trap * self._pool.mislabelled
+        if name == "diversity":
+            start, centroid = self._start, self._acquired.centroid
+            return sampling.squared_distance(candidates.X @ centroid, start.squares, float(centroid @ centroid))
+        if name == "random":
+            return self._selection_rng.random(len(candidates.left))
+        return get_strategy(name).utilities(candidates, count)
+
+    def _candidates(self, left: Mask, probabilities: Floats) -> Candidates:
+        """Return what a further strategy may see."""
+        dataset, rows = self._start.dataset, self._acquired.rows
+        return Candidates(
+            X=dataset.X_pool,
+            probabilities=probabilities,
+            left=left,
+            X_acquired=dataset.X[rows],
+            y_acquired=self._pool.labels[rows],
             rng=self._selection_rng,
         )
 
@@ -233,13 +271,16 @@ class Episode:
         dataset = self._start.dataset
         X = dataset.X_pool[batch]
         distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
+        rows = batch + dataset.pool_rows.start
+        if not self.task.truth_known:
+            self._suspected += suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
         self._available[batch] = False
-        self._acquired.extend(batch + POOL_ROWS.start, X)
+        self._acquired.extend(rows, X)
         before, used = self.performance, self.budget_used
         self.budget_used += len(batch)
         passes = passes_for(used, self.budget_used)
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
-        performance = self.learner.performance(dataset.X_validation, dataset.y_validation)
+        performance = self.learner.performance(dataset.X_validation, dataset.y_validation, dataset.weights)
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
         self.end_reason = end_reason(
             self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps

@@ -42,7 +42,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
 
     - performance score: the last performance over the task's ``performance_range``, clipped to [0, 1];
     - noise score: (1 - average noise / NOISE_CEILING), clipped to [0, 1], times min(1, used / (COVERAGE x budget));
-      0 when nothing was bought;
+      0 when nothing was bought, and where the right labels are unknown;
     - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget): what was saved counts as far as something
       was reached.
 
@@ -57,7 +57,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     low, high = task.performance_range
     performance = trace[-1].performance
     used = sum(point.bought for point in trace)
-    noise = average_noise(trace)
+    noise = average_noise(trace) if task.truth_known else None
 
     performance_score = min(1.0, max(0.0, (performance - low) / (high - low)))
     coverage = min(1.0, used / (COVERAGE * task.budget))

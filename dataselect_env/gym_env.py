@@ -22,6 +22,7 @@ from dataselect_env.gym_spaces import ActionKind, ObservationKind
 from dataselect_env.models import DEFAULT_REWARD_MODE, Reply, RewardMode
 from dataselect_env.policies.features import EpisodeProgress
 from dataselect_env.remote import RemoteEnv
+from dataselect_env.taskfile import load_tasks
 from dataselect_env.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 
 OPTIONS = ("task_id", "split")
@@ -41,7 +42,14 @@ def read_options(options: Mapping[str, Any] | None, task: Task, split: Split) ->
             f"options: there is no {', '.join(map(repr, sorted(unknown)))}; allowed are {', '.join(OPTIONS)}",
             field="options",
         )
-    return get_task(options.get("task_id", task.task_id)), get_split(options.get("split", split.name))
+    chosen = get_task(options.get("task_id", task.task_id))
+    if chosen.further_strategies != task.further_strategies:
+        raise InvalidInput(
+            f"options: {chosen.task_id} offers other strategies than {task.task_id}, and so other actions; make an"
+            " environment for it",
+            field="options",
+        )
+    return chosen, get_split(options.get("split", split.name))
 
 
 def choose_seed(seed: int | None, split: Split, rng: np.random.Generator) -> int:
@@ -55,8 +63,8 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
     """One task as a Gymnasium environment.
 
     ``reset(seed=n)`` plays exactly the episode of seed n, as on every other transport; a reset without a seed draws one
-    from ``split``. Its ``options`` may name another ``task_id`` or ``split`` for one episode; all tasks have the same
-    spaces.
+    from ``split``. Its ``options`` may name another ``task_id`` or ``split`` for one episode; all built-in tasks have
+    the same spaces, and so have all that offer the same strategies.
 
     Whatever ends an episode ends the task: it is graded, and nothing that could be earned comes after it. So the end is
     ``terminated``, also after ``max_steps`` actions, a number that the task states and the observation counts; an
@@ -82,6 +90,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         reward_mode: RewardMode = DEFAULT_REWARD_MODE,
         url: str | None = None,
         render_mode: str | None = None,
+        task_file: str | None = None,
     ) -> None:
         """Prepare a task.
 
@@ -95,12 +104,17 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             reward_mode: ``shaped`` or ``grade``.
             url: Address of a running server to play on; None plays in process.
             render_mode: ``ansi``, ``rgb_array`` (needs matplotlib) or None.
+            task_file: File with tasks of your own, loaded first, in whatever process the environment is made; to play
+                one on a server, that server must have loaded it too.
 
         Raises:
+            TaskFileError: The task file cannot be used.
             UnknownTask, UnknownSplit: No such thing.
             InvalidInput: Another argument has a value that it must not have.
             CannotPlot: Pictures need matplotlib, which is not installed.
         """
+        if task_file is not None:
+            load_tasks(task_file)
         self.task, self.split = get_task(task_id), get_split(split)
         gym_spaces.check_kind("reward_mode", reward_mode, RewardMode)
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -111,7 +125,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             gym_render.check()
         self.observations, self.actions, self.reward_mode = observations, actions, reward_mode
         self.observation_space = gym_spaces.observation_space(observations)
-        self.action_space = gym_spaces.action_space(actions)
+        self.action_space = gym_spaces.action_space(actions, self.task.further_strategies)
         self.render_mode = render_mode
         self._core: DataSelectEnv | RemoteEnv = RemoteEnv(url) if url is not None else DataSelectEnv()
         self._progress = EpisodeProgress(self.task)
@@ -146,7 +160,9 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             RemoteError: The connection to the server was lost; the next reset tries again.
         """
         progress = self._progress
-        choices = gym_spaces.read_actions(self.actions, progress.budget, progress.max_steps, np.asarray(action)[None])
+        choices = gym_spaces.read_actions(
+            self.actions, progress.budget, progress.max_steps, np.asarray(action)[None], self.task.further_strategies
+        )
         reply = self._core.step(choices.action(0))
         self.replies.append(reply)
         return self._see(reply), reply.reward or 0.0, reply.done, False, info_of(reply)
@@ -157,7 +173,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         Raises:
             InvalidInput: Box actions have no masks.
         """
-        mask: Mask = gym_spaces.masks(self.actions, self._progress)[0]
+        mask: Mask = gym_spaces.masks(self.actions, self._progress, self.task.further_strategies)[0]
         return mask
 
     def render(self) -> Any:

@@ -105,7 +105,7 @@ def _draw_batches(ax: Axes, task: Task, steps: Sequence[StepInfo]) -> None:
         counts = np.array([step.bought_by[name] for step in steps], dtype=np.float64)
         ax.bar(numbers, counts, bottom=floor, color=colour, width=0.7, label=name)
         floor += counts
-    wrong = [step.mislabelled for step in steps]
+    wrong = [step.mislabelled or 0 for step in steps]
     ax.bar(numbers, wrong, color="none", edgecolor=WRONG, hatch="////", width=0.7, label="wrong labels")
     ax.set(
         xlim=(0.4, task.max_steps + 0.6),

@@ -1,4 +1,7 @@
-"""Spaces of the Gymnasium environments, the same for all tasks, and what their observations and actions mean."""
+"""Spaces of the Gymnasium environments, the same for all built-in tasks, and what their observations and actions mean.
+
+Tasks that offer further strategies have wider actions: an entry, a weight or menu choices more for each.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from dataselect_env.arrays import Floats, Indices, Mask
-from dataselect_env.data import N_SAMPLES, POOL_ROWS
 from dataselect_env.errors import InvalidInput
 from dataselect_env.policies.features import (
     ACTIONS,
@@ -27,22 +29,10 @@ from dataselect_env.tasks import TASKS
 ObservationKind = Literal["flat", "dict"]
 ActionKind = Literal["box", "multi_discrete", "discrete"]
 
-LARGEST = {
-    "remaining_budget": max(task.budget for task in TASKS.values()),
-    "diversity_score": LARGEST_DIVERSITY,
-    "noise_estimate": 1,
-    "current_performance": 1,
-    "samples_available": N_SAMPLES - POOL_ROWS.start,
-    "step": max(task.max_steps for task in TASKS.values()),
-}
-"""Upper bounds of what a ``dict`` observation holds; all lower bounds are 0."""
-
 SIZES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
 """Batch sizes to choose from, as ``features.batch_sizes`` reads them: smallest, even share, ..., the whole budget."""
 WEIGHTS = 5
 """Weights to choose from for each strategy: 0 to 4."""
-MULTI_DISCRETE = (1 + len(SIZES), *(WEIGHTS,) * len(STRATEGIES))
-"""Stop or a size, then a weight each. Stop is one choice of eight: an untrained policy does not stop at once."""
 
 MENU_SIZES = SIZES[:-1]
 MIXES = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1), (1, 1, -1))
@@ -51,6 +41,35 @@ MENU: Floats = np.array(
     [(1.0, 0.0, 0.0, 0.0, 0.0), *((-1.0, size, *mix) for mix in MIXES for size in MENU_SIZES)], dtype=np.float64
 )
 """Whole actions to choose from, (25, 5), as action vectors: stop, then each mix in each size."""
+
+
+def largest() -> dict[str, float]:
+    """Return the upper bounds of what a ``dict`` observation holds, over all tasks; the lower ones are 0."""
+    tasks = TASKS.values()
+    return {
+        "remaining_budget": max(task.budget for task in tasks),
+        "diversity_score": LARGEST_DIVERSITY,
+        "noise_estimate": 1,
+        "current_performance": 1,
+        "samples_available": max(task.pool_size for task in tasks),
+        "step": max(task.max_steps for task in tasks),
+    }
+
+
+def multi_discrete(further: tuple[str, ...] = ()) -> tuple[int, ...]:
+    """Return how many choices each entry of a ``multi_discrete`` action has: stop or a size, then a weight each.
+
+    Stop is one choice of eight: an untrained policy does not stop at once.
+    """
+    return (1 + len(SIZES), *(WEIGHTS,) * (len(STRATEGIES) + len(further)))
+
+
+def menu(further: tuple[str, ...] = ()) -> Floats:
+    """Return the whole actions to choose from, as action vectors: ``MENU``, then each further strategy in each size."""
+    wide = np.hstack([MENU, np.full((len(MENU), len(further)), -1.0)])
+    alone = 2 * np.eye(len(STRATEGIES) + len(further))[len(STRATEGIES) :] - 1
+    more = [(-1.0, size, *mix) for mix in alone for size in MENU_SIZES]
+    return np.vstack([wide, np.array(more).reshape(len(more), wide.shape[1])])
 
 
 def check_kind(name: str, value: str, kinds: Any) -> None:
@@ -68,19 +87,25 @@ def observation_space(kind: ObservationKind) -> spaces.Space[Any]:
     check_kind("observations", kind, ObservationKind)
     if kind == "flat":
         return spaces.Box(-1.0, 1.0, (len(FEATURES),), np.float32)
-    return spaces.Dict({name: spaces.Box(0.0, high, (1,), np.float32) for name, high in LARGEST.items()})
+    return spaces.Dict({name: spaces.Box(0.0, high, (1,), np.float32) for name, high in largest().items()})
 
 
-def action_space(kind: ActionKind) -> spaces.Space[Any]:
-    """Return a new space: ``box`` is ``features.ACTIONS``, (5,), the others are ``MULTI_DISCRETE`` and ``MENU``.
+def action_space(kind: ActionKind, further: tuple[str, ...] = ()) -> spaces.Space[Any]:
+    """Return a new space: ``box`` is ``features.ACTIONS``, (5,), the others are as :func:`multi_discrete` and the menu.
+
+    Args:
+        kind: What an action looks like.
+        further: Strategies that the task offers beside the three.
 
     Raises:
         InvalidInput: There is no such kind.
     """
     check_kind("actions", kind, ActionKind)
     if kind == "box":
-        return spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
-    return spaces.Discrete(len(MENU)) if kind == "discrete" else spaces.MultiDiscrete(list(MULTI_DISCRETE))
+        return spaces.Box(-1.0, 1.0, (len(ACTIONS) + len(further),), np.float32)
+    if kind == "discrete":
+        return spaces.Discrete(len(menu(further)))
+    return spaces.MultiDiscrete(list(multi_discrete(further)))
 
 
 def observe(kind: ObservationKind, progress: Progress) -> Any:
@@ -88,7 +113,7 @@ def observe(kind: ObservationKind, progress: Progress) -> Any:
     if kind == "flat":
         return progress.features().astype(np.float32)
     seen = dict(zip(OBSERVED, progress.observed.T, strict=True)) | {"step": progress.step}
-    return {name: np.clip(seen[name], 0.0, high).astype(np.float32)[:, None] for name, high in LARGEST.items()}
+    return {name: np.clip(seen[name], 0.0, high).astype(np.float32)[:, None] for name, high in largest().items()}
 
 
 def lane(kind: ObservationKind, observations: Any, number: int) -> Any:
@@ -98,31 +123,34 @@ def lane(kind: ObservationKind, observations: Any, number: int) -> Any:
     return {name: values[number].copy() for name, values in observations.items()}
 
 
-def read_actions(kind: ActionKind, budget: Floats, max_steps: Floats, actions: Any) -> Choices:
+def read_actions(
+    kind: ActionKind, budget: Floats, max_steps: Floats, actions: Any, further: tuple[str, ...] = ()
+) -> Choices:
     """Return what the actions of k lanes stand for.
 
     Args:
         kind: Of the action space.
         budget: Of the lanes' tasks, (k,).
         max_steps: Of the lanes' tasks, (k,).
-        actions: One for each lane: (k, 5), (k, 4) or (k,).
+        actions: One for each lane: (k, 5), (k, 4) or (k,), each wider by the number of further strategies.
+        further: Strategies that the tasks offer beside the three.
 
     Raises:
         InvalidInput: They are no actions of this kind.
     """
     if kind == "box":
-        return decode_lanes(budget, max_steps, np.asarray(actions, dtype=np.float64))
-    choices = _whole(kind, np.asarray(actions))
+        return decode_lanes(budget, max_steps, np.asarray(actions, dtype=np.float64), further)
+    choices = _whole(kind, np.asarray(actions), further)
     if kind == "discrete":
-        return decode_lanes(budget, max_steps, MENU[choices])
+        return decode_lanes(budget, max_steps, menu(further)[choices], further)
     first, weights = choices[:, 0], choices[:, 1:].astype(np.float64)
     weights[weights.sum(axis=1) == 0] = 1.0
-    return Choices(first == 0, batch_sizes(budget, max_steps, np.array(SIZES)[first - 1]), weights)
+    return Choices(first == 0, batch_sizes(budget, max_steps, np.array(SIZES)[first - 1]), weights, further)
 
 
-def _whole(kind: ActionKind, actions: NDArray[Any]) -> NDArray[Any]:
+def _whole(kind: ActionKind, actions: NDArray[Any], further: tuple[str, ...]) -> NDArray[Any]:
     """Return actions that are whole numbers within the bounds of their kind, as they are."""
-    bounds = np.array(len(MENU) if kind == "discrete" else MULTI_DISCRETE)
+    bounds = np.array(len(menu(further)) if kind == "discrete" else multi_discrete(further))
     if actions.shape[1:] != bounds.shape or not np.issubdtype(actions.dtype, np.integer):
         form = "one integer" if kind == "discrete" else f"{len(bounds)} integers"
         raise InvalidInput(f"action: a {kind} action should be {form}", field="action")
@@ -131,8 +159,10 @@ def _whole(kind: ActionKind, actions: NDArray[Any]) -> NDArray[Any]:
     return actions
 
 
-def masks(kind: ActionKind, progress: Progress) -> Mask:
+def masks(kind: ActionKind, progress: Progress, further: tuple[str, ...] = ()) -> Mask:
     """Return which choices mean something, for all lanes: (n, 25) of ``discrete``, (n, 23) of ``multi_discrete``.
+
+    With further strategies there are more, as :func:`action_space` says.
 
     Those of a ``multi_discrete`` space stand one after the other. Masked are a stop before anything was bought, which
     is graded about 0, and a batch size when a smaller one already buys all that is left.
@@ -148,6 +178,6 @@ def masks(kind: ActionKind, progress: Progress) -> Mask:
     useful = np.column_stack([np.ones(len(left), np.bool_), sizes[:, :-1] < left[:, None]])
     stop = (left < progress.budget) | (progress.step > 0)
     if kind == "discrete":
-        return np.column_stack([stop, np.tile(useful, len(MIXES))])
-    weights = np.ones((len(left), WEIGHTS * len(STRATEGIES)), np.bool_)
+        return np.column_stack([stop, np.tile(useful, len(MIXES) + len(further))])
+    weights = np.ones((len(left), WEIGHTS * (len(STRATEGIES) + len(further))), np.bool_)
     return np.column_stack([stop, useful, weights])

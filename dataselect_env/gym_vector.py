@@ -25,8 +25,9 @@ from dataselect_env.gym_spaces import ActionKind, ObservationKind
 from dataselect_env.models import DEFAULT_REWARD_MODE, RewardMode
 from dataselect_env.policies.features import Choices, Progress, Purchases
 from dataselect_env.sampling import STRATEGIES
+from dataselect_env.taskfile import load_tasks
 from dataselect_env.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
-from dataselect_env.vector import Lanes, Steps
+from dataselect_env.vector import OBSERVATION, Lanes, Steps
 
 Infos = dict[str, Any]
 
@@ -51,6 +52,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         max_episode_steps: int | None = None,
         render_mode: None = None,
         url: None = None,
+        task_file: str | None = None,
     ) -> None:
         """Prepare the lanes.
 
@@ -65,9 +67,11 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
                 ``DISABLED``, or the value of one of them.
             max_episode_steps: Actions after which an episode is truncated, whatever the task allows; None for no limit.
             render_mode: None. Single environments render; ``vectorization_mode="sync"`` makes some.
+            task_file: As for a single environment.
             url: None. Single environments play on a server; ``vectorization_mode="async"`` makes some.
 
         Raises:
+            TaskFileError: The task file cannot be used.
             UnknownTask, UnknownSplit: No such thing.
             InvalidInput: Another argument has a value that it must not have.
         """
@@ -80,6 +84,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         if num_envs < 1:
             raise InvalidInput(f"num_envs: should be at least 1, not {num_envs}", field="num_envs")
         gym_spaces.check_kind("reward_mode", reward_mode, RewardMode)
+        if task_file is not None:
+            load_tasks(task_file)
         self.task, self.split = get_task(task_id), get_split(split)
         self.num_envs = num_envs
         self.observations, self.actions = observations, actions
@@ -87,7 +93,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = gym_spaces.observation_space(observations)
-        self.single_action_space = gym_spaces.action_space(actions)
+        self.single_action_space = gym_spaces.action_space(actions, self.task.further_strategies)
         self._lanes = Lanes(num_envs, reward_mode=reward_mode)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -160,7 +166,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         Raises:
             InvalidInput: Box actions have no masks.
         """
-        return gym_spaces.masks(self.actions, self._progress)
+        return gym_spaces.masks(self.actions, self._progress, self.task.further_strategies)
 
     def _read_actions(self, lanes: Indices, actions: Any) -> Choices:
         """Return what the actions of some lanes stand for, out of one for each lane."""
@@ -168,7 +174,13 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         if actions.shape[:1] != (self.num_envs,):
             raise InvalidInput(f"action: should be one for each of {self.num_envs} lanes", field="action")
         progress = self._progress
-        return gym_spaces.read_actions(self.actions, progress.budget[lanes], progress.max_steps[lanes], actions[lanes])
+        return gym_spaces.read_actions(
+            self.actions,
+            progress.budget[lanes],
+            progress.max_steps[lanes],
+            actions[lanes],
+            self.task.further_strategies,
+        )
 
     def _masked(self, mask: Any) -> Indices:
         """Return the lanes of a reset mask; None is all."""
@@ -218,7 +230,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         """Tell what some rows of a step did, each in its lane; what there is not is left out."""
         self._put(infos, lanes[rows], self._identity(lanes[rows]))
         bought = rows[steps.bought[rows] > 0]
-        counts = dict(zip(STRATEGIES, steps.bought_by[rows].T, strict=True))
+        known = rows[np.isfinite(steps.mislabelled[rows])]
+        counts = dict(zip((*STRATEGIES, *self.task.further_strategies), steps.bought_by[rows].T, strict=True))
         self._put(
             infos,
             lanes[rows],
@@ -226,14 +239,16 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
                 "reward_terms": {name: term[rows] for name, term in steps.reward_terms.items()},
                 "batch_size": steps.bought[rows],
                 "bought_by": counts,
-                "mislabelled": steps.mislabelled[rows],
             },
         )
+        self._put(infos, lanes[known], {"mislabelled": steps.mislabelled[known].astype(np.int64)})
+        audited = np.intersect1d(known, bought)
+        noise_ratio = steps.mislabelled[audited] / steps.bought[audited]
+        self._put(infos, lanes[audited], {"noise_ratio": noise_ratio})
         self._put(
             infos,
             lanes[bought],
             {
-                "noise_ratio": steps.mislabelled[bought] / steps.bought[bought],
                 "redundancy": steps.redundancy[bought],
                 "gain": steps.gain[bought],
             },
@@ -262,9 +277,11 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
 
 
 def _purchases(steps: Steps) -> Purchases:
+    """Return what a step bought; where the right labels are unknown, with as many wrong ones as are to be expected."""
+    expected = steps.bought * steps.observations[:, OBSERVATION.index("noise_estimate")]
     return Purchases(
         bought_by=steps.bought_by.astype(np.float64),
-        mislabelled=steps.mislabelled.astype(np.float64),
+        mislabelled=np.where(np.isnan(steps.mislabelled), expected, steps.mislabelled),
         redundancy=np.nan_to_num(steps.redundancy),
         gain=np.nan_to_num(steps.gain),
     )

@@ -9,7 +9,6 @@ import numpy as np
 from dataselect_env import sgd
 from dataselect_env.arrays import Floats, Indices, Labels
 
-CLASSES = np.array([0, 1])
 ALPHA = 0.006
 """L2 penalty; with scikit-learn's ``optimal`` schedule it also sets the learning rate, 1 / (alpha (t + t0))."""
 WARM_UP_PASSES = 10
@@ -27,31 +26,30 @@ def passes_for(bought_before: int, bought_after: int) -> int:
     return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
 
 
-def performance_of(log_odds: Floats, y: Labels) -> Floats:
-    """Return 1 / (1 + log loss), in (0, 1], of log-odds (..., n) for labels (..., n) in {0, 1}: one for each row."""
-    losses = np.logaddexp(0.0, np.where(y == 1, -log_odds, log_odds))
-    performance: Floats = 1 / (1 + losses.sum(axis=-1) / y.shape[-1])
-    return performance
-
-
 class Learner:
-    """An SGDClassifier with the few calls that an episode needs.
+    """An SGDClassifier with the few calls that an episode needs; one-vs-rest for more than two classes.
+
+    Args:
+        n_classes: Number of classes, at least 2.
+        alpha: L2 penalty.
 
     Attributes:
         model: The classifier itself, a plain ``sklearn.linear_model.SGDClassifier``; its weights are right after every
             call.
+        n_classes: Number of classes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_classes: int = 2, alpha: float = ALPHA) -> None:
         from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (a second of imports, at the first episode)
 
         # Rows arrive in an order that was drawn outside. The model still asks for a seed, though it shuffles nothing;
         # without one it would take it from numpy's global generator.
-        self.model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=0)
+        self.model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=alpha, shuffle=False, random_state=0)
+        self.n_classes = n_classes
 
     def copy(self) -> Learner:
         """Return another learner that has learned the same."""
-        twin = Learner()
+        twin = Learner(self.n_classes)
         twin.model = copy.deepcopy(self.model)
         return twin
 
@@ -62,7 +60,7 @@ class Learner:
 
         Args:
             X: Features, (n, n_features), C-contiguous.
-            y: Labels, (n,), in {0, 1}.
+            y: Labels, (n,), in 0 to n_classes - 1.
             rows: Rows to train on, (m,).
             passes: At least 1.
             rng: Stream of the orders.
@@ -71,24 +69,62 @@ class Learner:
         if hasattr(self.model, "coef_"):
             sgd.fastest()(self.model, X, y, order)
         else:
-            self.model.partial_fit(X[order], y[order], classes=CLASSES)
+            self.model.partial_fit(X[order], y[order], classes=np.arange(self.n_classes))
 
     @property
     def weights(self) -> Floats:
-        """Weights of the linear model, (n_features,); a view."""
+        """Weights of the linear model of two classes, (n_features,); a view."""
         weights: Floats = self.model.coef_[0]
         return weights
 
     @property
     def intercept(self) -> float:
-        """Intercept of the linear model."""
+        """Intercept of the linear model of two classes."""
         return float(self.model.intercept_[0])
 
     def log_odds(self, X: Floats) -> Floats:
-        """Return the log-odds of class 1, (n,), for features (n, n_features)."""
+        """Return the log-odds of class 1 of two, (n,), for features (n, n_features)."""
         odds: Floats = X @ self.weights + self.intercept
         return odds
 
-    def performance(self, X: Floats, y: Labels) -> float:
-        """Return the performance, in (0, 1], on features (n, n_features) and labels (n,) in {0, 1}."""
-        return float(performance_of(self.log_odds(X), y))
+    def probabilities(self, X: Floats) -> Floats:
+        """Return class probabilities, (n, n_classes), for features (n, n_features); each row adds up to 1.
+
+        Of more than two classes they are those of one-vs-rest, normalised, as scikit-learn gives them.
+        """
+        from scipy.special import expit  # noqa: PLC0415  (the built-in tasks do without)
+
+        if self.n_classes == 2:
+            of_one: Floats = expit(self.log_odds(X))
+            return np.stack([1 - of_one, of_one], axis=1)
+        scores: Floats = expit(X @ self.model.coef_.T + self.model.intercept_)
+        total = scores.sum(axis=1, keepdims=True)
+        normalised: Floats = np.divide(scores, total, out=np.full_like(scores, 1 / self.n_classes), where=total > 0)
+        return normalised
+
+    def performance(self, X: Floats, y: Labels, weights: Floats | None = None) -> float:
+        """Return 1 / (1 + log loss), in (0, 1].
+
+        Args:
+            X: Features, (n, n_features).
+            y: Labels, (n,).
+            weights: How much each row counts, (n,), adding up to 1; None is all alike.
+        """
+        if self.n_classes == 2:
+            log_odds = self.log_odds(X)
+            losses = np.logaddexp(0.0, np.where(y == 1, -log_odds, log_odds))
+        else:
+            losses = -self._log_probabilities(X, y)
+        loss = losses.sum() / len(y) if weights is None else losses @ weights
+        return float(1 / (1 + loss))
+
+    def _log_probabilities(self, X: Floats, y: Labels) -> Floats:
+        """Return the logarithms of the probabilities of labels, (n,), of more than two classes.
+
+        In logarithms nothing is rounded to a probability of zero, whose loss would be infinite.
+        """
+        scores = -np.logaddexp(0.0, -(X @ self.model.coef_.T + self.model.intercept_))
+        highest = scores.max(axis=1)
+        total = highest + np.log(np.exp(scores - highest[:, None]).sum(axis=1))
+        logarithms: Floats = scores[np.arange(len(y)), y] - total
+        return logarithms

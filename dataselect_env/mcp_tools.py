@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import Field
 
 from dataselect_env import catalogue, prompts
+from dataselect_env.actions import action_model, offered, with_strategies
 from dataselect_env.errors import EnvError, EpisodeNotFound, NoEpisode
 from dataselect_env.models import (
     Action,
@@ -96,9 +97,9 @@ class BatchArguments(StrategyWeights):
 
     def action(self) -> Action:
         """Return the action that buys this batch."""
-        return Action.select(
-            self.batch_size, uncertainty=self.uncertainty, diversity=self.diversity, random=self.random
-        )
+        weights = {name: weight for name, weight in self if name not in ("batch_size", "episode_id") and weight}
+        further = tuple(name for name in weights if name not in StrategyWeights.model_fields)
+        return action_model(further).select(self.batch_size, **weights)
 
 
 class NoArguments(WireModel):
@@ -131,13 +132,18 @@ class Tool:
     call: Callable[[Seat, Any], Awaitable[Answer]]
     reads_only: bool = False
 
+    def model(self) -> type[WireModel]:
+        """Return the arguments as of now: of a batch also the weights of further strategies that tasks offer."""
+        further = offered() if self.arguments is BatchArguments else ()
+        return with_strategies(self.arguments, further) if further else self.arguments
+
     def manifest(self) -> dict[str, Any]:
         """Return the tool as ``tools/list`` tells it."""
         return {
             "name": self.name,
             "title": self.title,
             "description": self.description,
-            "inputSchema": _input_schema(self.arguments),
+            "inputSchema": _input_schema(self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
 
@@ -150,7 +156,7 @@ async def call(seat: Seat, name: str, arguments: Mapping[str, object]) -> dict[s
     """
     tool = TOOLS[name]
     try:
-        answer, failed = await tool.call(seat, parse(tool.arguments, dict(arguments))), False
+        answer, failed = await tool.call(seat, parse(tool.model(), dict(arguments))), False
     except EnvError as error:
         answer, failed = Answer(error.message, error.body()), True
     except Exception as defect:

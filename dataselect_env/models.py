@@ -6,7 +6,7 @@ only.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -35,8 +35,14 @@ EpisodeId = Annotated[
     Field(min_length=1, max_length=EPISODE_ID_LENGTH, examples=["my-episode-1"]),
     AfterValidator(_printable),
 ]
+
+
+def _named_tasks(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(TASKS)  # those of the moment: there may be tasks of a user's own
+
+
 # Schemas name what there is; another name is refused by the lookup, which has an error of its own for it.
-TaskName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(TASKS)})]
+TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
 SpecIndex = Annotated[int, Field(json_schema_extra={"minimum": 0})]
 
@@ -65,7 +71,7 @@ class StrategyWeights(WireModel):
             raise PydanticCustomError("no_weight", "At least one weight should be greater than 0")
         return self
 
-    def as_tuple(self) -> tuple[float, float, float]:
+    def as_tuple(self) -> tuple[float, ...]:
         """Return the weights in the order of ``sampling.STRATEGIES``."""
         return self.uncertainty, self.diversity, self.random
 
@@ -87,15 +93,15 @@ class Action(WireModel):
     metadata: dict[str, Any] = Field(default_factory=dict, description="Ignored; OpenEnv's typed clients send it.")
 
     @classmethod
-    def select(cls, batch_size: int, *, uncertainty: float = 0.0, diversity: float = 0.0, random: float = 0.0) -> Self:
-        """Return the action that buys ``batch_size`` samples with these weights."""
-        weights = StrategyWeights(uncertainty=uncertainty, diversity=diversity, random=random)
-        return cls(action_type="select_batch", batch_size=batch_size, strategy_weights=weights)
+    def select(cls, batch_size: int, **weights: float) -> Self:
+        """Return the action that buys ``batch_size`` samples with these weights: uncertainty, diversity, random."""
+        model = cast("type[StrategyWeights]", cls.model_fields["strategy_weights"].annotation)
+        return cls(action_type="select_batch", batch_size=batch_size, strategy_weights=model(**weights))
 
     @classmethod
     def stop(cls) -> Self:
         """Return the action that ends the episode."""
-        return cls(action_type="stop", batch_size=0, strategy_weights=StrategyWeights(random=1.0))
+        return cls.select(0, random=1.0).model_copy(update={"action_type": "stop"})
 
 
 class ResetRequest(WireModel):
@@ -208,9 +214,13 @@ class StepInfo(WireModel):
 
     reward_terms: dict[str, float] = Field(description="Named terms that add up to the reward.")
     batch_size: int = Field(ge=0, description="Samples actually bought in this step.")
-    bought_by: dict[StrategyName, int] = Field(description="How many of them each query strategy chose.")
-    mislabelled: int = Field(ge=0, description="How many of them carry a wrong label.")
-    noise_ratio: float | None = Field(description="mislabelled / batch_size; null when nothing was bought.")
+    bought_by: dict[str, int] = Field(description="How many of them each query strategy chose.")
+    mislabelled: int | None = Field(
+        ge=0, description="How many of them carry a wrong label; null where the right labels are unknown."
+    )
+    noise_ratio: float | None = Field(
+        description="mislabelled / batch_size; null when nothing was bought, or the right labels are unknown."
+    )
     redundancy: float | None = Field(
         ge=0,
         le=1,
@@ -327,9 +337,10 @@ def _describe(model: type[WireModel], detail: ErrorDetails) -> tuple[str, str]:
     field = ".".join(str(part) for part in detail["loc"])
     field = "".join(letter if letter.isprintable() else "?" for letter in field)[:LONGEST_NAME]
     if detail["type"] == "extra_forbidden":
-        owner = StrategyWeights if detail["loc"][:-1][-1:] == ("strategy_weights",) else model
-        if detail["loc"][0] == "action" and owner is model:
-            owner = Action
+        owner: type[BaseModel] = model
+        for part in detail["loc"][:-1]:
+            inner = owner.model_fields[part].annotation if isinstance(part, str) else None
+            owner = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else owner
         return field, f"unknown field; allowed are {', '.join(owner.model_fields)}"
     if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return field, "Input should be a JSON object"

@@ -135,4 +135,4 @@ def _played(env: DataSelectEnv, action: Action) -> tuple[Action, int, int, float
     reply = env.step(action)
     assert reply.info is not None  # noqa: S101  (it is a step's reply)
     performance = reply.observation.current_performance
-    return action, reply.info.batch_size, reply.info.mislabelled, performance, reply.reward or 0.0
+    return action, reply.info.batch_size, reply.info.mislabelled or 0, performance, reply.reward or 0.0

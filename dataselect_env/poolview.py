@@ -13,24 +13,27 @@ where the wrong ones of a batch lie gives the hidden world away. So an agent is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 from pydantic import Field
 
+from dataselect_env.actions import weights_of
 from dataselect_env.arrays import Floats, Indices, Mask
-from dataselect_env.data import dataset_number
 from dataselect_env.episode import Episode
 from dataselect_env.errors import DynamicsMismatch
 from dataselect_env.models import WireModel
+from dataselect_env.origin import Origin, origin_of
 from dataselect_env.store import StoredEpisode
 from dataselect_env.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.warmstart import warm_start
 
 DEMONSTRATION_PREFIX = "demonstration-"
 """Episodes whose id starts with this show their purchases while they run."""
 DECIMALS = 2
 """Of positions, which reach from about -6 to 6: finer than a screen shows."""
+MOST_POINTS = 5_000
+"""Of a larger pool no positions are told: about 80 kB, and more than a picture can show."""
 CACHE_SIZE = 64
 """Positions kept in memory, 18 kB for each data set."""
 
@@ -51,7 +54,7 @@ class PoolView(WireModel):
     done: bool = Field(description="Whether the episode is over.")
     points: list[tuple[float, float]] | None = Field(
         description="Where each pool sample lies on the first two principal components of the features; null when not "
-        "asked for."
+        f"asked for, and of more than {MOST_POINTS:,} samples."
     )
     purchases: list[PurchaseView] | None = Field(
         description=f"One entry a step; null while the episode runs, unless its id starts with {DEMONSTRATION_PREFIX}."
@@ -85,24 +88,44 @@ def view(stored: StoredEpisode, *, points: bool) -> PoolView:
     return PoolView(
         episode_id=header.episode_id,
         done=done,
-        points=[(x, y) for x, y in positions(dataset_number(header.seed)).tolist()] if points else None,
+        points=_points(header.task_id, header.seed) if points else None,
         purchases=purchases,
         mislabelled=mislabelled,
     )
 
 
-@lru_cache(maxsize=CACHE_SIZE)
-def positions(number: int) -> Floats:
-    """Return where the pool samples of data set ``number`` lie on two principal components, (1100, 2), rounded.
+def _points(task_id: str, seed: int) -> list[tuple[float, float]] | None:
+    if get_task(task_id).pool_size > MOST_POINTS:
+        return None
+    return [(x, y) for x, y in positions(task_id, seed).tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class _DataOf:
+    """A data set, with one of the seeds that use it."""
+
+    origin: Origin
+    number: int
+    seed: int = field(compare=False)
+
+
+def positions(task_id: str, seed: int) -> Floats:
+    """Return where the pool samples of an episode lie on two principal components, (n_pool, 2), rounded.
 
     The sign of a component is arbitrary; here its largest entry is positive.
     """
-    X = warm_start(number).dataset.X_pool
+    origin = origin_of(get_task(task_id))
+    return _positions(_DataOf(origin, origin.start(seed).dataset.number, seed))
+
+
+@lru_cache(maxsize=CACHE_SIZE)
+def _positions(data: _DataOf) -> Floats:
+    X = data.origin.start(data.seed).dataset.X_pool
     X = X - X.mean(axis=0)
     _, directions = np.linalg.eigh(X.T @ X)
     first_two = directions[:, :-3:-1]  # eigenvalues ascend
     largest = np.abs(first_two).argmax(axis=0)
-    first_two = first_two * np.sign(first_two[largest, [0, 1]])
+    first_two = first_two * np.sign(first_two[largest, np.arange(first_two.shape[1])])
     places: Floats = np.round(X @ first_two, DECIMALS) + 0.0  # no negative zero
     return places
 
@@ -118,7 +141,7 @@ def _replay(stored: StoredEpisode) -> tuple[Mask, list[Indices]]:
             episode.stop()
             batches.append(np.empty(0, dtype=np.intp))
             continue
-        purchase = episode.select_batch(step.action.batch_size, step.action.strategy_weights.as_tuple())
+        purchase = episode.select_batch(step.action.batch_size, weights_of(step.action, episode.strategies))
         if (purchase.bought, purchase.mislabelled) != (step.bought, step.mislabelled):
             raise DynamicsMismatch(
                 "The episode was recorded with other versions of the numerical libraries; it can be graded but not"

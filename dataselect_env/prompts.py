@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from dataselect_env.actions import action_model, describe
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights, parse
 from dataselect_env.tasks import Task
@@ -56,10 +57,13 @@ def describe_task(task: Task) -> str:
     """Return what a task asks: its limits, what passes and how the score is made."""
     weights = (("noise_score", task.noise_weight), ("efficiency", task.efficiency_weight))
     parts = ("performance_score", *(name for name, weight in weights if weight))
+    further = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.further_strategies)
+    unknown = "" if task.truth_known else "; nobody knows which, and noise_estimate is a guess from what was bought"
     return (
         f"Task {task.task_id}: {task.summary}\n"
         f"- budget: {task.budget} samples, in at most {task.max_steps} steps\n"
-        f"- declared share of wrong labels in the pool: {task.flip_y:g}\n"
+        f"- declared share of wrong labels in the pool: {task.flip_y:g}{unknown}\n"
+        f"{further}"
         f"- passes with: {task.success_criteria}\n"
         f"- score: {task.score_formula}\n"
         f"{fields(GradeBreakdown, parts)}"
@@ -82,9 +86,10 @@ def render_reply(task: Task, reply: Reply) -> str:
     """Return what a reply tells, one fact a line, names as in the wire types; the last one ends with the grade."""
     lines = [f"step: {reply.step} of {task.max_steps}"]
     info = reply.info
-    if info is not None and info.noise_ratio is not None:
+    if info is not None and info.batch_size:
         chosen = ", ".join(f"{name} {count}" for name, count in info.bought_by.items())
         lines.append(f"bought: {info.batch_size} ({chosen})")
+    if info is not None and info.noise_ratio is not None:
         lines.append(
             f"mislabelled: {info.mislabelled} of {info.batch_size} (noise_ratio {info.noise_ratio:.{DIGITS}f})"
         )
@@ -103,11 +108,15 @@ def render_grade(grade: Grade) -> str:
     return "\n".join(lines)
 
 
-def parse_answer(text: str) -> Action:
+def parse_answer(text: str, task: Task | None = None) -> Action:
     """Return the action that a language model's answer means.
 
     The last JSON object that looks like an action counts, whatever stands around it. It may be wrapped as a call or in
     ``action``, have the weights beside ``batch_size``, leave ``action_type`` out, and write numbers as text.
+
+    Args:
+        text: The answer.
+        task: The task that is played, where it offers further strategies.
 
     Raises:
         InvalidInput: There is no action in it; the message says why, and may be shown to the model.
@@ -117,7 +126,9 @@ def parse_answer(text: str) -> Action:
         (0.0, 1.0, 0.0)
     """
     answer = THOUGHTS.sub("", text).strip()
-    candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found)) is not None]
+    further = () if task is None else task.further_strategies
+    names = (*WEIGHTS, *further)
+    candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found, names)) is not None]
     if not candidates:
         if answer.strip(" .`'\"*\n").lower() == "stop":
             return Action.stop()
@@ -125,7 +136,7 @@ def parse_answer(text: str) -> Action:
     chosen = candidates[-1]
     if chosen.get("action_type") == "stop":
         return Action.stop()
-    return parse(Action, chosen)
+    return parse(action_model(further), chosen)
 
 
 def _as_json(action: Action) -> str:
@@ -149,17 +160,17 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         start = text.find("{", end)
 
 
-def _unwrapped(found: dict[str, Any]) -> dict[str, Any] | None:
+def _unwrapped(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any] | None:
     """Return what looks like an action in the one shape that :class:`Action` reads, None for what does not."""
     name = found.get("name", found.get("tool", found.get("action", found.get("action_type"))))
     inner = found.get("arguments", found.get("parameters", name))
     if isinstance(inner, dict):
         found, name = inner, name if isinstance(name, str) else inner.get("action_type")
-    known = {*Action.model_fields, *WEIGHTS}
+    known = {*Action.model_fields, *names}
     if not known & found.keys() and name not in ("select_batch", "stop"):
         return None
-    weights = found.get("strategy_weights", {name: found[name] for name in WEIGHTS if name in found})
-    rest = {key: value for key, value in found.items() if key not in WEIGHTS and key not in ("action", "name", "tool")}
+    weights = found.get("strategy_weights", {name: found[name] for name in names if name in found})
+    rest = {key: value for key, value in found.items() if key not in names and key not in ("action", "name", "tool")}
     if isinstance(weights, dict):
         weights = {key: _as_number(value) for key, value in weights.items()}
     if "batch_size" in rest:

@@ -16,6 +16,8 @@ from typing import Any
 
 VERSION = 0
 """Version of the ids; rises when results under the old ids cannot be compared with new ones."""
+ANY_TASK = f"DataSelect-v{VERSION}"
+"""The id that takes any task, as ``task_id``."""
 
 
 def env_id(task_id: str) -> str:
@@ -34,12 +36,12 @@ def offer() -> None:
 def _register() -> None:
     from gymnasium.envs.registration import register, registry  # noqa: PLC0415  (Gymnasium is an extra)
 
-    from dataselect_env.tasks import TASKS  # noqa: PLC0415  (only needed here)
+    from dataselect_env.tasks import BUILT_IN, DEFAULT_TASK  # noqa: PLC0415  (only needed here)
 
-    for task_id in TASKS:
-        if env_id(task_id) not in registry:
+    for name, task_id in {**{env_id(task_id): task_id for task_id in BUILT_IN}, ANY_TASK: DEFAULT_TASK}.items():
+        if name not in registry:
             register(
-                env_id(task_id),
+                name,
                 entry_point="dataselect_env.gym_env:DataSelectGymEnv",
                 vector_entry_point="dataselect_env.gym_vector:DataSelectVectorEnv",
                 kwargs={"task_id": task_id},

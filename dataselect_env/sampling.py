@@ -7,7 +7,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -61,6 +61,13 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     for place in by_remainder[: batch_size - sum(counts)]:
         counts[place] += 1
     return tuple(counts)
+
+
+def entropy_of(probabilities: Floats) -> Floats:
+    """Return the entropy in nats, in [0, ln n_classes], of class probabilities (n, n_classes): (n,)."""
+    positive = np.where(probabilities > 0, probabilities, 1.0)
+    nats: Floats = -(probabilities * np.log(positive)).sum(axis=1)
+    return nats
 
 
 def highest(utilities: Floats, count: int) -> Indices:
@@ -119,33 +126,26 @@ def farthest(products: Floats, squares: Floats, centroid_square: float, left: Ma
     return indices
 
 
-def select(
-    *,
-    uncertainty: Pick,
-    diversity: Pick,
-    available: Mask,
-    counts: tuple[int, ...],
-    rng: np.random.Generator,
-) -> Indices:
-    """Choose a batch from the pool: first uncertainty, then diversity, then random, each among what is left.
+def at_random(rng: np.random.Generator) -> Pick:
+    """Return the pick that draws evenly among what is left."""
+    return lambda left, count: rng.choice(np.flatnonzero(left), count, replace=False)
+
+
+def select(*, picks: Sequence[Pick], available: Mask, counts: tuple[int, ...]) -> Indices:
+    """Choose a batch from the pool: one strategy after the other, each among what is left.
 
     Args:
-        uncertainty: Picks by uncertainty sampling; called when needed.
-        diversity: Picks by diversity sampling.
+        picks: The strategies in their order; one that has nothing to choose is not called.
         available: Which samples can be bought, (n,); unchanged.
-        counts: Samples to choose by uncertainty, diversity and random; together at most what is available.
-        rng: Stream of selection draws.
+        counts: Samples to choose by each; together at most what is available.
 
     Returns:
         Distinct indices into the pool, (sum(counts),), in the order of choice.
     """
-    *by_utility, by_random = counts
     left = available.copy()
     chosen = [np.empty(0, dtype=np.intp)]
-    for count, pick in zip(by_utility, (uncertainty, diversity), strict=True):
+    for pick, count in zip(picks, counts, strict=True):
         if count:
             chosen.append(pick(left, count))
             left[chosen[-1]] = False
-    if by_random:
-        chosen.append(rng.choice(np.flatnonzero(left), by_random, replace=False))
     return np.concatenate(chosen)

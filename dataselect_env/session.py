@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from dataselect_env.actions import request_models
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import DynamicsMismatch, EpisodeNotFound, EpisodeOver, InvalidInput, NoEpisode
 from dataselect_env.models import (
@@ -20,7 +21,7 @@ from dataselect_env.models import (
     parse,
 )
 from dataselect_env.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.tasks import DYNAMICS_VERSION
+from dataselect_env.tasks import DYNAMICS_VERSION, get_task
 
 REPLAY_TOLERANCE = 1e-9
 """A replay whose rewards differ by more was recorded by other numerical libraries and is not continued."""
@@ -63,8 +64,8 @@ class Session:
         differences = [abs(reward - step.reward) for reward, step in zip(rewards, stored.steps, strict=True)]
         if max(differences, default=0.0) > REPLAY_TOLERANCE:
             raise DynamicsMismatch(
-                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
-                " continued.",
+                "The episode was recorded with other versions of the numerical libraries, or of the task's definition;"
+                " it can be graded but not continued.",
             )
         return session
 
@@ -112,7 +113,7 @@ class Session:
 
     async def _step(self, data: object) -> Reply:
         env, header = self._current()
-        action = self._parse_action(data, header.episode_id)
+        action = self._parse_action(data, header)
         try:
             reply = env.step(action)
             await self._record(header.episode_id, action, reply)
@@ -137,14 +138,15 @@ class Session:
             self._env, _ = _replay(self._header, self._actions)
         return self._env, self._header
 
-    def _parse_action(self, data: object, episode_id: str) -> Action:
+    def _parse_action(self, data: object, header: EpisodeHeader) -> Action:
         request: StepEnvelope | StepRequest
+        bare, wrapped = request_models(get_task(header.task_id).further_strategies)
         if isinstance(data, dict) and "action" in data:
-            request = parse(StepEnvelope, data)
+            request = parse(wrapped, data)
             action = request.action
         else:
-            action = request = parse(StepRequest, data)
-        if request.episode_id not in (None, episode_id):
+            action = request = parse(bare, data)
+        if request.episode_id not in (None, header.episode_id):
             raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
         return action
 
@@ -152,7 +154,7 @@ class Session:
         info, reward = reply.info, reply.reward
         assert info is not None  # noqa: S101  (every step has both)
         assert reward is not None  # noqa: S101
-        step = StoredStep(action, info.batch_size, info.mislabelled, reply.observation.current_performance, reward)
+        step = StoredStep(action, info.batch_size, info.mislabelled or 0, reply.observation.current_performance, reward)
         await self._store.append(episode_id, reply.step, step, info.grade)
 
 

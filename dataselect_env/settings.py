@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         description="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:, which is this "
         "process's alone. Default: a SQLite file in the user's data folder.",
     )
+    tasks: str | None = Field(
+        None, description="YAML file with tasks of your own, which are offered beside the built-in ones."
+    )
     token: SecretStr | None = Field(
         None,
         description="Secret that every request must show as Authorization: Bearer TOKEN; /health, /ready and the page "

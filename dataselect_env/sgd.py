@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from sklearn.linear_model import SGDClassifier
 
 Update = Callable[["SGDClassifier", Floats, Labels, Indices], None]
-"""Trains a fitted binary classifier (L2 penalty, ``optimal`` learning rate, no shuffling, no averaging) on ``X[rows]``
-with the labels ``y[rows]`` in {0, 1}, as one ``partial_fit`` would. X is C-contiguous, (n, n_features)."""
+"""Trains a fitted classifier (log loss, L2 penalty, ``optimal`` learning rate, no shuffling, no averaging) on
+``X[rows]`` with the labels ``y[rows]``, 0 to n_classes - 1, as one ``partial_fit`` would; of more than two classes it
+trains one against the rest for each. X is C-contiguous, (n, n_features)."""
 
 TOLERANCE = 1e-10
 """Largest difference from the weights of ``partial_fit``, relative to the largest of them, that a way may have."""
@@ -48,7 +49,12 @@ def compiled(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
     """Train by the package's own compiled loop."""
     from _dataselect_env_compiled import update  # noqa: PLC0415  (missing where there was no compiler)
 
-    model.intercept_[0] = update(model.coef_[0], model.intercept_[0], X, y, rows, model.alpha, model.t_)
+    if len(model.intercept_) == 1:
+        model.intercept_[0] = update(model.coef_[0], model.intercept_[0], X, y, rows, model.alpha, model.t_)
+    else:
+        for label, weights in enumerate(model.coef_):
+            of_class = (y == label).astype(np.int64)
+            model.intercept_[label] = update(weights, model.intercept_[label], X, of_class, rows, model.alpha, model.t_)
     model.t_ += len(rows)
 
 
@@ -68,6 +74,9 @@ def _direct(
     from sklearn.linear_model._sgd_fast import _plain_sgd64  # noqa: PLC0415  (private: may be gone)
     from sklearn.utils._seq_dataset import ArrayDataset64  # noqa: PLC0415
 
+    if len(model.intercept_) > 1:
+        partial_fit(model, X, y, rows)  # the checks weigh little beside the updates of several classes
+        return
     count = len(rows)
     data = ArrayDataset64(X[rows], np.where(y[rows] == 1, 1.0, negative), np.ones(count), seed=1)
     _, intercept, *_ = _plain_sgd64(

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from dataselect_env.actions import stored_action
 from dataselect_env.commits import Committer
 from dataselect_env.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.models import Action, Grade, RewardMode
@@ -203,7 +204,7 @@ class SQLiteStore:
         )
         return StoredEpisode(
             header=EpisodeHeader(*header),
-            steps=tuple(StoredStep(Action.model_validate_json(action), *results) for action, *results in steps),
+            steps=tuple(StoredStep(stored_action(action), *results) for action, *results in steps),
             grade=None if grade is None else Grade.model_validate_json(grade),
         )
 

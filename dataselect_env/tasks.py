@@ -1,12 +1,13 @@
 """The table of tasks: every budget, rate, range and threshold stands here once (SPEC section 5).
 
-README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests.
+README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests. Tasks of a
+user's own (:mod:`dataselect_env.taskfile`) are registered here beside the built-in ones, which never change by it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from dataselect_env.errors import InvalidInput, TaskIndexOutOfRange, UnknownSplit, UnknownTask
 
@@ -16,10 +17,29 @@ DYNAMICS_VERSION = 2
 MIN_BATCH = 5
 """Smallest number of samples that a ``select_batch`` action buys while budget and pool still hold as many."""
 
+POOL_SIZE = 1_100
+"""Samples in the pool of a built-in task."""
+
 SEED_LIMIT = 2**32
 """Seeds are integers in [0, SEED_LIMIT)."""
 
 SplitName = Literal["train", "validation", "test"]
+Mixing = Literal["quotas", "ranks"]
+
+
+class Source(Protocol):
+    """Where a task's samples come from; :class:`dataselect_env.origin.Origin` says what it does."""
+
+    @property
+    def start(self) -> Any:
+        """What gives the start of an episode."""
+
+    @property
+    def pool(self) -> Any:
+        """What gives the pool of an episode."""
+
+    def digest(self) -> str:
+        """Return a fingerprint of the data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +58,17 @@ class Task:
         performance_range: Performance that scores 0 and performance that scores 1.
         pass_performance: An episode passes only with a performance above this.
         pass_noise: An episode passes only with an average noise ratio below this, where the task has such a bound.
+        performance_weight, noise_weight, efficiency_weight: As above.
+        min_batch: Smallest number of samples that a ``select_batch`` action buys while budget and pool hold as many.
+        max_batch: Largest, where there is such a limit.
+        pool_size: Samples in the pool at the start.
+        n_classes: Number of classes.
+        further_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
+        mixing: How strategies share a batch: ``quotas`` (SPEC), or ``ranks`` (:func:`strategies.ranks`).
+        noise_trap: Whether the entropy of mislabelled samples is raised.
+        truth_known: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
+            was bought, and noise plays no part in the grade.
+        origin: Where the samples come from; None is the built-in generator.
     """
 
     task_id: str
@@ -51,20 +82,41 @@ class Task:
     performance_weight: float = 1.0
     noise_weight: float = 0.0
     efficiency_weight: float = 0.0
+    min_batch: int = MIN_BATCH
+    max_batch: int | None = None
+    pool_size: int = POOL_SIZE
+    n_classes: int = 2
+    further_strategies: tuple[str, ...] = ()
+    mixing: Mixing = "quotas"
+    noise_trap: bool = True
+    truth_known: bool = True
+    origin: Source | None = None
 
     def __post_init__(self) -> None:
         low, high = self.performance_range
         weights = (self.performance_weight, self.noise_weight, self.efficiency_weight)
+        if not self.truth_known and (self.noise_weight or self.pass_noise is not None):
+            raise ValueError(f"{self.task_id}: noise cannot be graded where the right labels are unknown")
         if not 0 <= self.flip_y < 0.5:
             raise ValueError(f"{self.task_id}: flip_y must lie in [0, 0.5), not {self.flip_y}")
-        if self.budget < MIN_BATCH or self.max_steps < 1:
-            raise ValueError(f"{self.task_id}: needs a budget of at least {MIN_BATCH} and at least one step")
+        if self.budget < self.min_batch or self.max_steps < 1:
+            raise ValueError(f"{self.task_id}: needs a budget of at least {self.min_batch} and at least one step")
         if not 0 <= low < high <= 1:
             raise ValueError(f"{self.task_id}: performance_range must rise within [0, 1], not {self.performance_range}")
         if not all(0 <= bound <= 1 for bound in (self.pass_performance, self.pass_noise or 0.0)):
             raise ValueError(f"{self.task_id}: pass_performance and pass_noise must lie in [0, 1]")
         if not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-12):
             raise ValueError(f"{self.task_id}: score weights must be non-negative and add up to 1, not {weights}")
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the task comes with the package."""
+        return self.task_id in BUILT_IN
+
+    @property
+    def difficulty(self) -> str:
+        """How hard the task is meant to be: a built-in task's name, ``own`` of a user's own."""
+        return self.task_id if self.built_in else "own"
 
     @property
     def success_criteria(self) -> str:
@@ -126,7 +178,31 @@ TASKS: dict[str, Task] = {
         ),
     )
 }
+BUILT_IN = tuple(TASKS)
+"""Names of the tasks that come with the package."""
 DEFAULT_TASK = "easy"
+
+
+def register(task: Task) -> None:
+    """Add a task of a user's own, in this process; one of the same name is replaced.
+
+    Raises:
+        InvalidInput: The name is that of a built-in task.
+    """
+    if task.built_in:
+        raise InvalidInput(f"task_id: {task.task_id} is a built-in task; choose another name", field="task_id")
+    TASKS[task.task_id] = task
+
+
+def unregister(task_id: str) -> None:
+    """Remove a task of a user's own; nothing happens when there is none of this name.
+
+    Raises:
+        InvalidInput: It is a built-in task.
+    """
+    if task_id in BUILT_IN:
+        raise InvalidInput(f"task_id: {task_id} is a built-in task", field="task_id")
+    TASKS.pop(task_id, None)
 
 
 def get_task(task_id: str) -> Task:
@@ -226,6 +302,8 @@ def split_of(seed: int) -> str | None:
 def get_spec(split_name: str, index: int) -> TaskSpec:
     """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
 
+    Those of the built-in tasks come first, so that they keep their indices whatever else is registered.
+
     Raises:
         UnknownSplit: No split of this name.
         TaskIndexOutOfRange: ``index`` is not in [0, num_tasks).
@@ -235,8 +313,10 @@ def get_spec(split_name: str, index: int) -> TaskSpec:
         raise TaskIndexOutOfRange(
             f"index: must lie in 0 to {split.num_tasks - 1} for split {split.name}", field="index"
         )
-    offset, position = divmod(index, len(TASKS))
-    task_id = list(TASKS)[position]
+    first_own = split.seeds * len(BUILT_IN)
+    names, place = (BUILT_IN, index) if index < first_own else (tuple(TASKS)[len(BUILT_IN) :], index - first_own)
+    offset, position = divmod(place, len(names))
+    task_id = names[position]
     seed = split.first_seed + offset
     return TaskSpec(
         id=f"{split.name}-{task_id}-{seed}",
@@ -244,7 +324,7 @@ def get_spec(split_name: str, index: int) -> TaskSpec:
         index=index,
         task_id=task_id,
         seed=seed,
-        difficulty=task_id,
+        difficulty=TASKS[task_id].difficulty,
         group=f"seed-{seed}",
     )
 

@@ -5,18 +5,15 @@ None of it depends on the seed beyond the data set, so it is made once and share
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from dataselect_env.arrays import Floats
-from dataselect_env.data import SEED_ROWS, WORLDS, Dataset, make_dataset, placement
-from dataselect_env.learner import WARM_UP_PASSES, Learner
-
-SEED_SET = np.arange(SEED_ROWS.start, SEED_ROWS.stop)
-"""Rows of the seed set; their labels are right."""
+from dataselect_env.data import WORLDS, Dataset, make_dataset, placement
+from dataselect_env.learner import ALPHA, WARM_UP_PASSES, Learner
 
 CACHE_SIZE = 64
 """Warm starts kept in memory, 1 MB each; an episode on another data set makes it anew at every step, 5 ms."""
@@ -30,15 +27,15 @@ class WarmStart:
         dataset: The data set.
         learner: After the warm-up; an episode trains a copy.
         performance: Of that learner on the validation split.
-        squares: Squared lengths of the pool's rows, (1100,).
-        placements: For each world, how much it favours each pool sample for a wrong label, (1100,).
+        squares: Squared lengths of the pool's rows, (n_pool,).
+        placements: Of a built-in task, for each world how much it favours each pool sample for a wrong label, (1100,).
     """
 
     dataset: Dataset
     learner: Learner
     performance: float
     squares: Floats
-    placements: dict[str, Floats]
+    placements: dict[str, Floats] = field(default_factory=dict)
 
 
 @cache
@@ -60,19 +57,38 @@ def warm_start(number: int) -> WarmStart:
 
 
 def make_warm_start(number: int) -> WarmStart:
-    """Make data set ``number`` and warm a learner up with passes over its seed set.
+    """Make data set ``number`` and warm a learner up on it.
 
     The order of the rows is drawn from the data set's number and not from an episode's seed: every episode starts from
     exactly the performance that the data set was accepted for.
     """
-    dataset = make_dataset(number)
-    learner = Learner()
-    learner.train(dataset.X, dataset.y, SEED_SET, WARM_UP_PASSES, np.random.default_rng(number))
-    margins = np.abs(learner.log_odds(dataset.X_pool))
+    start = warm_up(make_dataset(number), np.random.default_rng(number))
+    margins = np.abs(start.learner.log_odds(start.dataset.X_pool))
+    return replace(start, placements={world: placement(start.dataset, world, margins) for world in WORLDS})
+
+
+def warm_up(
+    dataset: Dataset,
+    rng: np.random.Generator,
+    *,
+    alpha: float = ALPHA,
+    passes: int = WARM_UP_PASSES,
+    squares: Floats | None = None,
+) -> WarmStart:
+    """Train a learner with passes over the seed set of a data set.
+
+    Args:
+        dataset: Whose seed set it is.
+        rng: Stream of the orders.
+        alpha: As of :class:`~dataselect_env.learner.Learner`.
+        passes: At least 1.
+        squares: Squared lengths of the pool's rows, (n_pool,), where they are known.
+    """
+    learner = Learner(dataset.n_classes, alpha)
+    learner.train(dataset.X, dataset.y, dataset.seed_rows, passes, rng)
     return WarmStart(
         dataset=dataset,
         learner=learner,
-        performance=learner.performance(dataset.X_validation, dataset.y_validation),
-        squares=np.einsum("ij,ij->i", dataset.X_pool, dataset.X_pool),
-        placements={world: placement(dataset, world, margins) for world in WORLDS},
+        performance=learner.performance(dataset.X_validation, dataset.y_validation, dataset.weights),
+        squares=np.einsum("ij,ij->i", dataset.X_pool, dataset.X_pool) if squares is None else squares,
     )

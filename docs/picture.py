@@ -139,7 +139,7 @@ def draw_batches(ax: Axes, story: Story) -> None:
         counts = np.array([step.bought_by[name] for step in steps])
         ax.bar(numbers, counts, bottom=floor, width=0.7, color=COLOURS[name], label=name)
         floor += counts
-    wrong = [step.mislabelled for step in steps]
+    wrong = [step.mislabelled or 0 for step in steps]
     ax.bar(numbers, wrong, width=0.7, color="none", edgecolor=WRONG, hatch="/////", label="wrong labels")
     ax.set(title="What it bought, step by step", xlabel="step", ylabel="samples")
     ax.set(xlim=(-0.6, len(story.batches) + 0.6), xticks=range(len(story.batches) + 1), ylim=(0, 1.45 * max(floor)))

@@ -77,7 +77,7 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
             for _ in range(ATTEMPTS):
                 messages.append({"role": "user", "content": text})
                 said = {"event": "answer", "task_id": task.task_id, "seed": reply.seed, "step": reply.step + 1}
-                answer, action, problem = _answer(ask, messages)
+                answer, action, problem = _answer(ask, messages, task)
                 told = None if action is None else action.model_dump(exclude={"metadata"})
                 log({**said, "message": text, "answer": answer, "action": told, "problem": problem})
                 messages.append({"role": "assistant", "content": answer})
@@ -92,7 +92,7 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
     return Policy(name, "A language model.", start)
 
 
-def _answer(ask: Ask, messages: list[Message]) -> tuple[str, Action | None, str | None]:
+def _answer(ask: Ask, messages: list[Message], task: Task) -> tuple[str, Action | None, str | None]:
     """Return what the model said, the action that it means, and what was wrong where it means none.
 
     Raises:
@@ -107,7 +107,7 @@ def _answer(ask: Ask, messages: list[Message]) -> tuple[str, Action | None, str 
     except openai.APIError as error:
         return "", None, f"The endpoint failed: {error}"
     try:
-        return answer, prompts.parse_answer(answer), None
+        return answer, prompts.parse_answer(answer, task), None
     except InvalidInput as error:
         return answer, None, error.message
 

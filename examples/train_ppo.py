@@ -37,12 +37,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference, mean_interval
-from dataselect_env.gym_spaces import MENU
+from dataselect_env.gym_spaces import menu
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.learned import Actor, load_actor, start_actor
 from dataselect_env.policies.policy import AnyPolicy, Policy
-from dataselect_env.registration import env_id
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.taskfile import load_tasks
+from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
 
 STEPS = 150_000
 ENVIRONMENTS = 8
@@ -62,8 +62,8 @@ REFERENCES = ("best-constant", "probing")
 
 
 def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
-    """Return the environment as the agent sees it: features in, the number of an entry of ``MENU`` out."""
-    return gymnasium.make(f"dataselect_env:{env_id(task_id)}", actions="discrete", split="train", reward_mode="grade")
+    """Return the environment as the agent sees it: features in, the number of an entry of the menu out."""
+    return gymnasium.make("dataselect_env:DataSelect-v0", task_id=task_id, actions="discrete", reward_mode="grade")
 
 
 def make_model(task_id: str, seed: int) -> PPO:
@@ -86,14 +86,14 @@ def make_model(task_id: str, seed: int) -> PPO:
     return model
 
 
-def export(model: PPO) -> Actor:
+def export(model: PPO, task_id: str) -> Actor:
     """Return the network that chooses, as plain arrays."""
     layers = [layer for layer in model.policy.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
     layers.append(model.policy.action_net)
     return Actor(
         weights=tuple(layer.weight.detach().numpy().astype(np.float64) for layer in layers),
         biases=tuple(layer.bias.detach().numpy().astype(np.float64) for layer in layers),
-        menu=MENU,
+        menu=menu(get_task(task_id).further_strategies),
     )
 
 
@@ -143,7 +143,7 @@ def train(
     def evaluate(_local: dict[str, Any], _global: dict[str, Any]) -> bool:
         model.ent_coef = FIRST_ENTROPY + (LAST_ENTROPY - FIRST_ENTROPY) * min(1.0, model.num_timesteps / steps)
         if model.num_timesteps >= len(curve) * steps / EVALUATIONS:
-            score = fmean(grades(as_policy(export(model)), task_id, VALIDATION_SEEDS))
+            score = fmean(grades(as_policy(export(model, task_id)), task_id, VALIDATION_SEEDS))
             if score > max((point["validation"] for point in curve), default=-1.0):
                 best.update({name: array.clone() for name, array in model.policy.state_dict().items()})
             recent = [episode["r"] for episode in model.ep_info_buffer or ()]
@@ -176,18 +176,23 @@ def compare(actor: Actor, task_id: str) -> dict[str, Any]:
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
-@click.option("--task", "task_id", type=click.Choice(list(TASKS)), default="medium", show_default=True)
+@click.option("--task", "task_id", default="medium", show_default=True, help="Name of the task.")
+@click.option("--task-file", type=click.Path(path_type=Path), help="File with tasks of your own.")
 @click.option("--seed", type=click.IntRange(0, 999), default=1, show_default=True, help="Of networks and episodes.")
 @click.option("--steps", default=STEPS, show_default=True, help="Training steps.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ppo"), show_default=True)
-def main(task_id: str, seed: int, steps: int, out: Path) -> None:
+def main(task_id: str, task_file: Path | None, seed: int, steps: int, out: Path) -> None:
     """Train, export, compare, and write it all down."""
+    if task_file is not None:
+        load_tasks(task_file)
+    if task_id not in TASKS:
+        raise click.BadParameter(f"choose one of {', '.join(TASKS)}", param_hint="--task")
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     with click.progressbar(length=steps, label=f"PPO on {task_id}", item_show_func=str) as bar:
         model, curve = train(task_id, seed, steps, lambda at, score: bar.update(at - bar.pos, f"{score:.3f}"))
     target = out / f"{task_id}-{seed}.npz"
-    exported = export(model)
+    exported = export(model, task_id)
     gap = check_export(model, exported)
     exported.save(target)
     result = {

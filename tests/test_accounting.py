@@ -103,6 +103,7 @@ def test_the_audit_of_a_step_is_consistent(game: dict[str, Any], script: list[Ac
         info = info_of(reply)
         assert set(info.bought_by) == {"uncertainty", "diversity", "random"}
         assert sum(info.bought_by.values()) == info.batch_size
+        assert info.mislabelled is not None
         assert 0 <= info.mislabelled <= info.batch_size
         assert reply.reward == pytest.approx(sum(info.reward_terms.values()), abs=1e-12)
         audited = [value is not None for value in (info.noise_ratio, info.redundancy, info.gain)]
@@ -120,7 +121,7 @@ def test_the_grade_follows_from_what_the_replies_told(game: dict[str, Any], scri
     replies = [reply for _, reply in play(env, game, [*script, Action.stop()])]
     for reply in replies:
         info = info_of(reply)
-        trace.append(TracePoint(info.batch_size, info.mislabelled, reply.observation.current_performance))
+        trace.append(TracePoint(info.batch_size, info.mislabelled or 0, reply.observation.current_performance))
     result = info_of(replies[-1]).grade
     assert result == grade(task, trace)
     assert result.breakdown.budget_used == task.budget - replies[-1].observation.remaining_budget

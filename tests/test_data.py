@@ -15,6 +15,7 @@ from dataselect_env import data
 from dataselect_env.data import (
     CONFIDENT_SEEDS_A_BLOCK,
     N_FEATURES,
+    POOL_ROWS,
     SEEDS_A_BLOCK,
     WORLDS,
     Pool,
@@ -28,7 +29,7 @@ from dataselect_env.data import (
 from dataselect_env.tasks import DYNAMICS_VERSION, SEED_LIMIT, SPLITS, TASKS, Task
 from dataselect_env.warmstart import warm_start
 
-ARRAYS = ("X_seed", "y_seed", "X_validation", "y_validation", "X_pool", "y_pool")
+ARRAYS = ("X_validation", "y_validation", "X_pool", "y_pool")
 NUMBER = accepted_datasets()["train"][0]
 TASK_TABLE = pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.task_id)
 
@@ -47,7 +48,7 @@ def pool_of(task: Task, seed: int = 0, world: str = "core") -> Pool:
 
 def test_shapes_are_the_specification() -> None:
     dataset = make_dataset(NUMBER)
-    shapes = {name: getattr(dataset, name).shape for name in ARRAYS}
+    shapes = {name: getattr(dataset, name).shape for name in ("X_seed", "y_seed", *ARRAYS)}
     assert shapes == {
         "X_seed": (100, N_FEATURES),
         "y_seed": (100,),
@@ -121,8 +122,8 @@ def test_exactly_the_declared_share_is_flipped(task: Task, world: str) -> None:
 @TASK_TABLE
 def test_labels_are_flipped_under_the_mask_and_nowhere_else(task: Task, world: str) -> None:
     pool, truth = pool_of(task, world=world), make_dataset(NUMBER).y_pool
-    assert np.array_equal(pool.y[pool.mislabelled], 1 - truth[pool.mislabelled])
-    assert np.array_equal(pool.y[~pool.mislabelled], truth[~pool.mislabelled])
+    assert np.array_equal(pool.labels[POOL_ROWS][pool.mislabelled], 1 - truth[pool.mislabelled])
+    assert np.array_equal(pool.labels[POOL_ROWS][~pool.mislabelled], truth[~pool.mislabelled])
 
 
 @TASK_TABLE

@@ -196,7 +196,7 @@ def test_shaped_reward_is_the_formula_and_the_grade_once_at_the_end(task_id: str
         if info.batch_size:
             assert info.gain is not None
             assert info.redundancy is not None
-            assert info.noise_ratio == info.mislabelled / info.batch_size
+            assert info.noise_ratio == (info.mislabelled or 0) / info.batch_size
             change = reply.observation.current_performance - before.observation.current_performance
             assert info.reward_terms["performance_gain"] == pytest.approx(5 * change)
             noise_penalty = (1 + 2 * TASKS[task_id].flip_y) * info.noise_ratio

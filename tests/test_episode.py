@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 
 from dataselect_env.arrays import Floats, Indices
 from dataselect_env.data import (
+    POOL_ROWS,
     Dataset,
     Pool,
     accepted_datasets,
@@ -21,7 +22,7 @@ from dataselect_env.data import (
     world_of,
 )
 from dataselect_env.episode import NOISE_PRIOR_STRENGTH, Episode
-from dataselect_env.learner import ALPHA, CLASSES, WARM_UP_PASSES, passes_for
+from dataselect_env.learner import ALPHA, WARM_UP_PASSES, passes_for
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import MIN_BATCH, TASKS, Task
 
@@ -50,7 +51,7 @@ def warm_model(dataset: Dataset) -> SGDClassifier:
     rng = np.random.default_rng(dataset.number)
     for _ in range(WARM_UP_PASSES):
         order = rng.permutation(100)
-        model.partial_fit(dataset.X_seed[order], dataset.y_seed[order], classes=CLASSES)
+        model.partial_fit(dataset.X_seed[order], dataset.y_seed[order], classes=[0, 1])
     return model
 
 
@@ -107,7 +108,7 @@ def test_labels_are_trained_on_as_bought() -> None:
     episode = Episode(HARD, SEED)
     episode.select_batch(60, UNCERTAIN)
     pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._acquired.rows
-    labels = {row.tobytes(): label for row, label in zip(dataset.X_pool, pool.y, strict=True)}
+    labels = {row.tobytes(): label for row, label in zip(dataset.X_pool, pool.labels[POOL_ROWS], strict=True)}
     assert episode._pool.labels[rows[:100]].tolist() == dataset.y_seed.tolist()
     assert episode._pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
 

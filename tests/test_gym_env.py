@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
 from dataselect_env.gym_env import DataSelectGymEnv, info_of
-from dataselect_env.gym_spaces import LARGEST
+from dataselect_env.gym_spaces import largest
 from dataselect_env.policies.features import FEATURES, decode
 from dataselect_env.registration import env_id
 from dataselect_env.tasks import SPLITS, TASKS
@@ -56,7 +56,7 @@ def test_a_dict_observation_is_what_the_reply_tells() -> None:
     env, core = DataSelectGymEnv("hard", observations="dict"), DataSelectEnv()
     observation, _ = env.reset(seed=4)
     reply = core.reset(task_id="hard", seed=4)
-    assert list(observation) == list(LARGEST)
+    assert list(observation) == list(largest())
     for _ in range(2):
         for name, value in reply.observation.model_dump(exclude={"metadata"}).items():
             assert observation[name] == [np.float32(value)], name

@@ -7,7 +7,7 @@ import pytest
 
 from dataselect_env.errors import InvalidInput
 from dataselect_env.gym_env import DataSelectGymEnv
-from dataselect_env.gym_spaces import LARGEST, MENU, MULTI_DISCRETE, SIZES, ActionKind, read_actions
+from dataselect_env.gym_spaces import MENU, SIZES, ActionKind, largest, multi_discrete, read_actions
 from dataselect_env.models import Action
 from dataselect_env.policies.features import encode
 from dataselect_env.tasks import MIN_BATCH, TASKS
@@ -58,8 +58,8 @@ def test_masks_leave_out_an_idle_stop_and_sizes_that_are_the_same() -> None:
     env = DataSelectGymEnv("hard", actions="multi_discrete")
     env.reset(seed=1)
     mask = env.action_masks()
-    assert mask.shape == (sum(MULTI_DISCRETE),)
-    assert mask.tolist() == [False, *[True] * (sum(MULTI_DISCRETE) - 1)]
+    assert mask.shape == (sum(multi_discrete()),)
+    assert mask.tolist() == [False, *[True] * (sum(multi_discrete()) - 1)]
     env.step(np.array([6, 0, 1, 0]))  # 59 of 100 samples
     sizes = [action("multi_discrete", (n + 1, 1, 0, 0)).batch_size for n in range(len(SIZES))]
     assert sizes == [5, 8, 12, 21, 35, 59, 100]
@@ -89,6 +89,6 @@ def test_encoded_actions_are_what_box_actions_say() -> None:
 
 
 def test_bounds_are_those_of_the_largest_task() -> None:
-    assert LARGEST["remaining_budget"] == 300
-    assert LARGEST["step"] == 15
-    assert LARGEST["samples_available"] == 1100
+    assert largest()["remaining_budget"] == 300
+    assert largest()["step"] == 15
+    assert largest()["samples_available"] == 1100

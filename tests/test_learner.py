@@ -10,7 +10,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from dataselect_env.arrays import Floats, Labels
-from dataselect_env.learner import ALPHA, CLASSES, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for
+from dataselect_env.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for
 
 
 def rows(count: int, seed: int) -> tuple[Floats, Labels]:
@@ -36,7 +36,7 @@ def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassif
     for X, y, passes in batches:
         for _ in range(passes):
             order = rng.permutation(len(y))
-            model.partial_fit(X[order], y[order], classes=CLASSES)
+            model.partial_fit(X[order], y[order], classes=[0, 1])
     return model
 
 

@@ -55,7 +55,7 @@ def watch(
     answers = []
     app = create_app(Settings(store="memory:"))
     with (
-        patch("dataselect_env.episode.make_pool", made),
+        patch("dataselect_env.origin.make_pool", made),
         TestClient(app) as client,
         client.websocket_connect("/ws") as socket,
     ):
@@ -135,7 +135,7 @@ def test_positions_are_the_two_principal_components_of_the_features() -> None:
     for seed in SEEDS:
         number = dataset_number(seed)
         theirs = PCA(2, svd_solver="full").fit_transform(warm_start(number).dataset.X_pool)
-        ours = positions(number)
+        ours = positions("easy", seed)
         assert ours.shape == theirs.shape
         for axis in (0, 1):
             sign = np.sign(ours[:, axis] @ theirs[:, axis])
@@ -165,7 +165,7 @@ def test_what_cannot_be_replayed_is_not_shown(client: TestClient, monkeypatch: p
     client.post("/step", json=select(20, random=1))
     client.post("/step", json=stop())
     assert client.get("/pool", params={"episode_id": "old"}).status_code == 200
-    with patch("dataselect_env.episode.make_pool", lambda *arguments: all_right(make_pool(*arguments))):
+    with patch("dataselect_env.origin.make_pool", lambda *arguments: all_right(make_pool(*arguments))):
         other_libraries = client.get("/pool", params={"episode_id": "old"})
     monkeypatch.setattr("dataselect_env.poolview.DYNAMICS_VERSION", 999)
     other_dynamics = client.get("/pool", params={"episode_id": "old"})

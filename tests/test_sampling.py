@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dataselect_env.arrays import Indices, Mask
 from dataselect_env.sampling import (
     STRATEGIES,
+    at_random,
     entropy,
     farthest,
     highest,
@@ -40,11 +41,13 @@ WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
 
 def choose(counts: tuple[int, int, int], *, seed: int = 0, available: Mask = EVERYTHING) -> Indices:
     return select(
-        uncertainty=lambda left, count: most_uncertain(LOG_ODDS, NOBODY, 0.0, left, count),
-        diversity=lambda left, count: highest(np.where(left, FAR, -np.inf), count),
+        picks=(
+            lambda left, count: most_uncertain(LOG_ODDS, NOBODY, 0.0, left, count),
+            lambda left, count: highest(np.where(left, FAR, -np.inf), count),
+            at_random(np.random.default_rng(seed)),
+        ),
         available=available,
         counts=counts,
-        rng=np.random.default_rng(seed),
     )
 
 
@@ -210,8 +213,8 @@ def test_strategies_are_asked_when_needed_only() -> None:
     def unneeded(_left: Mask, _count: int) -> Indices:
         raise AssertionError("nobody needs this")
 
-    rng = np.random.default_rng(0)
-    chosen = select(uncertainty=unneeded, diversity=unneeded, available=EVERYTHING, counts=(0, 0, 3), rng=rng)
+    picks = (unneeded, unneeded, at_random(np.random.default_rng(0)))
+    chosen = select(picks=picks, available=EVERYTHING, counts=(0, 0, 3))
     assert len(chosen) == 3
 
 

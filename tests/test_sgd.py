@@ -8,12 +8,12 @@ from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
 from dataselect_env.arrays import Floats, Indices, Labels
-from dataselect_env.learner import ALPHA, CLASSES
+from dataselect_env.learner import ALPHA
 
 
 def fitted(rng: np.random.Generator, features: int) -> SGDClassifier:
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=0)
-    return model.partial_fit(rng.standard_normal((20, features)), rng.integers(0, 2, 20), classes=CLASSES)
+    return model.partial_fit(rng.standard_normal((20, features)), rng.integers(0, 2, 20), classes=[0, 1])
 
 
 @pytest.mark.parametrize("way", sgd.ways())

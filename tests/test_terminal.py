@@ -81,7 +81,7 @@ def test_step_shows_the_purchase_and_its_effect() -> None:
     assert after.info is not None
     row, reward = unstyle(terminal.step(TASKS["hard"], before, after)).splitlines()
     seen, was = after.observation, before.observation
-    wrong = after.info.mislabelled
+    wrong = after.info.mislabelled or 0
     assert row.split()[:7] == ["1/8", "4", "4", "2", "10", str(wrong), f"{wrong / 10:.0%}"]
     assert row.split()[7] == f"{seen.current_performance:.3f}"
     assert row.split()[9] == f"{seen.current_performance - was.current_performance:+.3f}"

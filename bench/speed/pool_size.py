@@ -35,7 +35,7 @@ def seconds_of_a_step(size: int) -> list[float]:
     with patch.dict(data.GENERATOR, n_samples=rows.stop), patch.object(data, "POOL_ROWS", rows):
         start = make_warm_start(data.dataset_number(SPLITS["test"].first_seed))
         seconds = []
-        with patch("dataselect_env.episode.warm_start", lambda _: start):
+        with patch("dataselect_env.origin.warm_start", lambda _: start):
             for seed in range(EPISODES):
                 episode = Episode(TASK, seed)
                 steps = [timed(lambda: episode.select_batch(BATCH_SIZE, tuple(WEIGHTS.values()))) for _ in range(10)]  # noqa: B023

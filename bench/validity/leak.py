@@ -96,8 +96,8 @@ def play(
         return change_start(warm_start(number))
 
     with ExitStack() as stack:
-        stack.enter_context(patch("dataselect_env.episode.make_pool", made))
-        stack.enter_context(patch("dataselect_env.episode.warm_start", changed))
+        stack.enter_context(patch("dataselect_env.origin.make_pool", made))
+        stack.enter_context(patch("dataselect_env.origin.warm_start", changed))
         stack.enter_context(patch.object(sampling, "select", selected))
         if not trap:
             stack.enter_context(patch.object(sampling, "trap_strength", lambda _: 0.0))
@@ -131,7 +131,7 @@ def with_other_noise(bought: Indices, rng: np.random.Generator) -> ChangePool:
     """Return the change that shuffles the noise mask among all samples but those bought."""
 
     def change(pool: Pool) -> Pool:
-        others = np.setdiff1d(np.arange(len(pool.y)), bought)
+        others = np.setdiff1d(np.arange(len(pool.mislabelled)), bought)
         mask: Mask = pool.mislabelled.copy()
         mask[others] = rng.permutation(mask[others])
         labels = pool.labels.copy()

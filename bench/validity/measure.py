@@ -19,7 +19,7 @@ from dataselect_env.learner import passes_for
 from dataselect_env.policies import GROUPS
 from dataselect_env.policies.oracle import BATCH_SIZE as ORACLE_BATCH
 from dataselect_env.tasks import TASKS, get_task
-from dataselect_env.warmstart import SEED_SET, warm_start
+from dataselect_env.warmstart import warm_start
 
 Cells = Mapping[tuple[str, str], Sequence[EpisodeRecord]]
 
@@ -198,7 +198,7 @@ def compute_share(cells: Cells, numbers: Mapping[int, int]) -> dict[str, dict[st
         for seed, number in numbers.items():
             warm = warm_start(number)
             learner, data = warm.learner.copy(), warm.dataset
-            learner.train(data.X, data.y, SEED_SET, passes, np.random.default_rng(seed))
+            learner.train(data.X, data.y, data.seed_rows, passes, np.random.default_rng(seed))
             start.append(warm.performance)
             alone.append(learner.performance(data.X_validation, data.y_validation))
         oracle = fmean(one.performance for one in cells[task_id, "oracle"])

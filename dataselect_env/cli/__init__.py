@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: serve, mcp, baseline, play and evaluate.
+"""The command line, ``dataselect-env``: serve, mcp, baseline, play, evaluate and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -13,8 +13,10 @@ import click
 from dataselect_env._version import __version__
 from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
 from dataselect_env.cli.evaluate_command import evaluate
+from dataselect_env.cli.own import TaskName, task_file_option
+from dataselect_env.cli.tasks_command import tasks
 from dataselect_env.errors import EnvError
-from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, TASKS, get_task
+from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.models import RewardMode
@@ -53,13 +55,14 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; default PORT, or 7860.")
 @click.option("--store", help="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; default DATASELECT_WORKERS, or 1.")
-def serve(host: str | None, port: int | None, store: str | None, workers: int | None) -> None:
+@click.option("--task-file", help="YAML file with tasks of your own; default DATASELECT_TASKS, or none.")
+def serve(host: str | None, port: int | None, store: str | None, workers: int | None, task_file: str | None) -> None:
     """Serve the environment over HTTP and WebSocket."""
     from dataselect_env import app
     from dataselect_env.settings import Settings, SettingsError
 
     try:
-        app.serve(Settings.load(host=host, port=port, store=store, workers=workers))
+        app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
     except SettingsError as error:
         raise Mistake(str(error)) from error
 
@@ -103,7 +106,8 @@ def baseline(as_json: bool) -> None:
 
 
 @main.command(cls=PlayCommand)
-@click.option("--task", type=click.Choice(list(TASKS)), default=DEFAULT_TASK, show_default=True, help="Task to play.")
+@task_file_option
+@click.option("--task", type=TaskName(), default=DEFAULT_TASK, show_default=True, help="Task to play.")
 @click.option(
     "--policy",
     default="balanced",
@@ -137,3 +141,4 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
 
 
 main.add_command(evaluate)
+main.add_command(tasks)

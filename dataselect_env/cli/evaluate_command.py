@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
+from dataselect_env.cli.own import data_options, task_file_option, task_from_options
 from dataselect_env.errors import EnvError
-from dataselect_env.tasks import SEED_LIMIT, SPLITS, TASKS, get_split
+from dataselect_env.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.evaluation.evaluate import Plan
@@ -46,8 +47,10 @@ def policy_names(_ctx: click.Context, _param: click.Parameter, text: str) -> tup
     return names
 
 
-def task_names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
-    """Return the names of an option's tasks in the order of the table of tasks."""
+def task_names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Return the names of an option's tasks in the order of the table of tasks; None where it was not given."""
+    if text is None:
+        return None
     names = _divided(text)
     unknown = [name for name in names if name not in (*TASKS, "all")]
     if unknown:
@@ -93,7 +96,26 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
     return wanted
 
 
+def chosen_tasks(tasks: tuple[str, ...] | None, own: str | None) -> tuple[str, ...]:
+    """Return the tasks to play: those asked for, else the one of ``--data``, those of a task file, or all."""
+    if own is not None:
+        return tuple(dict.fromkeys((*(tasks or ()), own)))
+    return tasks or tuple(TASKS)[len(BUILT_IN) :] or tuple(TASKS)
+
+
+def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the policies, with a whole ladder also those that buy by one of the tasks' further strategies alone."""
+    from dataselect_env.policies import GROUPS
+
+    if not set(GROUPS["ladder"]) <= set(policies):
+        return policies
+    further = (name for task in tasks for name in get_task(task).further_strategies)
+    return tuple(dict.fromkeys((*policies, *further)))
+
+
 @click.command(cls=EvaluateCommand)
+@task_file_option
+@data_options
 @click.option(
     "--policies",
     default="ladder",
@@ -102,7 +124,9 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
     help="Names and groups, divided by commas; your own as module:attribute.",
 )
 @click.option(
-    "--tasks", default="all", show_default=True, callback=task_names, help="Tasks, divided by commas, or all."
+    "--tasks",
+    callback=task_names,
+    help="Tasks, divided by commas, or all; default: that of --data, those of --task-file, or all.",
 )
 @click.option("--seeds", type=click.IntRange(2, 100_000), default=50, show_default=True, help="Seeds a task.")
 @click.option("--split", type=click.Choice(list(SPLITS)), help="Split that the seeds belong to; default: test.")
@@ -129,7 +153,7 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
 def evaluate(
     *,
     policies: tuple[str, ...],
-    tasks: tuple[str, ...],
+    tasks: tuple[str, ...] | None,
     seeds: int,
     split: str | None,
     first_seed: int | None,
@@ -140,8 +164,11 @@ def evaluate(
     plot_file: Path | None,
     no_files: bool,
     resume: Path | None,
+    **data: Any,
 ) -> None:
     """Compare policies: each plays all seeds of each task.
+
+    With --data on your own table: dataselect-env evaluate --data mine.csv --target label --noise 0.2 --policies all
 
     Prints for each task the mean score with its 95 % interval, the share of episodes passed, performance, noise ratio,
     samples bought, return, and the difference in score to a reference, taken seed by seed; writes the same as JSON and
@@ -152,9 +179,15 @@ def evaluate(
     from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)
-    compared = reference_of(policies, reference)
     targets = Targets(None, None, resume) if no_files else choose_targets(json_file, plot_file, resume)
-    plan = Plan(policies=policies, tasks=tasks, seeds=chosen, reward_mode=reward_mode)
+    names = chosen_tasks(tasks, task_from_options(data))
+    policies = with_strategies(policies, names)
+    compared = reference_of(policies, reference)
+    best = best_constants(names, processes) if DEFAULT_REFERENCE in policies else {}
+    plan = Plan(policies=policies, tasks=names, seeds=chosen, reward_mode=reward_mode, best_constants=best)
+    tell_of_absent(plan)
+    if not len(plan):
+        raise Mistake("--policies: there is none that can play a task")
     records = play(plan, processes, resume)
     report = build_report(plan, records, compared)
     say(ladder_table(report))
@@ -199,6 +232,29 @@ def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None)
         click.echo(f"No picture: {error}.", err=True)
         return Targets(json_file, None, resume)
     return Targets(json_file, picture, resume)
+
+
+def best_constants(tasks: tuple[str, ...], processes: int | None) -> dict[str, str]:
+    """Return the best constant policy of each task that is not built in, found on seeds of the train split."""
+    from dataselect_env.evaluation.evaluate import cores
+    from dataselect_env.evaluation.tuning import episode_count, find_best_constant
+
+    found = {}
+    for task in tasks:
+        if task not in BUILT_IN:
+            with progress(episode_count(task), f"Finding the best constant for {task}") as advance:
+                found[task] = find_best_constant(task, processes=processes or cores(), progress=advance)
+    return found
+
+
+def tell_of_absent(plan: Plan) -> None:
+    """Say which policies cannot play which tasks, on stderr."""
+    from dataselect_env.policies import plays
+
+    for task in plan.tasks:
+        absent = [name for name in plan.policies if not plays(name, get_task(task))]
+        if absent:
+            click.echo(f"Not on {task}, which does not offer what they need: {', '.join(absent)}.", err=True)
 
 
 def play(plan: Plan, processes: int | None, resume: Path | None) -> list[EpisodeRecord]:

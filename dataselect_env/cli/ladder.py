@@ -32,6 +32,8 @@ def explanation(settings: Settings) -> str:
     )
     if settings.reference:
         text += f" difference: score less that of {settings.reference}, with a star where the interval leaves 0 out."
+    for task_id, constant in settings.best_constants.items():
+        text += f" On {task_id} best-constant is {constant}, the best on seeds of the train split."
     return text
 
 

@@ -48,12 +48,15 @@ def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode)
         ("Seed", f"{first.seed}{f' ({split} split)' if split else ''}; rewards: {reward_mode}"),
         (
             "Budget",
-            f"{task.budget} samples in at most {task.max_steps} steps; {task.flip_y:.0%} of the labels are wrong",
+            f"{task.budget} samples in at most {task.max_steps} steps; {task.flip_y:.0%} of the labels are "
+            f"{'' if task.truth_known else 'thought '}wrong",
         ),
         ("Passes", task.success_criteria),
         ("Score", task.score_formula),
     ]
     heading = f"{'step':>5}{'unc.':>5}{'div.':>5}{'rand':>5}{'all':>6}{'wrong':>10}"
+    if task.further_strategies:
+        facts.append(("Further", f"{', '.join(task.further_strategies)}; what they bought counts in the column all"))
     heading += f"   {f'performance ({low:.2f}-{high:.2f})':<24}left"
     lines = [_wrapped(f"{name:<8}", text) for name, text in facts]
     lines += ["", click.style(heading, bold=True), _row(task, None, first, " " * PURCHASE_WIDTH)]
@@ -131,6 +134,8 @@ def _purchase(task: Task, info: StepInfo) -> str:
     if not info.batch_size:
         return "  nothing bought".ljust(PURCHASE_WIDTH)
     counts = "".join(f"{info.bought_by[name]:>5}" for name in STRATEGIES)
+    if info.mislabelled is None:
+        return f"{counts}{info.batch_size:>6}{'unknown':>10}"
     noise = info.mislabelled / info.batch_size
     wrong = click.style(f"{info.mislabelled:>4} {noise:>5.0%}", fg="red" if noise > task.flip_y else "green")
     return f"{counts}{info.batch_size:>6}{wrong}"

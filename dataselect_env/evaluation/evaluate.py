@@ -8,18 +8,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.models import RewardMode
-from dataselect_env.policies import POLICIES, get_policy
+from dataselect_env.policies import POLICIES, get_policy, plays
 from dataselect_env.policies.policy import AnyPolicy, guarded
+from dataselect_env.taskfile import Loaded, loaded, restore
+from dataselect_env.tasks import get_task
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Each worker computes on one core: the arrays are small, and two workers with threads stand in each other's way."""
@@ -36,20 +38,28 @@ class Plan:
         tasks: Names of tasks, each once.
         seeds: Seeds of the episodes, each in [0, 2^32), each once.
         reward_mode: ``shaped`` or ``grade``.
+        best_constants: For tasks that are not built in, the policy that plays under the name ``best-constant``.
     """
 
     policies: tuple[str, ...]
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
     reward_mode: RewardMode = "shaped"
+    best_constants: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[Key]:
-        """All episodes, in the order of reports: by task, policy and seed."""
-        return [(policy, task, seed) for task in self.tasks for policy in self.policies for seed in self.seeds]
+        """All episodes, in the order of reports: by task, policy and seed; without policies that cannot play a task."""
+        return [
+            (policy, task, seed)
+            for task in self.tasks
+            for policy in self.policies
+            if plays(policy, get_task(task))
+            for seed in self.seeds
+        ]
 
     def __len__(self) -> int:
-        return len(self.policies) * len(self.tasks) * len(self.seeds)
+        return len(self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Job:
     task_id: str
     seed: int
     reward_mode: RewardMode
+    best_constant: str | None = None
 
 
 def cores() -> int:
@@ -109,17 +120,21 @@ def jobs_of(plan: Plan, done: Collection[Key]) -> list[Job]:
     jobs = []
     for seed in plan.seeds:
         for task_id in plan.tasks:
-            policies = tuple(name for name in plan.policies if (name, task_id, seed) not in done)
+            policies = tuple(
+                name for name in plan.policies if plays(name, get_task(task_id)) and (name, task_id, seed) not in done
+            )
             if policies:
-                jobs.append(Job(policies, task_id, seed, plan.reward_mode))
+                best = plan.best_constants.get(task_id)
+                jobs.append(Job(policies, task_id, seed, plan.reward_mode, best))
     return jobs
 
 
 def play_job(job: Job) -> list[EpisodeRecord]:
     """Play the episodes of a job."""
+    players = {name: job.best_constant if name == "best-constant" else None for name in job.policies}
     return [
-        record(name, rollout(_policy(name), job.task_id, job.seed, reward_mode=job.reward_mode))
-        for name in job.policies
+        record(name, rollout(_policy(player or name), job.task_id, job.seed, reward_mode=job.reward_mode))
+        for name, player in players.items()
     ]
 
 
@@ -137,7 +152,7 @@ def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
     context = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
     with (
         _single_threaded(),
-        ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_the_parent) as executor,
+        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(loaded(),)) as executor,
     ):
         try:
             for future in as_completed([executor.submit(play_job, job) for job in jobs]):
@@ -146,8 +161,10 @@ def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _prepare(own_tasks: tuple[Loaded, ...]) -> None:
+    """Make a worker process know the tasks that its parent knows, and leave interrupts to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    restore(own_tasks)
 
 
 @contextmanager

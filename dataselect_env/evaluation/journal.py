@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from dataselect_env._version import __version__
 from dataselect_env.evaluation.rollout import Rollout
 from dataselect_env.models import ModelT, RewardMode, WireModel
+from dataselect_env.taskfile import fingerprints
 from dataselect_env.tasks import DYNAMICS_VERSION, get_task
 
 Key = tuple[str, str, int]
@@ -46,6 +47,7 @@ class Header(WireModel):
 
     versions: Versions = Field(description="What the episodes were played with.")
     reward_mode: RewardMode = Field(description="What the rewards are.")
+    own_tasks: dict[str, str] = Field({}, description="Fingerprints of tasks that are not built in.")
 
 
 class EpisodeRecord(WireModel):
@@ -111,7 +113,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, reward_mode: RewardMode) -> None:
-        header = Header(versions=Versions(), reward_mode=reward_mode)
+        header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=fingerprints())
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         lines = whole.decode(errors="replace").splitlines()

@@ -35,6 +35,10 @@ class Settings(WireModel):
     split: str | None = Field(description="Split that the seeds belong to; null if they belong to none or to several.")
     reward_mode: RewardMode = Field(description="What the rewards behind the returns are.")
     reference: str | None = Field(description="Policy that the differences are taken to; null for none.")
+    best_constants: dict[str, str] = Field(
+        {},
+        description="For tasks that are not built in, what best-constant played: the best on seeds of the train split.",
+    )
     intervals: str = Field(description="How the intervals are made.")
 
 
@@ -46,7 +50,9 @@ class Row(WireModel):
     description: str = Field(description="What the policy does.")
     score: Interval = Field(description="Score of the grade.")
     spread: float = Field(ge=0, description="Standard deviation of the score between seeds.")
-    score_by_world: dict[str, float] = Field(description="Mean score over the seeds of each hidden world.")
+    score_by_world: dict[str, float] = Field(
+        description="Mean score over the seeds of each hidden world; of the built-in tasks only."
+    )
     pass_rate: float = Field(ge=0, le=1, description="Share of the episodes that passed.")
     performance: float = Field(ge=0, le=1, description="Mean performance at the end, 1 / (1 + log loss).")
     noise_ratio: float | None = Field(ge=0, le=1, description="Mean share of wrong labels bought; null if none.")
@@ -94,11 +100,12 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
         split=splits.pop() if len(splits) == 1 else None,
         reward_mode=plan.reward_mode,
         reference=reference,
+        best_constants=dict(plan.best_constants),
         intervals=METHOD,
     )
     rows = []
     for (task_id, _), cell in by_cell.items():
-        compared = by_cell[task_id, reference] if reference is not None else None
+        compared = by_cell.get((task_id, reference)) if reference is not None else None  # it may not play every task
         rows.append(_row(cell, compared))
     return Report(versions=Versions(), settings=settings, rows=tuple(rows))
 
@@ -107,7 +114,8 @@ def _row(cell: Sequence[EpisodeRecord], compared: Sequence[EpisodeRecord] | None
     """Return the row of a policy on a task; both sequences go by the same seeds in the same order."""
     scores = [one.score for one in cell]
     noise = [one.noise_ratio for one in cell if one.noise_ratio is not None]
-    worlds = {world: [one.score for one in cell if world_of(one.seed) == world] for world in WORLDS}
+    named = WORLDS if get_task(cell[0].task_id).built_in else ()
+    worlds = {world: [one.score for one in cell if world_of(one.seed) == world] for world in named}
     row = Row(
         task_id=cell[0].task_id,
         policy=cell[0].policy,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field
-from scipy.special import stdtr, stdtrit  # type: ignore[import-untyped]
+from scipy.special import stdtr, stdtrit
 
 from dataselect_env.arrays import Floats
 from dataselect_env.models import WireModel

@@ -98,7 +98,7 @@ class Dialogue:
         """
         before, self.turns = self.episode_return, self.turns + 1
         try:
-            self._play(parse_answer(text))
+            self._play(parse_answer(text, self._task))
             told = self.observation
         except InvalidInput as error:
             self.mistakes += 1

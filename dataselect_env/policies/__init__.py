@@ -17,14 +17,21 @@ import importlib
 import inspect
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
+from dataselect_env.actions import action_model
 from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action
+from dataselect_env.models import Action, parse
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
-from dataselect_env.policies.learned import ppo
+from dataselect_env.policies.learned import ppo, ppo_of
 from dataselect_env.policies.oracle import ORACLES
-from dataselect_env.policies.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant
+from dataselect_env.policies.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant, paced
 from dataselect_env.policies.reference import REFERENCE_POLICIES
+from dataselect_env.strategies import get_strategy
+from dataselect_env.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "GROUPS",
@@ -38,7 +45,11 @@ __all__ = [
     "constant",
     "expand",
     "get_policy",
+    "plays",
 ]
+
+CONSTANT = "constant:"
+"""A policy of this prefix is written out in its name."""
 
 _REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, ppo, *ORACLES)
 POLICIES: dict[str, AnyPolicy] = {policy.name: policy for policy in (*_REFERENCE, *DEGENERATE_POLICIES)}
@@ -77,9 +88,13 @@ def get_policy(name: str) -> AnyPolicy:
     Raises:
         InvalidInput: There is no such policy, or it cannot be imported or called; the message says which.
     """
+    if name.startswith(CONSTANT):
+        return _constant(name)
+    if name.startswith("ppo:"):
+        return ppo_of(name.removeprefix("ppo:"))
     if ":" in name:
         return _load(name)
-    policy = POLICIES.get(name)
+    policy = POLICIES.get(name) or _strategy_alone(name)
     if policy is None:
         near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, POLICIES, 1))
         raise _refusal(
@@ -87,6 +102,42 @@ def get_policy(name: str) -> AnyPolicy:
             "one of the group degenerate, or module:attribute"
         )
     return policy
+
+
+def plays(name: str, task: Task) -> bool:
+    """Return whether a policy can play a task: it may need strategies, or a truth, that the task does not have."""
+    policy = get_policy(name)
+    if isinstance(policy, OraclePolicy):
+        return task.truth_known
+    return name in POLICIES or _strategy_alone(name) is None or name in task.further_strategies
+
+
+def _strategy_alone(name: str) -> Policy | None:
+    """Return the policy that buys by one further strategy alone, None when there is no such strategy."""
+    try:
+        strategy = get_strategy(name)
+    except InvalidInput:
+        return None
+    return paced(name, f"Even shares of the budget by {name}: {strategy.description}", 0, **{strategy.name: 1.0})
+
+
+def _constant(name: str) -> Policy:
+    """Return the policy ``constant:SIZE:STRATEGY=WEIGHT,...``."""
+    _, _, rest = name.partition(":")
+    size, _, mix = rest.partition(":")
+    try:
+        weights = {key: float(value) for key, _, value in (part.partition("=") for part in mix.split(","))}
+        batch_size = int(size)
+    except ValueError:
+        raise _refusal(f"{name} should look like constant:13:diversity=1,random=0.5") from None
+
+    def start(task: Task, _rng: np.random.Generator) -> Act:
+        given = {"uncertainty": 0.0, "diversity": 0.0, "random": 0.0} | weights
+        data = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": given}
+        action = parse(action_model(task.further_strategies), data)
+        return lambda _reply: action
+
+    return Policy(name, f"Always asks for {batch_size} samples, {mix}.", start)
 
 
 def _load(name: str) -> AnyPolicy:

@@ -67,7 +67,7 @@ def lucky(name: str, description: str, wanted: int, size: int, mix: Mix) -> Poli
 
         def act(reply: Reply) -> Action:
             nonlocal mislabelled
-            mislabelled += reply.info.mislabelled if reply.info else 0
+            mislabelled += (reply.info.mislabelled or 0) if reply.info else 0
             done = bought(task, reply) >= wanted and not mislabelled
             return Action.stop() if done else Action.select(size, **mix)
 

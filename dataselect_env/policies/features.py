@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dataselect_env.actions import action_model
 from dataselect_env.arrays import Floats, Indices, Mask
 from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, ObservationFields, Reply
+from dataselect_env.models import Action, ObservationFields, Reply, StepInfo
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import MIN_BATCH, Task
 
@@ -59,8 +60,9 @@ class Purchases:
     """What k lanes bought in their last step; zeros where one bought nothing.
 
     Attributes:
-        bought_by: Samples that each strategy chose, (k, 3).
-        mislabelled: Samples with a wrong label, (k,).
+        bought_by: Samples that each strategy chose, (k, s); those of further strategies, after the three, count in the
+            size of the batch only.
+        mislabelled: Samples with a wrong label, (k,); where the right ones are unknown, how many to expect.
         redundancy, gain: As :class:`~dataselect_env.models.StepInfo` tells them, (k,).
     """
 
@@ -78,6 +80,7 @@ class Progress:
         self.observed = np.zeros((lanes, len(OBSERVED)))
         self._first, self._before = np.zeros_like(self.observed), np.zeros_like(self.observed)
         self._last = np.zeros((lanes, 3))  # mislabelled, redundancy, gain
+        self._batch = np.zeros(lanes)
         self._bought_by, self._bought, self._found = (np.zeros((lanes, len(STRATEGIES))) for _ in range(3))
 
     def start(self, lanes: Indices | slice, tasks: Sequence[Task], observed: Floats) -> None:
@@ -93,18 +96,19 @@ class Progress:
         for seen in (self.observed, self._first, self._before):
             seen[lanes] = observed
         self.step[lanes] = 0
-        for sums in (self._last, self._bought_by, self._bought, self._found):
+        for sums in (self._last, self._batch, self._bought_by, self._bought, self._found):
             sums[lanes] = 0
 
     def add(self, lanes: Indices | slice, observed: Floats, purchases: Purchases) -> None:
         """Add a step of k lanes, (k,): what was observed after it, (k, 5), and what it bought."""
-        counts = purchases.bought_by
-        bought = counts.sum(axis=1)
+        counts = purchases.bought_by[:, : len(STRATEGIES)]
+        bought = purchases.bought_by.sum(axis=1)
         ratio = purchases.mislabelled / np.maximum(bought, 1)
         self._before[lanes] = self.observed[lanes]
         self.observed[lanes] = observed
         self.step[lanes] += 1
         self._bought_by[lanes] = counts
+        self._batch[lanes] = bought
         self._last[lanes] = np.column_stack([purchases.mislabelled, purchases.redundancy, purchases.gain])
         self._bought[lanes] += counts
         self._found[lanes] += counts * ratio[:, None]  # a mixed batch's noise is shared out by the numbers bought
@@ -115,7 +119,7 @@ class Progress:
         left, diversity, noise, performance, available = self.observed[lanes].T
         first, before = self._first[lanes], self._before[lanes, OBSERVED.index("current_performance")]
         counts, bought = self._bought_by[lanes], self._bought[lanes]
-        batch = counts.sum(axis=1)
+        batch = self._batch[lanes]
         mislabelled, redundancy, gain = self._last[lanes].T
         some = np.maximum(batch, 1)
         last = (
@@ -161,12 +165,17 @@ class EpisodeProgress(Progress):
             self.start(slice(None), [self.task], observed)
             return
         purchases = Purchases(
-            bought_by=np.array([[info.bought_by[name] for name in STRATEGIES]], dtype=np.float64),
-            mislabelled=np.array([info.mislabelled], dtype=np.float64),
+            bought_by=np.array([list(info.bought_by.values())], dtype=np.float64),
+            mislabelled=np.array([_mislabelled(info, reply.observation.noise_estimate)]),
             redundancy=np.array([info.redundancy or 0.0]),
             gain=np.array([info.gain or 0.0]),
         )
         self.add(slice(None), observed, purchases)
+
+
+def _mislabelled(info: StepInfo, estimate: float) -> float:
+    """Return how many wrong labels a batch had; what is to be expected where the right ones are unknown."""
+    return info.batch_size * estimate if info.mislabelled is None else float(info.mislabelled)
 
 
 def features(task: Task, replies: Sequence[Reply]) -> Floats:
@@ -193,19 +202,21 @@ class Choices:
     Attributes:
         stop: Whether a lane stops; the others' values stand for nothing there, (k,).
         batch_sizes: Samples to buy, (k,), from ``MIN_BATCH`` to the budget.
-        weights: Weights of the strategies, (k, 3), not all zero.
+        weights: Weights of the strategies, (k, 3 + f), not all zero.
+        further: Names of the f strategies after the three.
     """
 
     stop: Mask
     batch_sizes: Indices
     weights: Floats
+    further: tuple[str, ...] = ()
 
     def action(self, lane: int) -> Action:
         """Return the action of one lane."""
         if self.stop[lane]:
             return Action.stop()
-        weights = dict(zip(STRATEGIES, self.weights[lane].tolist(), strict=True))
-        return Action.select(int(self.batch_sizes[lane]), **weights)
+        weights = dict(zip((*STRATEGIES, *self.further), self.weights[lane].tolist(), strict=True))
+        return action_model(self.further).select(int(self.batch_sizes[lane]), **weights)
 
 
 def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indices:
@@ -221,31 +232,37 @@ def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indice
     return sizes
 
 
-def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats) -> Choices:
+def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, further: tuple[str, ...] = ()) -> Choices:
     """Return the actions that k vectors stand for.
 
     Args:
         budget: Of the tasks that are played, (k,) or a number.
         max_steps: Of the same tasks, (k,) or a number.
-        vectors: ``ACTIONS``, (k, 5); entries outside of [-1, 1] are clipped. The environment cuts batch sizes to what
-            is left.
+        vectors: ``ACTIONS``, (k, 5 + f); entries outside of [-1, 1] are clipped. The environment cuts batch sizes to
+            what is left.
+        further: Names of the f strategies after the three.
 
     Raises:
         InvalidInput: The array has another shape, or an entry is not finite.
     """
-    if vectors.ndim != 2 or vectors.shape[1] != len(ACTIONS):
-        raise InvalidInput(f"action: an action vector should have {len(ACTIONS)} entries", field="action")
+    width = len(ACTIONS) + len(further)
+    if vectors.ndim != 2 or vectors.shape[1] != width:
+        raise InvalidInput(f"action: an action vector should have {width} entries", field="action")
     if not np.isfinite(vectors).all():
         raise InvalidInput("action: every entry of an action vector should be finite", field="action")
     stop, sizes, *entries = np.clip(vectors, -1.0, 1.0).T
     weights = np.exp(SHARPNESS * np.stack(entries, axis=1))
     weights /= weights.sum(axis=1, keepdims=True)
-    return Choices(stop > STOP_ABOVE, batch_sizes(budget, max_steps, sizes), weights)
+    return Choices(stop > STOP_ABOVE, batch_sizes(budget, max_steps, sizes), weights, further)
 
 
 def decode(task: Task, vector: Floats) -> Action:
-    """Return the action that a vector, (5,), stands for; see :func:`decode_lanes`."""
-    return decode_lanes(task.budget, task.max_steps, vector[None]).action(0)
+    """Return the action that a vector stands for; see :func:`decode_lanes`.
+
+    One of (5,) leaves the further strategies of a task alone, if it has any.
+    """
+    further = () if len(vector) == len(ACTIONS) else task.further_strategies
+    return decode_lanes(task.budget, task.max_steps, vector[None], further).action(0)
 
 
 def encode(task: Task, action: Action) -> Floats:

@@ -18,7 +18,7 @@ from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Reply
 from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, EpisodeProgress, decode
 from dataselect_env.policies.policy import Act, Policy
-from dataselect_env.tasks import DYNAMICS_VERSION, TASKS, Task
+from dataselect_env.tasks import BUILT_IN, DYNAMICS_VERSION, TASKS, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,8 @@ class Actor:
     Attributes:
         weights: One matrix a layer, (outputs, inputs); the first takes ``features.FEATURES``.
         biases: One vector a layer, (outputs,).
-        menu: What can be chosen, (n_actions, len(ACTIONS)): action vectors as ``features.decode`` takes them.
+        menu: What can be chosen, (n_actions, len(ACTIONS) + f): action vectors as ``features.decode`` takes them, for
+            tasks with f further strategies.
     """
 
     weights: tuple[Floats, ...]
@@ -41,7 +42,11 @@ class Actor:
     def __post_init__(self) -> None:
         widths = [len(FEATURES), *(len(bias) for bias in self.biases)]
         shapes = [(outputs, inputs) for inputs, outputs in pairwise(widths)]
-        if [weight.shape for weight in self.weights] != shapes or self.menu.shape != (widths[-1], len(ACTIONS)):
+        if (
+            [weight.shape for weight in self.weights] != shapes
+            or len(self.menu) != widths[-1]
+            or self.menu.shape[1] < len(ACTIONS)
+        ):
             raise ValueError("the layers of an actor must lead from the features to the menu")
 
     def scores(self, vector: Floats) -> Floats:
@@ -52,7 +57,7 @@ class Actor:
         return scores
 
     def best(self, vector: Floats) -> Floats:
-        """Return the action vector with the highest score, (len(ACTIONS),)."""
+        """Return the action vector with the highest score, a row of the menu."""
         best: Floats = self.menu[np.argmax(self.scores(vector))]
         return best
 
@@ -83,13 +88,13 @@ def load_actor(file: Path | IO[bytes]) -> Actor:
 
 @cache
 def trained_actor(task_id: str) -> Actor:
-    """Return the actor for a task that comes with the package.
+    """Return the actor for a built-in task that comes with the package.
 
     Raises:
         InvalidInput: None was trained for this task.
     """
-    if task_id not in TASKS:
-        raise InvalidInput(f"policy: ppo was trained for {', '.join(TASKS)} only", field="policy")
+    if task_id not in BUILT_IN:
+        raise InvalidInput(f"policy: ppo was trained for {', '.join(BUILT_IN)} only", field="policy")
     with resources.files("dataselect_env.policies").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
         return load_actor(file)
 
@@ -105,8 +110,24 @@ def start_actor(actor: Actor, task: Task) -> Act:
     return act
 
 
+def trained_for(task: Task) -> str:
+    """Return the built-in task whose actor plays ``task``: itself, or the one with the nearest declared noise rate."""
+    return min(BUILT_IN, key=lambda name: (name != task.task_id, abs(TASKS[name].flip_y - task.flip_y)))
+
+
+def ppo_of(task_id: str) -> Policy:
+    """Return the policy that plays every task by the actor of one built-in task.
+
+    Raises:
+        InvalidInput: None was trained for this task.
+    """
+    actor = trained_actor(task_id)
+    text = f"The network that was trained with PPO on the task {task_id}."
+    return Policy(f"ppo:{task_id}", text, lambda task, _rng: start_actor(actor, task))
+
+
 ppo = Policy(
     "ppo",
     "A small network for each task, trained with PPO on seeds of the train split; sees observations and replies only.",
-    lambda task, _rng: start_actor(trained_actor(task.task_id), task),
+    lambda task, _rng: start_actor(trained_actor(trained_for(task)), task),
 )

@@ -14,8 +14,7 @@ from dataselect_env.arrays import Indices
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.episode import Episode, Purchase
 from dataselect_env.models import Reply
-from dataselect_env.policies.policy import Move, OraclePolicy
-from dataselect_env.sampling import STRATEGIES
+from dataselect_env.policies.policy import Move, OraclePolicy, pace
 from dataselect_env.tasks import Task
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ class OracleEnv(DataSelectEnv):
 
 
 def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:
-    """Return up to ``BATCH_SIZE`` samples with right labels at random, (n,); as many as budget and pool allow."""
+    """Return :func:`pace` samples with right labels at random, (n,), or as many as budget and pool allow."""
     clean = episode.clean_samples
-    return rng.choice(clean, min(BATCH_SIZE, episode.remaining_budget, len(clean)), replace=False)
+    return rng.choice(clean, min(pace(episode.task, BATCH_SIZE), episode.remaining_budget, len(clean)), replace=False)
 
 
 def start_oracle(_task: Task, rng: np.random.Generator) -> Move:
@@ -79,9 +78,10 @@ def start_greedy_oracle(_task: Task, rng: np.random.Generator) -> Move:
             episode.stop()
             return None
         moves = [partial(Episode.buy, samples=samples) for samples in draws]
-        for chosen in range(len(STRATEGIES)):
-            weights = tuple(float(place == chosen) for place in range(len(STRATEGIES)))
-            moves.append(partial(Episode.select_batch, batch_size=BATCH_SIZE, weights=weights))
+        for chosen in episode.strategies:
+            weights = tuple(float(name == chosen) for name in episode.strategies)
+            size = pace(episode.task, BATCH_SIZE)
+            moves.append(partial(Episode.select_batch, batch_size=size, weights=weights))
         outcomes = [_outcome(episode, candidate) for candidate in moves]
         return moves[outcomes.index(max(outcomes))](episode)
 

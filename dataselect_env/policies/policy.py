@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from dataselect_env.actions import action_model
 from dataselect_env.episode import Episode, Purchase
+from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, Reply
 from dataselect_env.tasks import Task
 
@@ -81,10 +83,34 @@ def constant(name: str, description: str, action: Action) -> Policy:
 
 
 def constant_by_task(name: str, description: str, actions: Mapping[str, Action]) -> Policy:
-    """Return the policy that answers every reply of a task with that task's action; ``actions`` has every task."""
+    """Return the policy that answers every reply of a task with that task's action.
+
+    On a task that ``actions`` does not have it raises InvalidInput.
+    """
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
-        return lambda _reply: actions[task.task_id]
+        action = actions.get(task.task_id)
+        if action is None:
+            raise InvalidInput(
+                f"policy: {name} is not known for the task {task.task_id}; dataselect-env evaluate finds it",
+                field="policy",
+            )
+        return lambda _reply: action
+
+    return Policy(name, description, start)
+
+
+def pace(task: Task, built_in: int) -> int:
+    """Return how many samples to buy in a step: on other tasks than the built-in ones an even share of the budget."""
+    return built_in if task.built_in else -(-task.budget // task.max_steps)
+
+
+def paced(name: str, description: str, built_in: int, **weights: float) -> Policy:
+    """Return the policy that buys :func:`pace` samples in each step with these weights."""
+
+    def start(task: Task, _rng: np.random.Generator) -> Act:
+        action = action_model(task.further_strategies).select(pace(task, built_in), **weights)
+        return lambda _reply: action
 
     return Policy(name, description, start)
 

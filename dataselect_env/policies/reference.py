@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataselect_env.models import Action, Reply
-from dataselect_env.policies.policy import Act, Policy, constant, constant_by_task
+from dataselect_env.policies.policy import Act, Policy, constant, constant_by_task, pace, paced
 from dataselect_env.tasks import MIN_BATCH, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
 BATCH_SIZE = 10
-"""Samples that the constant reference policies ask for in each step, unless their name says another number."""
+"""Samples that the constant reference policies ask for in each step of a built-in task, unless their name says another
+number; on other tasks an even share of the budget."""
 
 BEST_CONSTANTS = {
     "easy": Action.select(20, uncertainty=1),
@@ -53,7 +54,7 @@ def start_random_agent(_task: Task, rng: np.random.Generator) -> Act:
     return act
 
 
-def start_plateau(_task: Task, _rng: np.random.Generator) -> Act:
+def start_plateau(task: Task, _rng: np.random.Generator) -> Act:
     """Remember the best performance and how many steps ago it was reached."""
     best, waited = 0.0, 0
 
@@ -62,7 +63,7 @@ def start_plateau(_task: Task, _rng: np.random.Generator) -> Act:
         performance = reply.observation.current_performance
         waited = 0 if performance > best else waited + 1
         best = max(best, performance)
-        return Action.stop() if waited >= PATIENCE else Action.select(BATCH_SIZE, random=1)
+        return Action.stop() if waited >= PATIENCE else Action.select(pace(task, BATCH_SIZE), random=1)
 
     return act
 
@@ -90,7 +91,7 @@ def start_probing(task: Task, _rng: np.random.Generator) -> Act:
     - Probe noisy: keep to diversity in batches of ``SAFE_BATCH``.
 
     A batch is never smaller than an even share of what is left over the steps that are left, so that the budget is
-    spent; less than a minimum batch is not worth a step.
+    spent; less than a minimum batch is not worth a step. Where no reply tells what is wrong it buys at random.
     """
     noise: list[float] = []
 
@@ -98,6 +99,8 @@ def start_probing(task: Task, _rng: np.random.Generator) -> Act:
         if reply.info is not None and reply.info.noise_ratio is not None:
             noise.append(reply.info.noise_ratio)
         left = reply.observation.remaining_budget
+        if not task.truth_known:
+            return Action.select(pace(task, SAFE_BATCH), random=1)
         if not noise:
             return Action.select(PROBE, uncertainty=1)
         if left < MIN_BATCH:
@@ -113,14 +116,17 @@ def start_probing(task: Task, _rng: np.random.Generator) -> Act:
 
 
 REFERENCE_POLICIES: tuple[Policy, ...] = (
-    constant(
+    paced(
         "balanced",
         f"Batches of {BATCH_SIZE}: two fifths by uncertainty, two fifths by diversity, one fifth at random.",
-        Action.select(BATCH_SIZE, uncertainty=0.4, diversity=0.4, random=0.2),
+        BATCH_SIZE,
+        uncertainty=0.4,
+        diversity=0.4,
+        random=0.2,
     ),
-    constant("random", f"Batches of {BATCH_SIZE} at random.", Action.select(BATCH_SIZE, random=1)),
-    constant("uncertainty", f"Batches of {BATCH_SIZE} by uncertainty.", Action.select(BATCH_SIZE, uncertainty=1)),
-    constant("diversity", f"Batches of {BATCH_SIZE} by diversity.", Action.select(BATCH_SIZE, diversity=1)),
+    paced("random", f"Batches of {BATCH_SIZE} at random.", BATCH_SIZE, random=1),
+    paced("uncertainty", f"Batches of {BATCH_SIZE} by uncertainty.", BATCH_SIZE, uncertainty=1),
+    paced("diversity", f"Batches of {BATCH_SIZE} by diversity.", BATCH_SIZE, diversity=1),
     constant("stop", "Stops at once and buys nothing.", Action.stop()),
     constant("random-13", "Batches of 13 at random.", Action.select(13, random=1)),
     constant("random-20", "Batches of 20 at random.", Action.select(20, random=1)),
