@@ -8,17 +8,16 @@ up to date.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
-from dataselect_env import data, grading, reward
-from dataselect_env.models import Action
-from dataselect_env.policies import GROUPS, Policy, get_policy, reference
+from dataselect_env import grading, reward
+from dataselect_env.policies import GROUPS, get_policy, reference
 from dataselect_env.poolview import DEMONSTRATION_PREFIX
 from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+from dataselect_env.tasks import BUILT_IN, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+from dataselect_env.webpage import constant_action, described
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "dataselect_env" / "web" / "reference.json"
@@ -40,21 +39,15 @@ RULE_CONSTANTS = (
 )
 
 
-def constant_action(name: str, task_id: str) -> dict[str, Any]:
-    """Return what a constant policy does on a task."""
-    policy = get_policy(name)
-    assert isinstance(policy, Policy)  # noqa: S101  (none of them is an oracle)
-    action = policy.start(TASKS[task_id], None)(None)  # type: ignore[arg-type]  # constants look at neither
-    return action.model_dump(include=set(Action.model_fields) - {"metadata"})
-
-
 def policies() -> list[dict[str, Any]]:
     """Return the policies that the page can play."""
     return [
         {
             "name": name,
             "description": get_policy(name).description,
-            "actions": {task_id: constant_action(name, task_id) for task_id in TASKS} if name in CONSTANTS else None,
+            "actions": {task_id: constant_action(name, TASKS[task_id]) for task_id in BUILT_IN}
+            if name in CONSTANTS
+            else None,
         }
         for name in (*RULES[::-1], *CONSTANTS)
     ]
@@ -83,20 +76,11 @@ def ladder() -> dict[str, Any]:
 
 def render() -> str:
     """Return the text of the file."""
-    pool_size = len(range(data.N_SAMPLES)[data.POOL_ROWS])
     content = {
-        "tasks": {
-            task_id: {
-                **dataclasses.asdict(task),
-                "success_criteria": task.success_criteria,
-                "score_formula": task.score_formula,
-            }
-            for task_id, task in TASKS.items()
-        },
+        "tasks": {task_id: described(TASKS[task_id]) for task_id in BUILT_IN},
         "splits": {split.name: {"first_seed": split.first_seed, "seeds": split.seeds} for split in SPLITS.values()},
         "seed_limit": SEED_LIMIT,
         "min_batch": MIN_BATCH,
-        "pool_size": pool_size,
         "strategies": STRATEGIES,
         "reward_terms": reward.TERMS,
         "noise_ceiling": grading.NOISE_CEILING,

@@ -63,7 +63,7 @@ def request_models(further: tuple[str, ...]) -> tuple[type[StepRequest], type[St
 def _with_weights(model: type[Action], further: tuple[str, ...]) -> Any:
     if not further:
         return model
-    told = Action.model_fields["strategy_weights"].description
+    told = "Mix of the query strategies, normalised internally."
     weights: Any = (with_strategies(FurtherWeights, further), Field(description=told))
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, strategy_weights=weights)
 

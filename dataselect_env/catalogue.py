@@ -8,7 +8,8 @@ from pydantic import Field
 
 from dataselect_env._version import __version__
 from dataselect_env.about import AUTHOR, DESCRIPTION, NAME
-from dataselect_env.models import Action, Observation, RewardMode, State, WireModel
+from dataselect_env.actions import action_model, offered
+from dataselect_env.models import Observation, RewardMode, State, WireModel
 from dataselect_env.sampling import STRATEGIES
 from dataselect_env.tasks import DEFAULT_TASK, DYNAMICS_VERSION, TASKS
 
@@ -37,7 +38,9 @@ class TaskList(WireModel):
     tasks: list[TaskDescription]
     default_task: str = Field(description="Task of a reset that names none.")
     reward_modes: list[RewardMode] = Field(description="What rewards can be; the first is the default.")
-    action_schema: dict[str, Any] = Field(description="JSON schema of an action.")
+    action_schema: dict[str, Any] = Field(
+        description="JSON schema of an action, with the strategies of all tasks; which of them a task offers it says."
+    )
 
 
 class SchemaReply(WireModel):
@@ -97,14 +100,14 @@ def task_list() -> TaskList:
         ],
         default_task=DEFAULT_TASK,
         reward_modes=list(get_args(RewardMode)),
-        action_schema=Action.model_json_schema(),
+        action_schema=action_model(offered()).model_json_schema(),
     )
 
 
 def schemas() -> SchemaReply:
     """Return the JSON schemas as ``GET /schema`` tells them."""
     return SchemaReply(
-        action=Action.model_json_schema(),
+        action=action_model(offered()).model_json_schema(),
         observation=Observation.model_json_schema(),
         state=State.model_json_schema(),
     )

@@ -5,21 +5,19 @@ Plain numbers in, plain numbers out: no requests, replies or ids. :mod:`datasele
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Floats, Indices, Mask, Number
+from dataselect_env.arrays import Indices, Number
+from dataselect_env.choosing import Chooser, strategies_of
 from dataselect_env.data import Pool
 from dataselect_env.grading import TracePoint, grade
 from dataselect_env.learner import passes_for
 from dataselect_env.models import EndReason, Grade
 from dataselect_env.origin import origin_of
 from dataselect_env.reward import distance_and_redundancy
-from dataselect_env.strategies import Candidates, get_strategy, pick, ranks
 from dataselect_env.suspicion import suspected
 from dataselect_env.tasks import Task
 from dataselect_env.trainingset import TrainingSet
@@ -90,6 +88,7 @@ class Episode:
         learner: The classifier, trained on everything acquired.
         trace: One point for the start and one for each step; what the grade is made from.
         budget_used: Samples bought so far.
+        judged: Where the truth is unknown, how many of them the model was sure about.
         end_reason: Why the episode is over, or None while it goes on.
     """
 
@@ -103,7 +102,7 @@ class Episode:
         self._available = start.dataset.available
         self._pool_size = int(np.count_nonzero(self._available))
         self._acquired = TrainingSet(start.dataset.seed_rows, start.dataset.X_seed)
-        self._suspected = 0.0
+        self.judged = self._suspected = 0  # where the truth is unknown
         self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = 0
@@ -117,7 +116,7 @@ class Episode:
     @property
     def strategies(self) -> tuple[str, ...]:
         """Names of the query strategies that the task offers, in the order in which they pick."""
-        return (*sampling.STRATEGIES, *self.task.further_strategies)
+        return strategies_of(self.task)
 
     @property
     def steps(self) -> int:
@@ -148,10 +147,11 @@ class Episode:
     def noise_estimate(self) -> float:
         """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`.
 
-        Where the truth is unknown, what was bought counts as :func:`~dataselect_env.suspicion.suspected` says.
+        Where the truth is unknown, :func:`~dataselect_env.suspicion.suspected` finds the evidence in each batch.
         """
-        wrong = sum(point.mislabelled for point in self.trace) if self.task.truth_known else self._suspected
-        return estimate_noise(self.task.flip_y, self.budget_used, wrong)
+        if not self.task.truth_known:
+            return estimate_noise(self.task.flip_y, self.judged, self._suspected)
+        return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
 
     @property
     def clean_samples(self) -> Indices:
@@ -181,8 +181,7 @@ class Episode:
                 finite, non-negative, not all zero.
         """
         counts = sampling.quotas(self.batch_size(batch_size), weights)
-        chosen = self._by_quotas(counts) if self.task.mixing == "quotas" else self._by_ranks(sum(counts), weights)
-        return self._acquire(chosen, counts)
+        return self._acquire(self._choose(counts, weights), counts)
 
     def batch_size(self, wanted: int) -> int:
         """Return how many samples an action buys that asks for ``wanted``."""
@@ -204,66 +203,18 @@ class Episode:
             raise ValueError("samples must be distinct and still available")
         return self._acquire(samples, (0,) * len(self.strategies))
 
-    def _by_quotas(self, counts: tuple[int, ...]) -> Indices:
-        """Return the batch of which each strategy chooses its share, as indices into the pool."""
-        start, centroid = self._start, self._acquired.centroid
-        X = start.dataset.X_pool
-        picks: list[sampling.Pick] = [
-            self._most_uncertain,
-            lambda left, count: sampling.farthest(X @ centroid, start.squares, float(centroid @ centroid), left, count),
-            sampling.at_random(self._selection_rng),
-        ]
-        probabilities = cache(lambda: self.learner.probabilities(X))
-        picks += [self._further(name, probabilities) for name in self.task.further_strategies]
-        return sampling.select(picks=picks[: len(counts)], available=self._available, counts=counts)
-
-    def _further(self, name: str, probabilities: Callable[[], Floats]) -> sampling.Pick:
-        """Return the pick of a further strategy; ``probabilities`` gives those of the pool, (n_pool, n_classes)."""
-        strategy = get_strategy(name)
-        return lambda left, count: pick(strategy, self._candidates(left, probabilities()), count)
-
-    def _most_uncertain(self, left: Mask, count: int) -> Indices:
-        """Return the samples of highest entropy, that of wrong labels raised where the task has the noise trap."""
-        task, X = self.task, self._start.dataset.X_pool
-        trap = sampling.trap_strength(task.flip_y) if task.noise_trap else 0.0
-        wrong = self._pool.mislabelled
-        if self.learner.n_classes == 2:
-            return sampling.most_uncertain(self.learner.log_odds(X), wrong, trap, left, count)
-        entropy = sampling.entropy_of(self.learner.probabilities(X)) + trap * wrong
-        return sampling.highest(np.where(left, entropy, -np.inf), count)
-
-    def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
-        """Return the batch of the highest sums of the strategies' ranks, as indices into the pool."""
-        total, left = np.zeros(len(self._available)), self._available
-        candidates = self._candidates(left, self.learner.probabilities(self._start.dataset.X_pool))
-        for name, weight in zip(self.strategies, weights, strict=False):
-            if weight:
-                total += weight / max(weights) * ranks(self._utilities(name, candidates, count), left)
-        return sampling.highest(np.where(left, total, -np.inf), count)
-
-    def _utilities(self, name: str, candidates: Candidates, count: int) -> Floats:
-        """Return the utilities of a strategy for the pool, (n_pool,); see :mod:`dataselect_env.strategies`."""
-        if name == "uncertainty":
-            trap = sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0
-            return sampling.entropy_of(candidates.probabilities) + trap * self._pool.mislabelled
-        if name == "diversity":
-            start, centroid = self._start, self._acquired.centroid
-            return sampling.squared_distance(candidates.X @ centroid, start.squares, float(centroid @ centroid))
-        if name == "random":
-            return self._selection_rng.random(len(candidates.left))
-        return get_strategy(name).utilities(candidates, count)
-
-    def _candidates(self, left: Mask, probabilities: Floats) -> Candidates:
-        """Return what a further strategy may see."""
-        dataset, rows = self._start.dataset, self._acquired.rows
-        return Candidates(
-            X=dataset.X_pool,
-            probabilities=probabilities,
-            left=left,
-            X_acquired=dataset.X[rows],
-            y_acquired=self._pool.labels[rows],
+    def _choose(self, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
+        """Return the batch that the strategies choose, as indices into the pool."""
+        chooser = Chooser(
+            task=self.task,
+            start=self._start,
+            learner=self.learner,
+            acquired=self._acquired,
+            pool=self._pool,
+            available=self._available,
             rng=self._selection_rng,
         )
+        return chooser.by_quotas(counts) if self.task.mixing == "quotas" else chooser.by_ranks(sum(counts), weights)
 
     def _acquire(self, batch: Indices, counts: tuple[int, ...]) -> Purchase:
         """Take ``batch`` out of the pool and train on everything acquired."""
@@ -273,7 +224,8 @@ class Episode:
         distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
         rows = batch + dataset.pool_rows.start
         if not self.task.truth_known:
-            self._suspected += suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
+            judged, wrong = suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
+            self.judged, self._suspected = self.judged + judged, self._suspected + wrong
         self._available[batch] = False
         self._acquired.extend(rows, X)
         before, used = self.performance, self.budget_used

@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from dataselect_env import catalogue, taskapi
 from dataselect_env.about import NAME
 from dataselect_env.access import OPEN_PATHS
+from dataselect_env.actions import offered, request_models
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.models import (
     DEFAULT_REWARD_MODE,
@@ -57,8 +58,10 @@ def document(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         _link_episodes(made["paths"])
         _state_body_limit(made["paths"])
+        steps = dict(zip((StepRequest, StepEnvelope), request_models(offered()), strict=True))
         _, schemas = models_json_schema(
-            [(model, "validation") for model in REQUEST_MODELS], ref_template="#/components/schemas/{model}"
+            [(steps.get(model, model), "validation") for model in REQUEST_MODELS],
+            ref_template="#/components/schemas/{model}",
         )
         components = made["components"]["schemas"]
         components.update(schemas["$defs"])

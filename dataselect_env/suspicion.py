@@ -15,15 +15,15 @@ from dataselect_env.arrays import Floats, Indices, Labels
 from dataselect_env.learner import Learner
 
 
-def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, batch: Indices) -> float:
-    """Return how many labels of a batch look wrong, between 0 and the size of the batch.
+def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, batch: Indices) -> tuple[int, int]:
+    """Return how many samples of a batch the model is sure about, and how many of these look wrong.
 
     A sample counts as of the class whose probability is highest among those that reach the class's threshold: the mean
     probability that the model gives a class over the acquired samples that carry its label. Samples of no such class
-    are left out, and the share found among the others stands for the whole batch.
+    say nothing.
 
     It is biased: a weak model doubts right labels (too high), and its thresholds come from samples that it was trained
-    on (too low). docs/own-data.md says by how much it was off where the truth is known.
+    on (too low). ``bench/owndata/doubt.py`` measures by how much it is off where the truth is known.
 
     Args:
         learner: Before it is trained on the batch.
@@ -39,7 +39,5 @@ def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, ba
     probabilities = learner.probabilities(X[batch])
     confident = np.where(probabilities >= thresholds, probabilities, 0.0)
     judged = confident.any(axis=1)
-    if not judged.any():
-        return 0.0
-    wrong = confident.argmax(axis=1)[judged] != labels[batch][judged]
-    return float(wrong.mean()) * len(batch)
+    wrong = confident.argmax(axis=1) != labels[batch]
+    return int(np.count_nonzero(judged)), int(np.count_nonzero(judged & wrong))

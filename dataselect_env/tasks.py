@@ -121,9 +121,9 @@ class Task:
     @property
     def success_criteria(self) -> str:
         """The condition for passing, as openenv.yaml and ``/tasks`` word it."""
-        text = f"current_performance > {self.pass_performance:.2f}"
+        text = f"current_performance > {_threshold(self.pass_performance)}"
         if self.pass_noise is not None:
-            text += f" AND avg_noise_ratio < {self.pass_noise:.2f}"
+            text += f" AND avg_noise_ratio < {_threshold(self.pass_noise)}"
         if self.efficiency_weight:
             text += ", scored jointly with efficiency"
         return text
@@ -138,7 +138,12 @@ class Task:
         ]
         terms = [name if weight == 1 else f"{weight:g} x {name}" for weight, name in parts if weight]
         low, high = self.performance_range
-        return f"{' + '.join(terms)}; performance score over [{low:.2f}, {high:.2f}]"
+        return f"{' + '.join(terms)}; performance score over [{_threshold(low)}, {_threshold(high)}]"
+
+
+def _threshold(value: float) -> str:
+    """Return a threshold with two decimals, or with as many as it has."""
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:g}"
 
 
 TASKS: dict[str, Task] = {

@@ -150,7 +150,7 @@ class Lanes:
         terms = {name: np.zeros(len(lanes)) for name in rewards.TERMS}
         strategies = max(len(episode.strategies) for episode in episodes)
         bought_by = np.zeros((len(lanes), strategies), dtype=np.int64)
-        mislabelled = np.zeros(len(lanes))
+        mislabelled = np.array([0.0 if episode.task.truth_known else np.nan for episode in episodes])
         redundancy, gain = np.full((2, len(lanes)), np.nan)
         if bought:
             buyers = [episodes[place] for place in buying.tolist()]

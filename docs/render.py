@@ -21,6 +21,7 @@ from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.settings import ENV_PREFIX, Settings
 from dataselect_env.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+from docs import render_own
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -190,19 +191,31 @@ def speed() -> str:
     return page.goals(page.load())
 
 
+def transfer() -> str:
+    """Return how policies that were tuned on synthetic tasks do on real data."""
+    from bench.transfer import page  # noqa: PLC0415  (it takes its own tables from here)
+
+    return f"{page.finding(page.load())}\n{page.summary(page.load())}"
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
+    "doubt": lambda: table(" | ".join(["data", "bought by", *render_own.doubt_rates()]), render_own.doubt()),
     "errors": error_codes,
     "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,
     "observation": lambda: fields(ObservationFields),
+    "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
+    "own_fields": lambda: table("field | default | what it says", render_own.fields()),
     "reward": reward_terms,
     "settings": settings,
     "speed": speed,
     "splits": splits,
+    "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
+    "transfer": transfer,
     "validation": validation,
     "versions": versions,
 }
@@ -218,6 +231,7 @@ def rendered(text: str) -> str:
 
 
 def main() -> None:
+    render_own.SCHEMA.write_text(render_own.schema_text(), encoding="utf-8")
     for path in DOCUMENTS:
         path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -2,10 +2,11 @@
 
     pip install "dataselect-env[train]"
     python examples/train_ppo.py --task medium
+    python examples/train_ppo.py --task-file tasks.yaml --task mine --task another   # one network for both
 
 It learns on seeds of the train split, the best network along the way is chosen on seeds of the validation split, and
 the comparison is on seeds of the test split. ``<out>/<task>-<seed>.npz`` is what ``policies.learned`` plays,
-``<out>/<task>-<seed>.json`` holds the learning curve and the comparison. One core; about five minutes a task.
+``<out>/<task>-<seed>.json`` holds the learning curve and the comparison. One core; about five minutes.
 
 Three choices matter. The agent picks from a menu of whole actions (strategy and size together): what pays is a small
 batch by uncertainty first and then, if it was clean, a big one, and a Gaussian over the raw action vector, which
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -66,9 +67,10 @@ def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
     return gymnasium.make("dataselect_env:DataSelect-v0", task_id=task_id, actions="discrete", reward_mode="grade")
 
 
-def make_model(task_id: str, seed: int) -> PPO:
-    """Return an untrained agent; the same seed gives the same training."""
-    venv = DummyVecEnv([partial(make_env, task_id)] * ENVIRONMENTS)
+def make_model(task_ids: Sequence[str], seed: int) -> PPO:
+    """Return an untrained agent for some tasks, in turn; the same seed gives the same training."""
+    number = max(ENVIRONMENTS, len(task_ids))
+    venv = DummyVecEnv([partial(make_env, task_ids[place % len(task_ids)]) for place in range(number)])
     venv = VecNormalize(VecMonitor(venv), norm_obs=False, gamma=1.0)
     model = PPO(
         "MlpPolicy",
@@ -82,7 +84,7 @@ def make_model(task_id: str, seed: int) -> PPO:
         seed=seed,
         device="cpu",
     )
-    venv.seed(ENVIRONMENTS * seed)  # PPO gave environment i the seed ``seed + i``, which runs would share
+    venv.seed(number * seed)  # PPO gave environment i the seed ``seed + i``, which runs would share
     return model
 
 
@@ -125,17 +127,18 @@ def as_policy(actor: Actor) -> Policy:
 
 
 def train(
-    task_id: str, seed: int, steps: int, report: Callable[[int, float], None]
+    task_ids: Sequence[str], seed: int, steps: int, report: Callable[[int, float], None]
 ) -> tuple[PPO, list[dict[str, Any]]]:
     """Train, and return the agent with the weights that did best on the validation seeds, and the learning curve.
 
     Args:
-        task_id: Task to learn.
+        task_ids: Tasks to learn; all offer the same strategies.
         seed: Of the networks and of the episodes' draws.
         steps: Steps in all environments together.
         report: Called after each evaluation with the steps so far and the mean grade on the validation seeds.
     """
-    model = make_model(task_id, seed)
+    model = make_model(task_ids, seed)
+    seeds = VALIDATION_SEEDS[: -(-len(VALIDATION_SEEDS) // len(task_ids))]
     curve: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -143,7 +146,8 @@ def train(
     def evaluate(_local: dict[str, Any], _global: dict[str, Any]) -> bool:
         model.ent_coef = FIRST_ENTROPY + (LAST_ENTROPY - FIRST_ENTROPY) * min(1.0, model.num_timesteps / steps)
         if model.num_timesteps >= len(curve) * steps / EVALUATIONS:
-            score = fmean(grades(as_policy(export(model, task_id)), task_id, VALIDATION_SEEDS))
+            policy = as_policy(export(model, task_ids[0]))
+            score = fmean(fmean(grades(policy, task_id, seeds)) for task_id in task_ids)
             if score > max((point["validation"] for point in curve), default=-1.0):
                 best.update({name: array.clone() for name, array in model.policy.state_dict().items()})
             recent = [episode["r"] for episode in model.ep_info_buffer or ()]
@@ -168,7 +172,7 @@ def compare(actor: Actor, task_id: str) -> dict[str, Any]:
     """Return mean grades on the test seeds, and differences to the references by seed, with 95 % t intervals."""
     ours = grades(as_policy(actor), task_id, TEST_SEEDS)
     result: dict[str, Any] = {"seeds": [TEST_SEEDS[0], TEST_SEEDS[-1]], "ppo": mean_interval(ours).model_dump()}
-    for name in REFERENCES:
+    for name in REFERENCES if get_task(task_id).built_in else REFERENCES[1:]:
         theirs = grades(get_policy(name), task_id, TEST_SEEDS)
         result[name] = mean_interval(theirs).model_dump()
         result[f"ppo - {name}"] = difference(ours, theirs).model_dump()
@@ -176,40 +180,45 @@ def compare(actor: Actor, task_id: str) -> dict[str, Any]:
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
-@click.option("--task", "task_id", default="medium", show_default=True, help="Name of the task.")
+@click.option("--task", "task_ids", multiple=True, default=("medium",), show_default=True, help="Task; several may be.")
 @click.option("--task-file", type=click.Path(path_type=Path), help="File with tasks of your own.")
 @click.option("--seed", type=click.IntRange(0, 999), default=1, show_default=True, help="Of networks and episodes.")
 @click.option("--steps", default=STEPS, show_default=True, help="Training steps.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ppo"), show_default=True)
-def main(task_id: str, task_file: Path | None, seed: int, steps: int, out: Path) -> None:
+def main(task_ids: tuple[str, ...], task_file: Path | None, seed: int, steps: int, out: Path) -> None:
     """Train, export, compare, and write it all down."""
     if task_file is not None:
         load_tasks(task_file)
-    if task_id not in TASKS:
-        raise click.BadParameter(f"choose one of {', '.join(TASKS)}", param_hint="--task")
+    if not set(task_ids) <= TASKS.keys():
+        raise click.BadParameter(f"choose among {', '.join(TASKS)}", param_hint="--task")
+    if len({get_task(task_id).further_strategies for task_id in task_ids}) > 1:
+        raise click.BadParameter("the tasks should offer the same strategies", param_hint="--task")
+    name = "+".join(task_ids)
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    with click.progressbar(length=steps, label=f"PPO on {task_id}", item_show_func=str) as bar:
-        model, curve = train(task_id, seed, steps, lambda at, score: bar.update(at - bar.pos, f"{score:.3f}"))
-    target = out / f"{task_id}-{seed}.npz"
-    exported = export(model, task_id)
+    with click.progressbar(length=steps, label=f"PPO on {name}", item_show_func=str) as bar:
+        model, curve = train(task_ids, seed, steps, lambda at, score: bar.update(at - bar.pos, f"{score:.3f}"))
+    target = out / f"{name}-{seed}.npz"
+    exported = export(model, task_ids[0])
     gap = check_export(model, exported)
     exported.save(target)
     result = {
-        "task": task_id,
+        "task": name,
         "seed": seed,
         "dynamics_version": DYNAMICS_VERSION,
         "steps": steps,
         "wall_s": curve[-1]["wall_s"],
         "cpu_s": curve[-1]["cpu_s"],
         "export_gap": gap,
-        "held_out": compare(load_actor(target), task_id),
+        "held_out": {task_id: compare(load_actor(target), task_id) for task_id in task_ids},
         "curve": curve,
     }
     target.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for name, row in result["held_out"].items():
-        if name != "seeds":
-            click.echo(f"{name:>24}  {row['mean']:+.3f}  [{row['low']:+.3f}, {row['high']:+.3f}]")
+    for task_id, rows in result["held_out"].items():
+        click.echo(task_id)
+        for title, row in rows.items():
+            if title != "seeds":
+                click.echo(f"{title:>24}  {row['mean']:+.3f}  [{row['low']:+.3f}, {row['high']:+.3f}]")
 
 
 if __name__ == "__main__":

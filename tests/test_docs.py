@@ -21,7 +21,7 @@ TEST_COMMAND = 'pip install ".[test]" && pytest'
 SERVE_COMMAND = "pip install . && python server.py"
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"(?:<!-- (\w+): ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-TERMINAL = ("terminal", "evaluate", "evaluate-own")
+TERMINAL = ("terminal", "evaluate", "evaluate-own", "own-readme")
 IN_PROCESS: dict[str, Callable[[str], bool]] = {
     # What each of the examples in Python prints: lines of words.
     "python": lambda out: out.split()[-1] in ("True", "False"),
@@ -39,7 +39,7 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "async-client": lambda out: out.startswith("True 0.0"),
     "gym-remote": lambda out: not out,
 }
-OTHERS = ("curl", "tutorial-curl", "tutorial-grade", "client", "policy", "tutorial-play", "tutorial-evaluate")
+OTHERS = ("own-table", "own-evaluate", "own-check", "own-gym", "curl", "tutorial-curl", "tutorial-grade", "client", "policy", "tutorial-play", "tutorial-evaluate")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))

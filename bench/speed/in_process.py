@@ -47,7 +47,7 @@ MANY_LANES, ROUNDS_OF_MANY = 512, 3
 LANES = (1, 8, 64, 512)
 MICROSECONDS = 1e6
 PARTS: dict[str, tuple[Any, str]] = {
-    "scoring and choosing": (Episode, "_by_quotas"),
+    "scoring and choosing": (Episode, "_choose"),
     "training": (Learner, "train"),
     "measuring": (Learner, "performance"),
     "distance and redundancy": (episode, "distance_and_redundancy"),

@@ -56,7 +56,7 @@ export class Episode {
     const infos = this.replies.slice(1, step + 1).map((reply) => reply.info);
     return {
       bought: infos.reduce((sum, info) => sum + info.batch_size, 0),
-      mislabelled: infos.reduce((sum, info) => sum + info.mislabelled, 0),
+      mislabelled: infos.reduce((sum, info) => sum + (info.mislabelled ?? 0), 0),
     };
   }
 

@@ -3,15 +3,20 @@
 
 import { STOP, selectBatch } from "./episode.js";
 
+/** Samples to buy in a step: on tasks that are not built in an even share of the budget. */
+function pace(task, builtIn) {
+  return task.built_in ? builtIn : Math.ceil(task.budget / task.max_steps);
+}
+
 const RULES = {
-  plateau({ BATCH_SIZE, PATIENCE }) {
+  plateau({ BATCH_SIZE, PATIENCE }, task) {
     let best = 0;
     let waited = 0;
     return (reply) => {
       const performance = reply.observation.current_performance;
       waited = performance > best ? 0 : waited + 1;
       best = Math.max(best, performance);
-      return waited >= PATIENCE ? STOP : selectBatch(BATCH_SIZE, { random: 1 });
+      return waited >= PATIENCE ? STOP : selectBatch(pace(task, BATCH_SIZE), { random: 1 });
     };
   },
 
@@ -27,6 +32,7 @@ const RULES = {
       const ratio = reply.info?.noise_ratio ?? null;
       if (ratio !== null) noise.push(ratio);
       const left = reply.observation.remaining_budget;
+      if (!task.truth_known) return selectBatch(pace(task, SAFE_BATCH), { random: 1 });
       if (noise.length === 0) return selectBatch(PROBE, { uncertainty: 1 });
       if (left < minBatch) return STOP;
       const evenShare = Math.ceil(left / (task.max_steps - reply.step));
@@ -45,7 +51,11 @@ const RULES = {
  */
 export function startPolicy(reference, name, task, replies) {
   const { actions } = reference.policies.find((policy) => policy.name === name);
-  if (actions !== null) return () => actions[task.task_id];
+  if (actions !== null) {
+    const action = actions[task.task_id];
+    if (!action) throw new Error(`${name} is not known for ${task.task_id}; dataselect-env evaluate finds it.`);
+    return () => action;
+  }
   const act = RULES[name](reference.rule_constants, task, reference.min_batch);
   for (const reply of replies.slice(0, -1)) act(reply);
   return act;

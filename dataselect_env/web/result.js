@@ -13,9 +13,10 @@ export function showResult(parts, episode) {
   parts.breakdown.replaceChildren(...rows(grade.breakdown, task));
   parts.formula.textContent = `Score: ${task.score_formula.replaceAll(" x ", " \u00d7 ")}.`;
   const { first_seed: first, last_seed: last, rows: ladder } = reference.ladder;
-  parts.ladderNote.textContent =
-    `Mean grades of the reference policies on ${task.task_id}, seeds ${first} to ${last}, with 95 % intervals.`;
-  drawLadder(parts.ladder, ladder[task.task_id], grade.score);
+  parts.ladderNote.textContent = task.built_in
+    ? `Mean grades of the reference policies on ${task.task_id}, seeds ${first} to ${last}, with 95 % intervals.`
+    : "The grades of the reference policies on this task are not known here; dataselect-env evaluate finds them.";
+  drawLadder(parts.ladder, ladder[task.task_id] ?? [], grade.score);
 }
 
 function rows(part, task) {

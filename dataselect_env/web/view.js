@@ -42,13 +42,15 @@ export class EpisodeView {
     parts.performanceFact.dataset.holds = observation.current_performance > task.pass_performance;
     fact(parts.budgetFact, observation.remaining_budget, `of ${task.budget} left`);
     const limit = task.pass_noise === null ? "" : `, must stay below ${percent(task.pass_noise)}`;
-    fact(parts.noiseFact, bought ? percent(mislabelled / bought) : "\u2013", `${mislabelled} of ${bought} bought${limit}`);
+    const share = bought && task.truth_known ? percent(mislabelled / bought) : "\u2013";
+    fact(parts.noiseFact, share, task.truth_known ? `${mislabelled} of ${bought} bought${limit}` : "nobody knows");
     if (task.pass_noise !== null) parts.noiseFact.dataset.holds = bought > 0 && mislabelled / bought < task.pass_noise;
     else delete parts.noiseFact.dataset.holds;
     fact(parts.stepFact, `${step}`, `of ${task.max_steps}`);
     fact(parts.returnFact, signed(episode.returnAt(step)), "sum of rewards");
-    const { pool_size: size } = episode.reference;
-    parts.poolNote.textContent = `${size.toLocaleString("en")} samples on two principal components`;
+    const size = task.pool_size.toLocaleString("en");
+    parts.poolNote.textContent =
+      episode.points === null ? `${size} samples, too many to draw` : `${size} samples on two principal components`;
     this.tellShares();
   }
 
@@ -77,8 +79,9 @@ export function sentence(episode, step) {
   const end = info.end_reason === null ? "" : ` The episode is over (${REASONS[info.end_reason]}).`;
   if (info.batch_size === 0) return `Step ${step}: stopped, bought nothing.${end}`;
   const before = figure(episode.replies[step - 1].observation.current_performance);
+  const wrong = info.mislabelled === null ? "" : `, ${info.mislabelled} with a wrong label`;
   return (
-    `Step ${step}: bought ${info.batch_size}, ${info.mislabelled} with a wrong label; ` +
+    `Step ${step}: bought ${info.batch_size}${wrong}; ` +
     `performance ${before} \u2192 ${performance}, reward ${signed(reply.reward)}.${end}`
   );
 }

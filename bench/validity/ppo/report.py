@@ -100,7 +100,7 @@ def table(runs: dict[str, list[Run]], shipped: dict[str, Run]) -> str:
     ]
     for task_id, group in runs.items():
         for run in group:
-            held_out = run["held_out"]
+            held_out = run["held_out"][task_id]
             seed = f"{run['seed']}, shipped" if run is shipped[task_id] else str(run["seed"])
             cells = [task_id, seed, f"{held_out['ppo']['mean']:.3f}"]
             for name in REFERENCES:

@@ -1,0 +1,129 @@
+"""What a large table of a user's own costs: seconds of a step and memory, on 50,000 samples x 100 features.
+
+    python -m bench.owndata.cost
+
+Writes a CSV file, serves no one: the table is loaded as a task file would load it, and episodes are played in process,
+one for each query strategy and one for a mix of all. Prints a table and writes cost.json. Linux only.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.speed.in_process import quartiles, versions
+from dataselect_env.actions import action_model
+from dataselect_env.env import DataSelectEnv
+from dataselect_env.sampling import STRATEGIES
+from dataselect_env.strategies import STRATEGIES as FURTHER
+from dataselect_env.taskfile import load_tasks
+from dataselect_env.tasks import get_task
+
+RESULTS = Path(__file__).with_suffix(".json")
+POOL, FEATURES = 50_000, 100
+VALIDATION, SEED_SET = 1_000, 100
+EPISODES = 3
+STEPS, BATCH_SIZE = 10, 20
+CLASSES = (2, 5)
+
+
+def write_table(path: Path, classes: int, rows: int, features: int) -> None:
+    """Write a CSV file with numbers and a label."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(classes, size=rows)
+    X = rng.standard_normal((rows, features)) + 0.25 * rng.standard_normal((classes, features))[y]
+    names = ",".join(f"x{number}" for number in range(features))
+    formats = ["%.6g"] * features + ["%d"]
+    np.savetxt(path, np.column_stack([X, y]), fmt=formats, delimiter=",", header=f"{names},label", comments="")
+
+
+def task_text(classes: int) -> str:
+    """Return the task file for a table of so many classes."""
+    return f"""
+tasks:
+  large-{classes}:
+    table: {{file: large-{classes}.csv, target: label}}
+    split: {{seed: {SEED_SET}, validation: {VALIDATION}, pool: {POOL}}}
+    noise: {{uniform: 0.2}}
+    budget: {STEPS * BATCH_SIZE}
+    max_steps: {STEPS}
+    strategies: [{", ".join(FURTHER)}]
+"""
+
+
+def task_file(folder: Path, classes: int) -> Path:
+    """Write the table, in a process of its own for the memory that it takes, and the task file that names it."""
+    table = folder / f"large-{classes}.csv"
+    arguments = (table, classes, POOL + VALIDATION + SEED_SET, FEATURES)
+    writer = multiprocessing.get_context("spawn").Process(target=write_table, args=arguments)
+    writer.start()
+    writer.join()
+    path = folder / f"tasks-{classes}.yaml"
+    path.write_text(task_text(classes), encoding="utf-8")
+    return path
+
+
+def peak() -> float:
+    """Return the most memory that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def seconds_of_steps(task_id: str, weights: dict[str, float]) -> list[float]:
+    """Return the seconds of each step of some episodes."""
+    action = action_model(get_task(task_id).further_strategies).select(BATCH_SIZE, **weights)
+    env, seconds = DataSelectEnv(), []
+    for seed in range(EPISODES):
+        env.reset(task_id=task_id, seed=20_000 + seed)
+        for _ in range(STEPS):
+            started = time.perf_counter()
+            env.step(action)
+            seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def measure(classes: int, folder: Path) -> dict[str, Any]:
+    """Load the table and play."""
+    path = task_file(folder, classes)
+    started = time.perf_counter()
+    (task_id,) = load_tasks(path)
+    loaded = time.perf_counter() - started
+    names = (*STRATEGIES, *FURTHER)
+    mixes = {name: {name: 1.0} for name in names} | {"all of them": dict.fromkeys(names, 1.0)}
+    steps = {}
+    for name, weights in mixes.items():
+        seconds = seconds_of_steps(task_id, weights)
+        steps[name] = {**quartiles(seconds, 1_000), "max": max(seconds) * 1_000}
+    started = time.perf_counter()
+    DataSelectEnv().reset(task_id=task_id, seed=30_000)
+    return {"load_s": loaded, "reset_ms": (time.perf_counter() - started) * 1_000, "step_ms": steps, "peak_mb": peak()}
+
+
+@click.command()
+def main() -> None:
+    """Measure, print and write."""
+    results: dict[str, Any] = {"versions": versions(), "pool": POOL, "features": FEATURES, "classes": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        for classes in CLASSES:
+            found = results["classes"][str(classes)] = measure(classes, Path(folder))
+            click.echo(
+                f"{classes} classes: loaded in {found['load_s']:.1f} s, reset {found['reset_ms']:.0f} ms, "
+                f"at most {found['peak_mb']:.0f} MB so far"
+            )
+            for name, row in found["step_ms"].items():
+                click.echo(
+                    f"  {name:<18} {row['median']:6.1f} ms ({row['q1']:.1f} to {row['q3']:.1f}),"
+                    f" at most {row['max']:.0f}"
+                )
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Does skill carry over? Policies tuned on synthetic tasks, judged untouched on real data sets.
+
+    python -m bench.transfer.report
+
+Plays every policy on 50 seeds of each task of tasks.yaml (three data sets that scikit-learn brings along, three kinds
+of noise) and writes results.json; ``python -m bench.transfer.page`` makes README.md and transfer.png of it. What is
+tuned on the table itself is a yardstick here, not a contender.
+
+The anchor is Konyushkova, Sznitman and Fua, "Discovering General-Purpose Active Learning Strategies", 2018: a strategy
+learned by reinforcement on some data sets is better than the usual ones on others that it has never seen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.machine import processor
+from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.evaluation.journal import EpisodeRecord, Versions
+from dataselect_env.evaluation.statistics import METHOD, difference, mean_interval
+from dataselect_env.evaluation.tuning import SEEDS as TUNING_SEEDS
+from dataselect_env.evaluation.tuning import find_best_constant
+from dataselect_env.taskfile import load_tasks
+from dataselect_env.tasks import SPLITS
+
+HERE = Path(__file__).parent
+TASKS, RESULTS = HERE / "tasks.yaml", HERE / "results.json"
+SEEDS = tuple(range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 50))
+REFERENCE = "random"
+"""What every strategy must beat to be worth its name."""
+CONTENDERS = {
+    "uncertainty": "a rule, tuned on nothing",
+    "diversity": "a rule, tuned on nothing",
+    "balanced": "a rule, tuned on nothing",
+    "constant:20:uncertainty=1": "best constant of easy",
+    "constant:13:diversity=1": "best constant of medium and hard",
+    "probing": "a rule for the two worlds of the built-in tasks",
+    "ppo:easy": "network trained on easy",
+    "ppo:medium": "network trained on medium",
+    "ppo:hard": "network trained on hard",
+    "bench.transfer.general:general": "network trained on eight synthetic tasks at once",
+}
+"""What is judged, with what it was tuned on."""
+YARDSTICKS = {
+    "best-constant": "best constant of this very table, on seeds of the train split",
+    "oracle": "sees the right labels",
+}
+
+
+def by_policy(records: Sequence[EpisodeRecord], task_id: str) -> dict[str, list[float]]:
+    """Return the scores of a task by policy, in the order of the seeds."""
+    scores: dict[str, list[float]] = {}
+    for one in records:
+        if one.task_id == task_id:
+            scores.setdefault(one.policy, []).append(one.score)
+    return scores
+
+
+def compared(scores: dict[str, list[float]]) -> dict[str, Any]:
+    """Return for each policy its mean score, and the differences by seed to random and to the table's best constant."""
+    told = {}
+    for name, values in scores.items():
+        told[name] = {"score": mean_interval(values).model_dump()}
+        for reference in (REFERENCE, "best-constant"):
+            if name != reference:
+                gap = difference(values, scores[reference])
+                told[name][f"less {reference}"] = {**gap.model_dump(), "significant": gap.significant}
+    return told
+
+
+@click.command()
+@click.option("--processes", default=cores(), show_default=True)
+def main(processes: int) -> None:
+    """Play, compare and write."""
+    tasks = load_tasks(TASKS)
+    best = {task: find_best_constant(task, processes=processes) for task in tasks}
+    plan = Plan(policies=(REFERENCE, *CONTENDERS, *YARDSTICKS), tasks=tasks, seeds=SEEDS, best_constants=best)
+    with click.progressbar(length=len(plan), label="playing", file=sys.stderr) as bar:
+        records = evaluate(plan, processes=processes, progress=bar.update)
+    results = {
+        "machine": processor(),
+        "versions": Versions().model_dump(),
+        "seeds": [SEEDS[0], SEEDS[-1]],
+        "tuning_seeds": [TUNING_SEEDS[0], TUNING_SEEDS[-1]],
+        "intervals": METHOD,
+        "best_constants": best,
+        "tasks": {task: compared(by_policy(records, task)) for task in tasks},
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

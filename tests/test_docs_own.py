@@ -1,0 +1,77 @@
+"""docs/own-data.md: its examples run in their order, its schema is the code's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from dataselect_env import taskfile, tasks
+from docs import render_own
+from serving import running_server
+from test_docs import example, run_commands
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the table and the task file of the page."""
+    folder = tmp_path_factory.mktemp("own")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(compile(example("own-table"), "own-table", "exec"), {})  # noqa: S102  (that is the test)
+    (folder / "tasks.yaml").write_text(example("own-tasks"), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    yield
+    for name in list(tasks.TASKS)[len(tasks.BUILT_IN) :]:
+        tasks.unregister(name)
+    taskfile._loaded.clear()
+
+
+def test_the_ladder_of_a_table(folder: Path) -> None:
+    printed = run_commands("own-evaluate", folder)
+    rows = {line.split()[0] for line in printed.splitlines() if line}
+    assert {"wine", "best-constant", "oracle", "margin", "k_center", "ppo", "stop"} <= rows
+    assert "best-constant is constant:" in " ".join(printed.split())
+
+
+def test_the_commands_for_a_task_file(folder: Path) -> None:
+    assert "wine-list" in run_commands("own-check", folder)
+
+
+@pytest.mark.usefixtures("registry")
+def test_the_example_in_process(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    exec(compile(example("own-gym"), "own-gym", "exec"), {})  # noqa: S102  (that is the test)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("('wine-list', 'many-classes') {'uncertainty': 0, 'diversity': 0, 'random': 3, 'margin': 7")
+    assert second == "Box(-1.0, 1.0, (7,), float32)"
+
+
+def test_the_task_file_is_served(folder: Path) -> None:
+    assert example("own-serve", "command") == "DATASELECT_TASKS=tasks.yaml dataselect-env serve\n"
+    with running_server(environ={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:
+        listed = {task["task_id"]: task for task in server.get("/tasks")["tasks"]}
+        assert list(listed) == ["easy", "medium", "hard", "wine-list", "many-classes"]
+        assert listed["wine-list"]["strategies"][3:] == ["margin", "k_center"]
+        first = server.post("/reset", {"task_id": "many-classes", "seed": 7})
+        assert first["observation"]["remaining_budget"] == 150
+
+
+def test_the_schema_is_that_of_the_code() -> None:
+    text = render_own.SCHEMA.read_text(encoding="utf-8")
+    assert text == render_own.schema_text(), "run python -m docs.render"
+    schema = json.loads(text)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(example("own-tasks")), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"tasks": {"mine": {"budgit": 3}}}, schema)
