@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -23,6 +23,8 @@ from dataselect_env.tasks import BUILT_IN, TASKS, Task, register
 
 Lines = dict[tuple[str, ...], int]
 """The line, from 1, of each field of a YAML text by its path; entries of lists go by their number, from 0."""
+MOST_FIELDS = 100_000
+"""Fields of a file at most, counting what stands for others as often as it stands there."""
 
 
 class TaskFileError(Exception):
@@ -37,11 +39,23 @@ class Loaded:
         name: Of the task.
         definition: What its file says.
         folder: Where relative files are looked for.
+        stamp: When its file of data was changed, and its size; None where it has none.
     """
 
     name: str
     definition: TaskDefinition
     folder: Path
+    stamp: tuple[int, int] | None = None
+
+    @classmethod
+    def now(cls, name: str, definition: TaskDefinition, folder: Path) -> Self:
+        """Return this with the stamp of its file as of now."""
+        table = definition.table
+        path = None if table is None or table.file is None else folder / table.file
+        if path is None or not path.exists():
+            return cls(name, definition, folder)
+        status = path.stat()
+        return cls(name, definition, folder, (status.st_mtime_ns, status.st_size))
 
 
 _loaded: dict[str, Loaded] = {}
@@ -84,7 +98,7 @@ def add(one: Loaded) -> Task:
 
 
 def load_tasks(file: str | Path) -> tuple[str, ...]:
-    """Read a task file and register its tasks; those of an earlier file of the same names are replaced.
+    """Read a task file and register its tasks; those of the same names are replaced, unless nothing has changed.
 
     Args:
         file: A YAML file; data files that it names are looked for in its folder.
@@ -98,7 +112,7 @@ def load_tasks(file: str | Path) -> tuple[str, ...]:
     path = Path(file)
     definitions, lines = read_task_file(path)
     folder = path.absolute().parent
-    candidates = [Loaded(name, definition, folder) for name, definition in definitions.tasks.items()]
+    candidates = [Loaded.now(name, definition, folder) for name, definition in definitions.tasks.items()]
     known = [one for one in candidates if _loaded.get(one.name) == one and one.name in TASKS]
     if known == candidates:
         return tuple(definitions.tasks)
@@ -157,6 +171,8 @@ def parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
 
     def visit(node: Any, place: tuple[str, ...]) -> None:
         lines.setdefault(place, node.start_mark.line + 1)
+        if len(lines) > MOST_FIELDS:
+            raise TaskFileError(f"{name}: more than {MOST_FIELDS:,} fields are too many")
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):

@@ -12,9 +12,9 @@ import pytest
 
 from bench.owndata import cost, doubt
 from bench.transfer import page, report
-from dataselect_env import taskfile, tasks
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.taskfile import load_tasks
+from owning import forget, forgotten
 
 REPEATED = ("random", "constant:13:diversity=1", "bench.transfer.general:general")
 LARGEST_PICTURE = 150_000
@@ -24,10 +24,8 @@ MOST_MILLISECONDS, MOST_MEGABYTES = 100, 500
 
 @pytest.fixture
 def registry() -> Iterator[None]:
-    yield
-    for name in list(tasks.TASKS)[len(tasks.BUILT_IN) :]:
-        tasks.unregister(name)
-    taskfile._loaded.clear()
+    with forgotten():
+        yield
 
 
 def test_the_page_is_rendered_from_the_results() -> None:
@@ -73,5 +71,4 @@ def test_the_cost_script_writes_what_it_reads(monkeypatch: pytest.MonkeyPatch, t
         assert load_tasks(tmp_path / "tasks.yaml") == ("large-3",)
         assert len(cost.seconds_of_steps("large-3", {"k_center": 1.0})) == cost.STEPS
     finally:
-        tasks.unregister("large-3")
-        taskfile._loaded.clear()
+        forget()

@@ -39,7 +39,18 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "async-client": lambda out: out.startswith("True 0.0"),
     "gym-remote": lambda out: not out,
 }
-OTHERS = ("own-table", "own-evaluate", "own-check", "own-gym", "curl", "tutorial-curl", "tutorial-grade", "client", "policy", "tutorial-play", "tutorial-evaluate")
+OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym")
+"""Examples that test_docs_own runs."""
+OTHERS = (
+    *OWN_DATA,
+    "curl",
+    "tutorial-curl",
+    "tutorial-grade",
+    "client",
+    "policy",
+    "tutorial-play",
+    "tutorial-evaluate",
+)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from dataselect_env import taskfile, tasks
 from docs import render_own
+from owning import forgotten
 from serving import running_server
 from test_docs import example, run_commands
 
@@ -29,10 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry() -> Iterator[None]:
-    yield
-    for name in list(tasks.TASKS)[len(tasks.BUILT_IN) :]:
-        tasks.unregister(name)
-    taskfile._loaded.clear()
+    with forgotten():
+        yield
 
 
 def test_the_ladder_of_a_table(folder: Path) -> None:
@@ -59,12 +58,14 @@ def test_the_example_in_process(
 
 def test_the_task_file_is_served(folder: Path) -> None:
     assert example("own-serve", "command") == "DATASELECT_TASKS=tasks.yaml dataselect-env serve\n"
-    with running_server(environ={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:
+    with running_server(env={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:
         listed = {task["task_id"]: task for task in server.get("/tasks")["tasks"]}
         assert list(listed) == ["easy", "medium", "hard", "wine-list", "many-classes"]
         assert listed["wine-list"]["strategies"][3:] == ["margin", "k_center"]
-        first = server.post("/reset", {"task_id": "many-classes", "seed": 7})
-        assert first["observation"]["remaining_budget"] == 150
+        body = json.dumps({"task_id": "many-classes", "seed": 7}).encode()
+        asked = urllib.request.Request(f"{server.base_url}/reset", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked) as answer:
+            assert json.load(answer)["observation"]["remaining_budget"] == 150
 
 
 def test_the_schema_is_that_of_the_code() -> None:

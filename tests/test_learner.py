@@ -126,3 +126,87 @@ def test_every_batch_pays_for_a_pass_and_none_for_more_than_the_most(bought: int
     passes = passes_for(bought, bought + batch)
     assert 1 <= passes <= MOST_PASSES
     assert abs(passes - min(MOST_PASSES, batch / SAMPLES_PER_PASS)) < 1
+
+
+# --- more than two classes ------------------------------------------------------------------------------------------
+
+
+def many(count: int, classes: int, seed: int) -> tuple[Floats, Labels]:
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((count, 9))
+    y = (X[:, :classes] + 0.7 * rng.standard_normal((count, min(classes, 9)))).argmax(axis=1)
+    return X, y.astype(np.int64)
+
+
+MANY = pytest.mark.parametrize("classes", [3, 4, 5, 6])
+
+
+@MANY
+@pytest.mark.parametrize("seed", range(2))
+def test_several_classes_equal_plain_scikit_learn(classes: int, seed: int) -> None:
+    batches = [(*many(30, classes, seed), 10), (*many(45, classes, seed + 50), 4), (*many(50, classes, seed + 90), 1)]
+    learner, rng, order_rng = Learner(classes), np.random.default_rng(seed), np.random.default_rng(seed)
+    model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
+    for X, y, passes in batches:
+        train(learner, X, y, passes, rng)
+        for _ in range(passes):
+            order = order_rng.permutation(len(y))
+            model.partial_fit(X[order], y[order], classes=np.arange(classes))
+        assert learner.model.coef_ == pytest.approx(model.coef_, abs=1e-10, rel=1e-10)
+        assert learner.model.intercept_ == pytest.approx(model.intercept_, abs=1e-10, rel=1e-10)
+        assert learner.model.t_ == model.t_
+        test_X, test_y = many(60, classes, seed + 7)
+        p = model.predict_proba(test_X)
+        assert learner.probabilities(test_X) == pytest.approx(p, abs=1e-10)
+        expected = 1 / (1 + log_loss(test_y, p, labels=range(classes)))
+        assert learner.performance(test_X, test_y) == pytest.approx(expected, abs=1e-10)
+
+
+@MANY
+def test_weights_of_rows_are_those_of_the_log_loss(classes: int) -> None:
+    learner, (X, y) = Learner(classes), many(80, classes, 1)
+    train(learner, X, y, 3, np.random.default_rng(0))
+    weights = np.random.default_rng(1).dirichlet(np.ones(80))
+    loss = log_loss(y, learner.model.predict_proba(X), sample_weight=weights, labels=range(classes))
+    assert learner.performance(X, y, weights) == pytest.approx(1 / (1 + loss), abs=1e-10)
+    assert learner.performance(X, y, np.full(80, 1 / 80)) == pytest.approx(learner.performance(X, y), abs=1e-12)
+
+
+def test_probabilities_of_two_classes_are_those_of_scikit_learn() -> None:
+    learner, (X, y) = trained(1), rows(60, 8)
+    assert learner.probabilities(X) == pytest.approx(learner.model.predict_proba(X), abs=1e-12)
+    weights = np.random.default_rng(1).dirichlet(np.ones(60))
+    loss = log_loss(y, learner.model.predict_proba(X), sample_weight=weights)
+    assert learner.performance(X, y, weights) == pytest.approx(1 / (1 + loss), abs=1e-10)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_rows_far_out_have_finite_losses_and_probabilities(classes: int) -> None:
+    """Where one-vs-rest gives every class nearly nothing, scikit-learn divides zero by zero."""
+    learner, (X, y) = Learner(classes), many(60, classes, 2)
+    train(learner, X, y, 3, np.random.default_rng(0))
+    p = learner.probabilities(1e9 * X)
+    assert p.sum(axis=1) == pytest.approx(np.ones(60))
+    assert (p >= 0).all()
+    assert 0 < learner.performance(1e9 * X, y) <= 1
+
+
+def test_a_class_that_the_seed_set_does_not_have_can_be_learned() -> None:
+    learner, (X, y) = Learner(4), many(200, 4, 3)
+    train(learner, X[y < 3], y[y < 3], 3, np.random.default_rng(0))
+    assert learner.probabilities(X).shape == (200, 4)
+    before = learner.performance(X, y)
+    train(learner, X, y, 4, np.random.default_rng(1))
+    assert learner.performance(X, y) > before
+    assert (learner.probabilities(X).argmax(axis=1) == 3).any()
+
+
+def test_a_copy_of_several_classes_learns_on_its_own() -> None:
+    learner, (X, y) = Learner(3, alpha=0.05), many(60, 3, 4)
+    train(learner, X, y, 2, np.random.default_rng(0))
+    twin, before = learner.copy(), learner.model.coef_.copy()
+    assert (twin.n_classes, twin.model.alpha) == (3, 0.05)
+    for one in (twin, learner.copy()):
+        train(one, X, y, 2, np.random.default_rng(1))
+    assert np.array_equal(learner.model.coef_, before)
+    assert not np.array_equal(twin.model.coef_, before)

@@ -8,7 +8,7 @@ from sklearn.linear_model import SGDClassifier
 
 from dataselect_env import sgd
 from dataselect_env.arrays import Floats, Indices, Labels
-from dataselect_env.learner import ALPHA
+from dataselect_env.learner import ALPHA, Learner
 
 
 def fitted(rng: np.random.Generator, features: int) -> SGDClassifier:
@@ -75,3 +75,37 @@ def test_the_compiled_loop_refuses_rows_that_are_not_there() -> None:
     with pytest.raises(ValueError, match="fit each other"):
         update(np.zeros(3), 0.0, X, y, np.array([0]), 0.1, 1.0)
     assert not weights.any()
+
+
+@pytest.mark.parametrize("way", sgd.ways())
+@pytest.mark.parametrize("classes", [3, 4, 5, 6])
+def test_every_way_equals_partial_fit_for_several_classes(way: str, classes: int) -> None:
+    rng, models = np.random.default_rng(classes), []
+    first = rng.standard_normal((20, 7)), rng.integers(0, classes, 20)
+    for _ in range(2):
+        model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=0)
+        models.append(model.partial_fit(*first, classes=np.arange(classes)))
+    expected, found = models
+    for count in (1, 7, 300):
+        X, y = rng.standard_normal((40, 7)) * 10.0 ** rng.integers(-2, 2), rng.integers(0, classes, 40)
+        rows = rng.integers(0, 40, count)
+        sgd.partial_fit(expected, X, y, rows)
+        sgd.ways()[way](found, X, y, rows)
+        assert found.coef_ == pytest.approx(expected.coef_, abs=1e-10, rel=1e-10)
+        assert found.intercept_ == pytest.approx(expected.intercept_, abs=1e-10, rel=1e-10)
+        assert found.t_ == expected.t_
+    assert found.predict_proba(X) == pytest.approx(expected.predict_proba(X), abs=1e-10)
+
+
+def test_without_a_compiled_loop_several_classes_are_learned_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((60, 5)), rng.integers(0, 4, 60)
+    learned = []
+    for way in sgd.ways().values():
+        monkeypatch.setattr(sgd, "fastest", lambda way=way: way)
+        learner = Learner(4)
+        for passes in (3, 2):
+            learner.train(X, y, np.arange(60), passes, np.random.default_rng(passes))
+        learned.append(learner.probabilities(X))
+    for found in learned:
+        assert found == pytest.approx(learned[-1], abs=1e-10)

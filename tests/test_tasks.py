@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from dataselect_env.tasks import (
     get_task,
     split_of,
 )
+from owning import WINE, forgotten, offered
 
 NAN = float("nan")
 TRAIN, TEST = SPLITS["train"], SPLITS["test"]
@@ -212,3 +214,32 @@ def test_tasks_of_other_numbers_can_be_made() -> None:
         pass_performance=0.5,
     )
     assert task.success_criteria == "current_performance > 0.50"
+
+
+@pytest.fixture
+def own_tasks() -> Iterator[None]:
+    with forgotten():
+        yield
+
+
+@pytest.mark.usefixtures("own_tasks")
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_specs_of_built_in_tasks_keep_their_indices_and_own_ones_follow(split: str) -> None:
+    count = get_split(split).num_tasks
+    some = [0, 1, 2, 3, count // 2, count - 1]
+    before = [get_spec(split, index) for index in some]
+    for name in ("mine", "yours"):
+        offered(name, **WINE)
+    assert [get_spec(split, index) for index in some] == before
+    seeds = get_split(split).seeds
+    assert get_split(split).num_tasks == count + 2 * seeds
+    own = [get_spec(split, index) for index in range(count, count + 2 * seeds)]
+    assert [spec.index for spec in own] == list(range(count, count + 2 * seeds))
+    assert [(spec.task_id, spec.seed) for spec in own[:3]] == [
+        ("mine", get_split(split).first_seed),
+        ("yours", get_split(split).first_seed),
+        ("mine", get_split(split).first_seed + 1),
+    ]
+    assert len({spec.id for spec in own}) == 2 * seeds
+    with pytest.raises(Exception, match=f"0 to {count + 2 * seeds - 1}"):
+        get_spec(split, count + 2 * seeds)

@@ -128,10 +128,8 @@ def draw(results: Results) -> None:
             ax.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(axis="x", color="#e6e6e6", linewidth=0.7)
-    figure.supxlabel(
-        f"grade less that of {REFERENCE}, 95 % intervals; grey: rules, orange: tuned on synthetic tasks, green: yardstick",
-        fontsize=9,
-    )
+    colours = "grey: rules, orange: tuned on synthetic tasks, green: yardsticks"
+    figure.supxlabel(f"grade less that of {REFERENCE}, 95 % intervals; {colours}", fontsize=9)
     figure.savefig(PICTURE, dpi=110)
 
 
