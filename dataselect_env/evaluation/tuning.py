@@ -28,7 +28,7 @@ def candidates(task: Task) -> tuple[str, ...]:
     even = task.budget / task.max_steps
     sizes = dict.fromkeys(max(task.min_batch, round(size * even)) for size in SIZES)
     return tuple(
-        f"{CONSTANT}{size}:{','.join(f'{name}={weight:g}' for name, weight in mix.items())}"
+        f"{CONSTANT}{size}:{'+'.join(f'{name}={weight:g}' for name, weight in mix.items())}"
         for mix in mixes
         for size in sizes
     )

@@ -122,14 +122,14 @@ def _strategy_alone(name: str) -> Policy | None:
 
 
 def _constant(name: str) -> Policy:
-    """Return the policy ``constant:SIZE:STRATEGY=WEIGHT,...``."""
+    """Return the policy ``constant:SIZE:STRATEGY=WEIGHT+...``."""
     _, _, rest = name.partition(":")
     size, _, mix = rest.partition(":")
     try:
-        weights = {key: float(value) for key, _, value in (part.partition("=") for part in mix.split(","))}
+        weights = {key: float(value) for key, _, value in (part.partition("=") for part in mix.split("+"))}
         batch_size = int(size)
     except ValueError:
-        raise _refusal(f"{name} should look like constant:13:diversity=1,random=0.5") from None
+        raise _refusal(f"{name} should look like constant:13:diversity=1+random=0.5") from None
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
         given = {"uncertainty": 0.0, "diversity": 0.0, "random": 0.0} | weights
