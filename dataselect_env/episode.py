@@ -181,7 +181,8 @@ class Episode:
                 finite, non-negative, not all zero.
         """
         counts = sampling.quotas(self.batch_size(batch_size), weights)
-        return self._acquire(self._choose(counts, weights), counts)
+        start = self._start
+        return self._acquire(start, self._choose(start, counts, weights), counts)
 
     def batch_size(self, wanted: int) -> int:
         """Return how many samples an action buys that asks for ``wanted``."""
@@ -201,13 +202,13 @@ class Episode:
             raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
         if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
             raise ValueError("samples must be distinct and still available")
-        return self._acquire(samples, (0,) * len(self.strategies))
+        return self._acquire(self._start, samples, (0,) * len(self.strategies))
 
-    def _choose(self, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
+    def _choose(self, start: WarmStart, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
         """Return the batch that the strategies choose, as indices into the pool."""
         chooser = Chooser(
             task=self.task,
-            start=self._start,
+            start=start,
             learner=self.learner,
             acquired=self._acquired,
             pool=self._pool,
@@ -216,10 +217,10 @@ class Episode:
         )
         return chooser.by_quotas(counts) if self.task.mixing == "quotas" else chooser.by_ranks(sum(counts), weights)
 
-    def _acquire(self, batch: Indices, counts: tuple[int, ...]) -> Purchase:
+    def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> Purchase:
         """Take ``batch`` out of the pool and train on everything acquired."""
         mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
-        dataset = self._start.dataset
+        dataset = start.dataset
         X = dataset.X_pool[batch]
         distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
         rows = batch + dataset.pool_rows.start
