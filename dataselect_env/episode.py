@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dataselect_env import sampling
-from dataselect_env.arrays import Indices, Number
+from dataselect_env.arrays import Indices, Mask, Number
 from dataselect_env.choosing import Chooser, strategies_of
 from dataselect_env.data import Pool
 from dataselect_env.grading import TracePoint, grade
@@ -161,6 +161,11 @@ class Episode:
         truth is unknown it is all that is left.
         """
         return np.flatnonzero(self._available & ~self._pool.mislabelled)
+
+    @property
+    def mislabelled(self) -> Mask:
+        """The hidden noise mask of the pool, (n_pool,), as a copy; to be handled as :attr:`clean_samples` is."""
+        return self._pool.mislabelled.copy()
 
     def grade(self) -> Grade:
         """Return the grade as if the episode ended now."""

@@ -59,7 +59,9 @@ class PoolView(WireModel):
     purchases: list[PurchaseView] | None = Field(
         description=f"One entry a step; null while the episode runs, unless its id starts with {DEMONSTRATION_PREFIX}."
     )
-    mislabelled: list[int] | None = Field(description="All pool samples with a wrong label; null until it is over.")
+    mislabelled: list[int] | None = Field(
+        description="All pool samples with a wrong label; null until it is over, and where the right ones are unknown."
+    )
 
 
 def view(stored: StoredEpisode, *, points: bool) -> PoolView:
@@ -84,7 +86,8 @@ def view(stored: StoredEpisode, *, points: bool) -> PoolView:
         purchases = [
             PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist()) for batch in batches
         ]
-        mislabelled = np.flatnonzero(wrong).tolist() if done else None
+        known = get_task(header.task_id).truth_known
+        mislabelled = np.flatnonzero(wrong).tolist() if done and known else None
     return PoolView(
         episode_id=header.episode_id,
         done=done,
@@ -133,8 +136,7 @@ def _positions(data: _DataOf) -> Floats:
 def _replay(stored: StoredEpisode) -> tuple[Mask, list[Indices]]:
     """Play a stored episode again; return the noise mask of its pool and the batch of each step."""
     episode = Episode(get_task(stored.header.task_id), stored.header.seed)
-    wrong = np.ones(episode.samples_available, dtype=np.bool_)
-    wrong[episode.clean_samples] = False
+    wrong = episode.mislabelled
     batches: list[Indices] = []
     for step in stored.steps:
         if step.action.action_type == "stop":

@@ -6,6 +6,7 @@ import json
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ from dataselect_env.models import Action
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.poolview import DEMONSTRATION_PREFIX
 from dataselect_env.sampling import STRATEGIES
+from dataselect_env.taskfile import load_tasks
 from dataselect_env.tasks import TASKS
+from owning import forgotten
 from serving import Server, running_server
 
 LARGEST_PAGE = 200_000  # bytes, with everything that it loads until it can be played
@@ -293,6 +296,34 @@ const play = async () => {
 };
 play().then(done, (error) => done(String(error)));
 """
+
+
+OWN_TASKS = """
+tasks:
+  mine: {table: {bundled: wine}, noise: {uniform: 0.2}, budget: 40, max_steps: 4, strategies: [margin]}
+  secret: {table: {bundled: wine}, noise: {unknown: 0.1}, budget: 40, max_steps: 4}
+"""
+
+
+@pytest.mark.parametrize(("task_id", "told"), [("mine", "of 40 bought"), ("secret", "nobody knows")])
+def test_tasks_of_ones_own_are_played(running: Browser, tmp_path: Path, task_id: str, told: str) -> None:
+    (tmp_path / "tasks.yaml").write_text(OWN_TASKS, encoding="utf-8")
+    with forgotten(), running_server(env={"DATASELECT_TASKS": str(tmp_path / "tasks.yaml")}) as server:
+        load_tasks(tmp_path / "tasks.yaml")
+        running.resize(LAPTOP)
+        running.driver.get("about:blank")
+        running.complaints()
+        running.driver.get(server.base_url)
+        running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
+        start(running, task_id, 5)
+        running.find("policy").send_keys("probing")
+        running.click("run")
+        running.until("!document.getElementById('result').hidden")
+        score = rollout(get_policy("probing"), task_id, 5).grade.score
+        assert float(running.data("#score", "value")[0]) == score
+        assert told in running.driver.execute_script("return document.body.textContent")
+        assert running.complaints() == []
+        running.driver.get("about:blank")
 
 
 def test_policies_play_as_those_of_the_package(browser: Browser) -> None:

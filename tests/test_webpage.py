@@ -9,7 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bench import render_page
+from dataselect_env.tasks import TASKS
 from dataselect_env.webpage import CONTENT_SECURITY_POLICY, MEDIA_TYPES, PAGE, web_files
+from owning import WINE, forgotten, offered
 from serving import ROOT
 
 WEB = ROOT / "dataselect_env" / "web"
@@ -46,6 +48,23 @@ def test_every_file_is_sent_with_its_type_and_a_tag(client: TestClient, name: st
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]
     assert client.get(f"/web/{name}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
+    before = client.get("/web/reference.json")
+    with forgotten():
+        offered("mine", **{**WINE, "strategies": ["margin"]})
+        answer = client.get("/web/reference.json")
+        told = answer.json()
+        assert list(told["tasks"]) == [*before.json()["tasks"], "mine"]
+        assert told["tasks"]["mine"]["pool_size"] == TASKS["mine"].pool_size
+        assert not told["tasks"]["mine"]["built_in"]
+        actions = {policy["name"]: policy["actions"] for policy in told["policies"] if policy["actions"]}
+        assert actions["random"]["mine"]["batch_size"] == -(-WINE["budget"] // WINE["max_steps"])
+        assert actions["best-constant"]["mine"] is None
+        assert answer.headers["etag"] != before.headers["etag"]
+        assert client.get("/web/reference.json", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    assert client.get("/web/reference.json").text == before.text
 
 
 def test_a_head_request_gets_the_head_alone(client: TestClient) -> None:
