@@ -123,3 +123,23 @@ def chrome(screen: Screen) -> Iterator[Browser]:
         yield browser
     finally:
         driver.quit()
+
+
+def sent(browser: Browser) -> list[dict[str, Any]]:
+    """Return all WebSocket messages that the page has sent."""
+    events = [event for event in browser.network() if event["method"] == "Network.webSocketFrameSent"]
+    return [json.loads(event["params"]["response"]["payloadData"]) for event in events]
+
+
+def received(browser: Browser) -> Iterator[dict[str, Any]]:
+    """Yield everything that the page has received so far, in order: each frame's data, and each answer of /pool."""
+    pools = {}
+    for event in browser.network():
+        params = event["params"]
+        if event["method"] == "Network.webSocketFrameReceived":
+            yield json.loads(params["response"]["payloadData"])["data"]
+        elif event["method"] == "Network.responseReceived" and "/pool?" in params["response"]["url"]:
+            pools[params["requestId"]] = params["response"]["url"]
+        elif event["method"] == "Network.loadingFinished" and params["requestId"] in pools:
+            body = browser.driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": params["requestId"]})
+            yield json.loads(body["body"])

@@ -16,7 +16,7 @@ pytest.importorskip("selenium", reason="the page is tested with selenium: pip in
 from selenium.webdriver.common.keys import Keys
 
 from bench import render_page
-from browsing import LAPTOP, PATIENCE, PHONE, Browser, chrome
+from browsing import LAPTOP, PATIENCE, PHONE, Browser, chrome, received, sent
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.models import Action
@@ -88,26 +88,6 @@ def buy(browser: Browser, batch_size: int, **weights: int) -> Action:
     browser.click("buy")
     browser.until(steps_are(count))
     return Action.select(batch_size, **weights)
-
-
-def sent(browser: Browser) -> list[dict[str, Any]]:
-    """Return all WebSocket messages that the page has sent."""
-    events = [event for event in browser.network() if event["method"] == "Network.webSocketFrameSent"]
-    return [json.loads(event["params"]["response"]["payloadData"]) for event in events]
-
-
-def received(browser: Browser) -> Iterator[dict[str, Any]]:
-    """Yield everything that the page has received so far, in order: each frame's data, and each answer of /pool."""
-    pools = {}
-    for event in browser.network():
-        params = event["params"]
-        if event["method"] == "Network.webSocketFrameReceived":
-            yield json.loads(params["response"]["payloadData"])["data"]
-        elif event["method"] == "Network.responseReceived" and "/pool?" in params["response"]["url"]:
-            pools[params["requestId"]] = params["response"]["url"]
-        elif event["method"] == "Network.loadingFinished" and params["requestId"] in pools:
-            body = browser.driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": params["requestId"]})
-            yield json.loads(body["body"])
 
 
 def latest_episode(browser: Browser) -> str:
