@@ -12,7 +12,7 @@ from dataselect_env import sampling
 from dataselect_env.arrays import Floats, Indices, Mask
 from dataselect_env.data import Pool
 from dataselect_env.learner import Learner
-from dataselect_env.strategies import Candidates, get_strategy, pick, ranks
+from dataselect_env.strategies import Candidates, checked_utilities, get_strategy, pick, ranks
 from dataselect_env.tasks import Task
 from dataselect_env.trainingset import TrainingSet
 from dataselect_env.warmstart import WarmStart
@@ -94,7 +94,7 @@ class Chooser:
             return sampling.squared_distance(candidates.X @ centroid, start.squares, float(centroid @ centroid))
         if name == "random":
             return self.rng.random(len(candidates.left))
-        return get_strategy(name).utilities(candidates, count)
+        return checked_utilities(get_strategy(name), candidates, count)
 
     def _candidates(self, left: Mask, probabilities: Floats) -> Candidates:
         """Return what a further strategy may see."""

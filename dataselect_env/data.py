@@ -59,7 +59,8 @@ class Dataset:
         seed_rows: Rows of the seed set, (k,). They may lie among the pool's, and then cannot be bought.
         validation_rows: Rows that performance is measured on; nothing is fitted on them.
         pool_rows: Rows of the pool.
-        weights: How much each validation row counts, (n_validation,), adding up to 1; None is all alike.
+        weights: How much each validation row counts where every class counts the same, (n_validation,), adding up to 1;
+            None is all alike.
     """
 
     number: int

@@ -21,7 +21,7 @@ from dataselect_env.reward import distance_and_redundancy
 from dataselect_env.suspicion import suspected
 from dataselect_env.tasks import Task
 from dataselect_env.trainingset import TrainingSet
-from dataselect_env.warmstart import WarmStart
+from dataselect_env.warmstart import WarmStart, performance_on
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -238,7 +238,7 @@ class Episode:
         self.budget_used += len(batch)
         passes = passes_for(used, self.budget_used)
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
-        performance = self.learner.performance(dataset.X_validation, dataset.y_validation, dataset.weights)
+        performance = performance_on(dataset, self.learner, self._pool.labels[self._acquired.rows])
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
         self.end_reason = end_reason(
             self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps

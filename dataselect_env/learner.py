@@ -102,29 +102,46 @@ class Learner:
         normalised: Floats = np.divide(scores, total, out=np.full_like(scores, 1 / self.n_classes), where=total > 0)
         return normalised
 
-    def performance(self, X: Floats, y: Labels, weights: Floats | None = None) -> float:
-        """Return 1 / (1 + log loss), in (0, 1].
-
-        Args:
-            X: Features, (n, n_features).
-            y: Labels, (n,).
-            weights: How much each row counts, (n,), adding up to 1; None is all alike.
-        """
+    def performance(self, X: Floats, y: Labels) -> float:
+        """Return 1 / (1 + log loss), in (0, 1], on features (n, n_features) and labels (n,)."""
         if self.n_classes == 2:
             log_odds = self.log_odds(X)
             losses = np.logaddexp(0.0, np.where(y == 1, -log_odds, log_odds))
         else:
-            losses = -self._log_probabilities(X, y)
-        loss = losses.sum() / len(y) if weights is None else losses @ weights
-        return float(1 / (1 + loss))
+            losses = -self._log_probabilities(X)[np.arange(len(y)), y]
+        return float(1 / (1 + losses.sum() / len(y)))
 
-    def _log_probabilities(self, X: Floats, y: Labels) -> Floats:
-        """Return the logarithms of the probabilities of labels, (n,), of more than two classes.
+    def balanced_performance(self, X: Floats, y: Labels, weights: Floats, counts: Labels) -> float:
+        """Return 1 / (1 + log loss) where every class counts the same, in (0, 1].
+
+        A model that was trained on few samples of a class gives it low probabilities everywhere. So these are divided
+        by the shares of the classes in the training set first, and normalised (logit adjustment: Menon et al., "Long-
+        tail Learning via Logit Adjustment", 2021): what is measured is how well the classes are told apart.
+
+        Args:
+            X: Features, (n, n_features).
+            y: Labels, (n,).
+            weights: How much each row counts, (n,), adding up to 1.
+            counts: Samples of each class in the training set, (n_classes,); one more of each is taken for granted.
+        """
+        if self.n_classes == 2:
+            log_odds = self.log_odds(X)
+            logarithms = -np.logaddexp(0.0, np.stack([log_odds, -log_odds], axis=1))
+        else:
+            logarithms = self._log_probabilities(X)
+        adjusted = _log_normalised(logarithms - np.log((counts + 1) / (counts.sum() + self.n_classes)))
+        return float(1 / (1 - adjusted[np.arange(len(y)), y] @ weights))
+
+    def _log_probabilities(self, X: Floats) -> Floats:
+        """Return the logarithms of the probabilities of more than two classes, (n, n_classes).
 
         In logarithms nothing is rounded to a probability of zero, whose loss would be infinite.
         """
-        scores = -np.logaddexp(0.0, -(X @ self.model.coef_.T + self.model.intercept_))
-        highest = scores.max(axis=1)
-        total = highest + np.log(np.exp(scores - highest[:, None]).sum(axis=1))
-        logarithms: Floats = scores[np.arange(len(y)), y] - total
-        return logarithms
+        return _log_normalised(-np.logaddexp(0.0, -(X @ self.model.coef_.T + self.model.intercept_)))
+
+
+def _log_normalised(logarithms: Floats) -> Floats:
+    """Return logarithms of values, (n, n_classes), less a number in each row, so that the values add up to 1."""
+    highest = logarithms.max(axis=1, keepdims=True)
+    normalised: Floats = logarithms - highest - np.log(np.exp(logarithms - highest).sum(axis=1, keepdims=True))
+    return normalised

@@ -132,6 +132,12 @@ class Tool:
     call: Callable[[Seat, Any], Awaitable[Answer]]
     reads_only: bool = False
 
+    def told(self) -> str:
+        """Return the description as of now: to start an episode one must know the tasks."""
+        if self.arguments is not ResetRequest:
+            return self.description
+        return f"{self.description}\n\nTasks: {' '.join(f'{task.task_id}: {task.summary}' for task in TASKS.values())}"
+
     def model(self) -> type[WireModel]:
         """Return the arguments as of now: of a batch also the weights of further strategies that tasks offer."""
         further = offered() if self.arguments is BatchArguments else ()
@@ -142,7 +148,7 @@ class Tool:
         return {
             "name": self.name,
             "title": self.title,
-            "description": self.description,
+            "description": self.told(),
             "inputSchema": _input_schema(self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
@@ -245,8 +251,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "start_episode",
             "Start an episode",
-            f"Start an episode; call this first, then select_batch until the episode is over.\n\n{prompts.rules()}\n\n"
-            f"Tasks: {' '.join(f'{task.task_id}: {task.summary}' for task in TASKS.values())}",
+            f"Start an episode; call this first, then select_batch until the episode is over.\n\n{prompts.rules()}",
             ResetRequest,
             _start_episode,
         ),
@@ -254,8 +259,9 @@ TOOLS: dict[str, Tool] = {
             "select_batch",
             "Buy a batch",
             "Buy one batch of samples and train the classifier on it. Returns what was bought, how many of its labels"
-            " are wrong, the reward and what you see next; the last step returns the grade. The weights say how to mix"
-            " the query strategies; only their ratios matter, and at least one must be greater than 0.",
+            " are wrong where that is known, the reward and what you see next; the last step returns the grade. The"
+            " weights say how to mix the query strategies; only their ratios matter, and at least one must be greater"
+            " than 0.",
             BatchArguments,
             _select_batch,
         ),

@@ -21,16 +21,20 @@ from dataselect_env import sampling
 from dataselect_env.arrays import Floats, Indices, Labels
 from dataselect_env.data import Dataset, Pool
 from dataselect_env.definitions import Generator, LearnerSettings
-from dataselect_env.learner import MOST_PASSES
+from dataselect_env.learner import ALPHA, MOST_PASSES
 from dataselect_env.noise import Annotators, Given, NoiseModel
 from dataselect_env.tasks import Task
-from dataselect_env.warmstart import WarmStart, warm_up
+from dataselect_env.warmstart import WarmStart, performance_on, warm_up
 
 STARTS = 64
 """Warm starts of a table kept in memory; each takes a model and the rows of its seed set."""
 STARTS_BYTES = 64_000_000
 """Memory that the kept data sets of a generator may take; one is kept in any case."""
-_DIVISION_STREAM, _SEED_SET_STREAM, _WARM_UP_STREAM = 101, 102, 103
+ALPHAS = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
+"""Penalties to choose from; the built-in tasks have the second."""
+MEASURED_SEEDS = (0, 1, 2)
+"""Seeds, of the train split, that penalties and ranges are measured on."""
+_DIVISION_STREAM, _SEED_SET_STREAM, _WARM_UP_STREAM, _TRIAL_STREAM = 101, 102, 103, 104
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ class GeneratorOrigin:
 
 def _warm_up(dataset: Dataset, seed: int, learner: LearnerSettings, squares: Floats | None = None) -> WarmStart:
     rng = np.random.default_rng([seed, _WARM_UP_STREAM])
-    return warm_up(dataset, rng, alpha=learner.alpha, passes=learner.warm_up_passes, squares=squares)
+    alpha = ALPHA if learner.alpha is None else learner.alpha
+    return warm_up(dataset, rng, alpha=alpha, passes=learner.warm_up_passes, squares=squares)
 
 
 def divide(y: Labels, sizes: Sizes) -> tuple[Indices, Indices]:
@@ -184,9 +189,15 @@ def divide(y: Labels, sizes: Sizes) -> tuple[Indices, Indices]:
 
 
 def stratified(y: Labels, count: int, rng: np.random.Generator) -> Indices:
-    """Return ``count`` distinct indices into ``y``, (n,), ascending, with the shares of the classes in ``y``."""
+    """Return ``count`` distinct indices into ``y``, (n,), ascending, with the shares of the classes in ``y``.
+
+    Every class is there, if ``count`` allows.
+    """
     labels, sizes = np.unique(y, return_counts=True)
-    quotas = sampling.quotas(count, tuple(map(float, sizes)))
+    quotas = list(sampling.quotas(count, tuple(map(float, sizes))))
+    while count >= len(quotas) and 0 in quotas:
+        quotas[quotas.index(max(quotas))] -= 1
+        quotas[quotas.index(0)] += 1
     drawn = [
         rng.choice(np.flatnonzero(y == label), quota, replace=False)
         for label, quota in zip(labels, quotas, strict=True)
@@ -201,7 +212,40 @@ def balanced_weights(y: Labels) -> Floats:
     return weights
 
 
-def measured_range(origin: TableOrigin | GeneratorOrigin, seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[float, float]:
+def best_alpha(
+    make: Callable[[LearnerSettings], TableOrigin | GeneratorOrigin], settings: LearnerSettings, budget: int
+) -> LearnerSettings:
+    """Return settings with the best of ``ALPHAS``: the highest mean performance after a random purchase.
+
+    Labels are right, as far as that is known: tasks that differ in their noise alone have the same classifier.
+
+    Args:
+        make: Returns where the data come from, for settings of the learner.
+        settings: Their alpha is looked for.
+        budget: Samples that are bought.
+    """
+    found = {}
+    for alpha in ALPHAS:
+        tried = settings.model_copy(update={"alpha": alpha})
+        found[alpha] = fmean(_after_random(make(tried), seed, budget) for seed in MEASURED_SEEDS)
+    return settings.model_copy(update={"alpha": max(ALPHAS, key=lambda alpha: found[alpha])})
+
+
+def _after_random(origin: TableOrigin | GeneratorOrigin, seed: int, budget: int) -> float:
+    """Return the performance after a random purchase of the whole budget at once."""
+    rng = np.random.default_rng([seed, _TRIAL_STREAM])
+    start = origin.start(seed)
+    dataset, learner = start.dataset, start.learner.copy()
+    available = np.flatnonzero(dataset.available)
+    bought = rng.choice(available, min(budget, len(available)), replace=False)
+    rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
+    learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
+    return performance_on(dataset, learner, dataset.y[rows])
+
+
+def measured_range(
+    origin: TableOrigin | GeneratorOrigin, seeds: tuple[int, ...] = MEASURED_SEEDS
+) -> tuple[float, float]:
     """Return the mean performance at the start, and after training on the whole pool with right labels.
 
     Args:
@@ -215,5 +259,5 @@ def measured_range(origin: TableOrigin | GeneratorOrigin, seeds: tuple[int, ...]
         rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + np.flatnonzero(dataset.available)])
         learner.train(dataset.X, dataset.y, rows, MOST_PASSES, np.random.default_rng([seed, _WARM_UP_STREAM]))
         first.append(start.performance)
-        last.append(learner.performance(dataset.X_validation, dataset.y_validation, dataset.weights))
+        last.append(performance_on(dataset, learner, dataset.y[rows]))
     return fmean(first), fmean(last)

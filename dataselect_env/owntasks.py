@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from dataselect_env.choosing import strategies_of
 from dataselect_env.data import Dataset
-from dataselect_env.definitions import Noise, TaskDefinition
+from dataselect_env.definitions import LearnerSettings, Noise, TaskDefinition
+from dataselect_env.episode import Episode
 from dataselect_env.errors import InvalidInput
 from dataselect_env.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown
-from dataselect_env.owndata import GeneratorOrigin, Sizes, TableOrigin, balanced_weights, divide, measured_range
+from dataselect_env.owndata import (
+    MEASURED_SEEDS,
+    GeneratorOrigin,
+    Sizes,
+    TableOrigin,
+    balanced_weights,
+    best_alpha,
+    divide,
+    measured_range,
+)
 from dataselect_env.sampling import STRATEGIES
-from dataselect_env.strategies import get_strategy
+from dataselect_env.strategies import NATIVE, get_strategy
 from dataselect_env.tables import RawTable, TableProblem, encode, read_table
 from dataselect_env.tasks import POOL_SIZE, Task
 
@@ -28,6 +41,9 @@ LEAST_RISE = 0.02
 """By how much performance must rise from the start to the whole pool, or there is nothing to buy."""
 DIGITS = 3
 """Decimals of measured thresholds."""
+
+
+Data = TableOrigin | GeneratorOrigin
 
 
 class Problem(Exception):
@@ -51,7 +67,11 @@ def make_task(name: str, definition: TaskDefinition, folder: Path) -> Task:
         Problem: It cannot be made.
     """
     further = tuple(_strategy(text, number) for number, text in enumerate(definition.strategies))
-    origin = _from_table(definition, folder) if definition.table is not None else _from_generator(definition)
+    make = _from_table(definition, folder) if definition.table is not None else _from_generator(definition)
+    settings = definition.learner
+    if settings.alpha is None:
+        settings = best_alpha(make, settings, definition.budget)
+    origin = make(settings)
     start = origin.start(0)
     dataset = start.dataset
     pool_size = int(np.count_nonzero(dataset.available))
@@ -61,9 +81,10 @@ def make_task(name: str, definition: TaskDefinition, folder: Path) -> Task:
     if rate >= 0.5:
         raise Problem(f"{rate:.0%} of the labels would be wrong; it should be less than half", ("noise",))
     low, high = _performance_range(definition, origin)
+    names = tuple(dict.fromkeys(further))
     passes, weights = definition.score.passes, definition.score.weights
     told = f"{rate:.0%} of the labels are {'thought ' if not definition.truth_known else ''}wrong"
-    return Task(
+    task = Task(
         task_id=name,
         summary=definition.summary
         or f"Buy at most {definition.budget} of {pool_size} samples of {name} in {dataset.n_classes} classes; {told}.",
@@ -80,12 +101,28 @@ def make_task(name: str, definition: TaskDefinition, folder: Path) -> Task:
         max_batch=definition.max_batch,
         pool_size=pool_size,
         n_classes=dataset.n_classes,
-        further_strategies=tuple(dict.fromkeys(further)),
+        further_strategies=names,
         mixing=definition.mixing,
         noise_trap=definition.noise_trap,
         truth_known=definition.truth_known,
         origin=origin,
+        digest=hashlib.sha256(f"{definition.model_dump_json()} {origin.digest()}".encode()).hexdigest(),
     )
+    for number, further_name in enumerate(further):
+        _try_strategy(task, further_name, number)
+    return task
+
+
+def _try_strategy(task: Task, name: str, number: int) -> None:
+    """Let a strategy that is not our own choose a batch: it may not be made for such data."""
+    if name in NATIVE:
+        return
+    weights = tuple(float(one == name) for one in strategies_of(task))
+    try:
+        Episode(task, MEASURED_SEEDS[0]).select_batch(task.min_batch, weights)
+    except (InvalidInput, ValueError) as error:
+        reason = error.message if isinstance(error, InvalidInput) else str(error)
+        raise Problem(f"{name} cannot be used here: {reason}", ("strategies", str(number))) from None
 
 
 def _strategy(text: str, number: int) -> str:
@@ -97,21 +134,23 @@ def _strategy(text: str, number: int) -> str:
         raise Problem(error.message, ("strategies", str(number))) from None
 
 
-def _performance_range(definition: TaskDefinition, origin: TableOrigin | GeneratorOrigin) -> tuple[float, float]:
+def _performance_range(definition: TaskDefinition, origin: Data) -> tuple[float, float]:
     given = definition.score.performance_range
     if given is not None:
         return given[0], given[1]
     low, high = measured_range(origin)
     if high - low < LEAST_RISE:
         raise Problem(
-            f"buying does not help here: performance is {low:.3f} at the start and {high:.3f} with the whole pool. Make"
-            " the seed set (split.seed) smaller, or set score.performance_range",
+            f"buying does not help here: performance is {low:.3f} at the start and {high:.3f} with the whole pool. A"
+            " linear model may not tell these classes apart, or the seed set is enough for it: choose other features,"
+            " make split.seed smaller, or set score.performance_range. Where classes differ much in size, score.metric:"
+            " balanced_log_loss may tell more",
             ("split",) if definition.split.seed is not None else (),
         )
     return round(low, DIGITS), round(high, DIGITS)
 
 
-def _from_generator(definition: TaskDefinition) -> GeneratorOrigin:
+def _from_generator(definition: TaskDefinition) -> Callable[[LearnerSettings], Data]:
     generator, split = definition.generator, definition.split
     assert generator is not None  # noqa: S101  (the caller has looked)
     sizes = Sizes(
@@ -126,10 +165,10 @@ def _from_generator(definition: TaskDefinition) -> GeneratorOrigin:
         )
     classes = tuple(map(str, range(generator.n_classes)))
     noise = _noise(definition.noise, classes, None)
-    return GeneratorOrigin(generator, sizes, noise, definition.learner, _balanced(definition))
+    return lambda learner: GeneratorOrigin(generator, sizes, noise, learner, _balanced(definition))
 
 
-def _from_table(definition: TaskDefinition, folder: Path) -> TableOrigin:
+def _from_table(definition: TaskDefinition, folder: Path) -> Callable[[LearnerSettings], Data]:
     table = definition.table
     assert table is not None  # noqa: S101  (the caller has looked)
     try:
@@ -153,7 +192,7 @@ def _from_table(definition: TaskDefinition, folder: Path) -> TableOrigin:
         weights=balanced_weights(y[: len(validation)]) if _balanced(definition) else None,
     )
     noise = Given(raw.given[rows]) if raw.given is not None else _noise(definition.noise, raw.classes, raw, rows)
-    return TableOrigin(base, sizes.seed, noise, definition.learner)
+    return lambda learner: TableOrigin(base, sizes.seed, noise, learner)
 
 
 def _balanced(definition: TaskDefinition) -> bool:
@@ -165,6 +204,8 @@ def _sizes(definition: TaskDefinition, raw: RawTable) -> Sizes:
     split, rows, classes = definition.split, len(raw.y), len(raw.classes)
     validation = split.validation or min(MOST_VALIDATION, max(10, rows // 5))
     seed = split.seed or min(MOST_SEEDS, max(SEEDS_A_CLASS * classes, rows // 50))
+    if seed < classes:
+        raise Problem(f"{seed} is too small for {classes} classes; it should be at least {classes}", ("split", "seed"))
     left = rows - validation - seed
     if split.pool is not None and split.pool > left:
         raise Problem(

@@ -25,6 +25,7 @@ from dataselect_env.episode import Episode
 from dataselect_env.errors import DynamicsMismatch
 from dataselect_env.models import WireModel
 from dataselect_env.origin import Origin, origin_of
+from dataselect_env.session import check_definition
 from dataselect_env.store import StoredEpisode
 from dataselect_env.tasks import DYNAMICS_VERSION, get_task
 
@@ -80,6 +81,7 @@ def view(stored: StoredEpisode, *, points: bool) -> PoolView:
             f"The episode was played under dynamics version {header.dynamics_version} and this server has version"
             f" {DYNAMICS_VERSION}; it can be graded but not shown.",
         )
+    check_definition(header)
     purchases = mislabelled = None
     if done or header.episode_id.startswith(DEMONSTRATION_PREFIX):
         wrong, batches = _replay(stored)

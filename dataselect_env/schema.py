@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS episodes (
@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS episodes (
     reward_mode      TEXT NOT NULL,
     dynamics_version INTEGER NOT NULL,
     started_at       TEXT NOT NULL,
-    grade            TEXT
+    grade            TEXT,
+    task_digest      TEXT
 );
 CREATE INDEX IF NOT EXISTS episodes_by_transport ON episodes (transport, number);
 CREATE TABLE IF NOT EXISTS steps (
@@ -45,13 +46,23 @@ def prepare(connection: sqlite3.Connection) -> None:
         sqlite3.Error: The database is of another version of the package, or may not be written.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):  # 0: a new file
+    if not 0 <= version <= SCHEMA_VERSION:  # 0: a new file
         raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.executescript(SCHEMA)
+    _add_task_digest(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     write_nothing(connection)  # fails where one may only read
+
+
+def _add_task_digest(connection: sqlite3.Connection) -> None:
+    """Add the column that version 1 did not have; two processes may come here at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(episodes)")]
+    if "task_digest" not in columns:
+        connection.execute("ALTER TABLE episodes ADD COLUMN task_digest TEXT")
+    connection.execute("COMMIT")
 
 
 def write_nothing(connection: sqlite3.Connection) -> None:

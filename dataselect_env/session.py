@@ -50,13 +50,15 @@ class Session:
         """Return a session that goes on with a stored episode, rebuilt by replay.
 
         Raises:
-            DynamicsMismatch: It was recorded under other dynamics, or the replay gives other rewards.
+            DynamicsMismatch: It was recorded under other dynamics or another definition of its task, or the replay
+                gives other rewards.
         """
         if stored.header.dynamics_version != DYNAMICS_VERSION:
             raise DynamicsMismatch(
                 f"The episode was played under dynamics version {stored.header.dynamics_version} and this server has"
                 f" version {DYNAMICS_VERSION}; it can be graded but not continued.",
             )
+        check_definition(stored.header)
         session = cls(store, stored.header.transport)
         session._header = stored.header
         session._actions = [step.action for step in stored.steps]
@@ -64,8 +66,8 @@ class Session:
         differences = [abs(reward - step.reward) for reward, step in zip(rewards, stored.steps, strict=True)]
         if max(differences, default=0.0) > REPLAY_TOLERANCE:
             raise DynamicsMismatch(
-                "The episode was recorded with other versions of the numerical libraries, or of the task's definition;"
-                " it can be graded but not continued.",
+                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
+                " continued.",
             )
         return session
 
@@ -106,6 +108,7 @@ class Session:
             seed=reply.seed,
             reward_mode=request.reward_mode or DEFAULT_REWARD_MODE,
             dynamics_version=DYNAMICS_VERSION,
+            task_digest=get_task(reply.task_id).digest,
         )
         await self._store.create(header)
         self._env, self._header, self._actions = env, header, []
@@ -156,6 +159,15 @@ class Session:
         assert reward is not None  # noqa: S101
         step = StoredStep(action, info.batch_size, info.mislabelled or 0, reply.observation.current_performance, reward)
         await self._store.append(episode_id, reply.step, step, info.grade)
+
+
+def check_definition(header: EpisodeHeader) -> None:
+    """Raise DynamicsMismatch unless the task of a stored episode is still what it was when the episode was started."""
+    if get_task(header.task_id).digest != header.task_digest:
+        raise DynamicsMismatch(
+            "The episode was played under another definition of its task, or on other data; it can be graded but not"
+            " continued.",
+        )
 
 
 def _replay(header: EpisodeHeader, actions: Sequence[Action]) -> tuple[DataSelectEnv, list[float]]:

@@ -38,7 +38,7 @@ BUSY_TIMEOUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class EpisodeHeader:
-    """What an episode is played under."""
+    """What an episode is played under; ``task_digest`` is that of a task of a user's own."""
 
     episode_id: str
     transport: Transport
@@ -46,6 +46,7 @@ class EpisodeHeader:
     seed: int
     reward_mode: RewardMode
     dynamics_version: int
+    task_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +155,14 @@ class SQLiteStore:
             header.seed,
             header.reward_mode,
             header.dynamics_version,
+            header.task_digest,
             started_at,
         )
 
         def insert(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO episodes (episode_id, transport, task_id, seed, reward_mode, dynamics_version,"
-                " started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                " task_digest, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
 
@@ -192,7 +194,7 @@ class SQLiteStore:
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode; raises EpisodeNotFound."""
         found = self._read(
-            "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version"
+            "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
             " FROM episodes WHERE episode_id = ?",
             episode_id,
         )

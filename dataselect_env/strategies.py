@@ -170,6 +170,8 @@ STRATEGIES: Final[dict[str, Strategy]] = {
     )
 }
 """The strategies of this module and those that were registered, by name; add to them with :func:`register`."""
+NATIVE: Final = tuple(STRATEGIES)
+"""Names of the strategies of this module."""
 
 
 _SKACTIVEML: dict[str, Strategy] = {}
@@ -245,10 +247,19 @@ def pick(strategy: Strategy, candidates: Candidates, count: int) -> Indices:
         ValueError: The strategy returned utilities of a wrong shape, or NaN among those left.
     """
     left = np.flatnonzero(candidates.left)
+    return left[sampling.highest(checked_utilities(strategy, candidates, count)[left], count)]
+
+
+def checked_utilities(strategy: Strategy, candidates: Candidates, count: int) -> Floats:
+    """Return the utilities of a strategy, (n,), which may be a user's own.
+
+    Raises:
+        ValueError: As of :func:`pick`.
+    """
     utilities = strategy.utilities(candidates, count)
-    if utilities.shape != candidates.left.shape or np.isnan(utilities[left]).any():
+    if utilities.shape != candidates.left.shape or np.isnan(utilities[candidates.left]).any():
         raise ValueError(f"{strategy.name}: utilities must be numbers, one for each sample of the pool")
-    return left[sampling.highest(utilities[left], count)]
+    return utilities
 
 
 def ranks(utilities: Floats, left: Mask) -> Floats:

@@ -69,6 +69,7 @@ class Task:
         truth_known: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
             was bought, and noise plays no part in the grade.
         origin: Where the samples come from; None is the built-in generator.
+        digest: Fingerprint of the definition and the data of a task of a user's own; None of a built-in one.
     """
 
     task_id: str
@@ -91,6 +92,7 @@ class Task:
     noise_trap: bool = True
     truth_known: bool = True
     origin: Source | None = None
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         low, high = self.performance_range

@@ -73,7 +73,7 @@ def web_files() -> dict[str, WebFile]:
 def described(task: Task) -> dict[str, Any]:
     """Return a task as the page knows it."""
     plain = dataclasses.asdict(dataclasses.replace(task, origin=None))
-    del plain["origin"]
+    del plain["origin"], plain["digest"]
     texts = ("built_in", "success_criteria", "score_formula")
     return plain | {name: getattr(task, name) for name in texts}
 

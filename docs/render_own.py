@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dataselect_env.definitions import file_schema
-from dataselect_env.strategies import STRATEGIES
+from dataselect_env.strategies import NATIVE, STRATEGIES
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "docs" / "tasks.schema.json"
 RESULTS = ROOT / "bench" / "owndata"
 TRANSFER = ROOT / "bench" / "transfer" / "results.json"
-NATIVE = ("margin", "k_center", "density_weighted", "cluster_medoid")
 
 Row = tuple[object, ...]
 

@@ -125,6 +125,7 @@ def test_descriptions_are_those_of_the_wire_types_and_tasks() -> None:
     rules = mcp_tools.TOOLS["start_episode"].description
     for name, field in ObservationFields.model_fields.items():
         assert name == "metadata" or f"{name}: {field.description}" in rules
+    rules = mcp_tools.TOOLS["start_episode"].manifest()["description"]
     assert all(task.summary in rules for task in TASKS.values())
 
 

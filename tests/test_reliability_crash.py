@@ -111,7 +111,7 @@ def test_what_changes_later_is_told_too(path: Path, book: Ledger) -> None:
         connection.execute("UPDATE steps SET bought = bought + 1 WHERE step = 1")
         connection.execute(
             "INSERT INTO episodes SELECT 99, 'stranger', transport, task_id, seed, reward_mode,"
-            " dynamics_version, started_at, grade FROM episodes"
+            " dynamics_version, started_at, grade, task_digest FROM episodes"
         )
     with closing(SQLiteStore(path)) as store:
         assert book.check_again(store) == ["http-1: changed"]

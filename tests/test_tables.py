@@ -19,7 +19,7 @@ import sklearn.datasets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataselect_env import encoding, tables
+from dataselect_env import encoding, sources
 from dataselect_env.arrays import Floats
 from dataselect_env.definitions import Table
 from dataselect_env.tables import RawTable, TableProblem, encode, read_table
@@ -130,7 +130,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None,
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
-    os.truncate(tmp_path / "t.csv", tables.MOST_BYTES + 10**8)
+    os.truncate(tmp_path / "t.csv", sources.MOST_BYTES + 10**8)
     refusal(lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, where 1,000 MB can be")
 
 
@@ -141,7 +141,7 @@ def test_what_unpacks_to_a_large_table_is_not_read(tmp_path: Path, monkeypatch: 
         np.savez_compressed(tmp_path / name, x=data["x"], y=data["y"])
     else:
         data.to_parquet(tmp_path / name) if name == "t.parquet" else data.to_csv(tmp_path / name, index=False)
-    monkeypatch.setattr(tables, "MOST_BYTES", 700_000)
+    monkeypatch.setattr(sources, "MOST_BYTES", 700_000)
     refusal(lambda: read_table(Table(file=name, target="y"), tmp_path), "file", "too large")
 
 
@@ -347,3 +347,14 @@ def test_rows_outside_of_the_fit_have_no_influence(read: Read, rows: set[int], s
     after = encode(raw, fit)
     assert np.isfinite(after).all()
     np.testing.assert_array_equal(np.delete(after, rest, axis=0), np.delete(before, rest, axis=0))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_values_may_be_divided_by_semicolons_and_tabs(tmp_path: Path, separator: str) -> None:
+    text = "\n".join(
+        separator.join(row) for row in (("a", "b", "y"), *((f"{n}.5", "1", "uv"[n % 2]) for n in range(8)))
+    )
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    raw = read_table(Table(file="t.csv", target="y"), tmp_path)
+    assert list(raw.frame.columns) == ["a", "b"]
+    assert raw.classes == ("u", "v")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -242,7 +244,7 @@ def best_constants(tasks: tuple[str, ...], processes: int | None) -> dict[str, s
     found = {}
     for task in tasks:
         if task not in BUILT_IN:
-            with progress(episode_count(task), f"Finding the best constant for {task}") as advance:
+            with mistakes(), progress(episode_count(task), f"Finding the best constant for {task}") as advance:
                 found[task] = find_best_constant(task, processes=processes or cores(), progress=advance)
     return found
 
@@ -265,17 +267,25 @@ def play(plan: Plan, processes: int | None, resume: Path | None) -> list[Episode
         click.Abort: Interrupted.
     """
     from dataselect_env.evaluation.evaluate import cores, evaluate
-    from dataselect_env.evaluation.journal import JournalError
-    from dataselect_env.policies.policy import PolicyError
 
     try:
-        with progress(len(plan), "Playing episodes") as advance:
+        with mistakes(), progress(len(plan), "Playing episodes") as advance:
             return evaluate(plan, processes=processes or cores(), resume=resume, progress=advance)
-    except (PolicyError, JournalError, OSError) as error:
-        raise Mistake(str(error)) from error
-    except EnvError as error:
-        raise Mistake(error.message) from error
     except KeyboardInterrupt:
         if resume is not None:
             click.echo(f"\nInterrupted; the same command goes on where it was ({resume}).", err=True)
         raise
+
+
+@contextmanager
+def mistakes() -> Iterator[None]:
+    """Tell in a sentence what a policy, a task or a file did wrong."""
+    from dataselect_env.evaluation.journal import JournalError
+    from dataselect_env.policies.policy import PolicyError
+
+    try:
+        yield
+    except (PolicyError, JournalError, OSError) as error:
+        raise Mistake(str(error)) from error
+    except EnvError as error:
+        raise Mistake(error.message) from error

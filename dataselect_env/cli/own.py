@@ -115,8 +115,12 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
         table["bundled"] = data
     elif data.startswith(OPENML):
         table["openml"] = data.removeprefix(OPENML)
-    else:
+    elif Path(data).suffix or Path(data).exists():
         table["file"] = data
+    else:
+        raise Mistake(
+            f"--data: there is no file {data}; bundled are {', '.join(BUNDLED)}, and openml:NAME comes over the net"
+        )
     name = re.sub(r"[^a-z0-9]+", "-", Path(data.removeprefix(OPENML)).name.lower().split(".")[0]).strip("-")[:64]
     name = f"own-{name}" if name in TASKS else name or "own"
     try:

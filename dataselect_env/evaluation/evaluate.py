@@ -149,10 +149,12 @@ def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
     if processes == 1:
         yield from map(play_job, jobs)
         return
+    tasks = {job.task_id for job in jobs}
+    needed = tuple(one for one in loaded() if one.name in tasks)
     context = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
     with (
         _single_threaded(),
-        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(loaded(),)) as executor,
+        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,)) as executor,
     ):
         try:
             for future in as_completed([executor.submit(play_job, job) for job in jobs]):

@@ -15,7 +15,8 @@ from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.statistics import METHOD, Difference, Interval, difference, mean_interval
 from dataselect_env.models import RewardMode, WireModel
 from dataselect_env.policies import get_policy
-from dataselect_env.tasks import get_task, split_of
+from dataselect_env.taskfile import loaded
+from dataselect_env.tasks import TASKS, get_task, split_of
 
 DIGITS = 6
 """Significant digits of a report's figures: the last bits of a machine's arithmetic do not show."""
@@ -40,6 +41,9 @@ class Settings(WireModel):
         description="For tasks that are not built in, what best-constant played: the best on seeds of the train split.",
     )
     intervals: str = Field(description="How the intervals are made.")
+    own_tasks: dict[str, dict[str, Any]] = Field(
+        {}, description="Tasks that are not built in: what defines them, and the fingerprint of that and their data."
+    )
 
 
 class Row(WireModel):
@@ -102,6 +106,11 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
         reference=reference,
         best_constants=dict(plan.best_constants),
         intervals=METHOD,
+        own_tasks={
+            one.name: {"fingerprint": TASKS[one.name].digest, **one.definition.model_dump(exclude_unset=True)}
+            for one in loaded()
+            if one.name in plan.tasks
+        },
     )
     rows = []
     for (task_id, _), cell in by_cell.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dataselect_env.arrays import Indices
 from dataselect_env.env import DataSelectEnv
 from dataselect_env.episode import Episode, Purchase
+from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Reply
 from dataselect_env.policies.policy import Move, OraclePolicy, pace
 from dataselect_env.tasks import Task
@@ -38,7 +39,12 @@ class OracleEnv(DataSelectEnv):
         Raises:
             NoEpisode: Before the first reset.
             EpisodeOver: After the end.
+            InvalidInput: The right labels of the task are unknown.
         """
+        if not self._current().task.truth_known:
+            raise InvalidInput(
+                "policy: oracles need the right labels, and nobody knows those of this task", field="policy"
+            )
         return self._advance(move)
 
 
