@@ -82,6 +82,11 @@ class Purchase:
 class Episode:
     """One episode of ``task``; a pure function of the task, the seed and the calls made.
 
+    Args:
+        task: The task that is played.
+        seed: What data set, noise and draws come from.
+        hold_data: Whether to keep the data set in memory for as long as the episode: for those whose turn always comes.
+
     Attributes:
         task: The task that is played.
         seed: What data set, noise and draws come from.
@@ -92,11 +97,12 @@ class Episode:
         end_reason: Why the episode is over, or None while it goes on.
     """
 
-    def __init__(self, task: Task, seed: int) -> None:
+    def __init__(self, task: Task, seed: int, *, hold_data: bool = False) -> None:
         self.task = task
         self.seed = seed
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
         self._origin = origin_of(task)
+        self._held = self._origin.start(seed) if hold_data else None
         self._pool: Pool = self._origin.pool(task, seed, noise_rng)
         start = self._start
         self._available = start.dataset.available
@@ -110,8 +116,8 @@ class Episode:
 
     @property
     def _start(self) -> WarmStart:
-        """The warm start of the data set. It is not held: of many waiting episodes only the cache keeps data sets."""
-        return self._origin.start(self.seed)
+        """The warm start of the data set. By default it is not held: of many waiting episodes only caches keep data."""
+        return self._held or self._origin.start(self.seed)
 
     @property
     def strategies(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class Lanes:
     """A fixed number of lanes, each with one episode at a time; tasks and seeds may be mixed.
 
     Args:
-        count: Number of lanes, at least 1. Each takes about 30 kB.
+        count: Number of lanes, at least 1. Each takes about 30 kB, and 1 MB for a data set that no other lane uses.
         reward_mode: Of all episodes; see :meth:`dataselect_env.env.DataSelectEnv.reset`.
 
     Raises:
@@ -110,7 +110,7 @@ class Lanes:
                 raise InvalidInput(f"seeds: should be integers from 0 to {SEED_LIMIT - 1}", field="seeds")
         started = [(get_task(name), int(seed)) for name, seed in zip(tasks, seeds, strict=True)]
         for lane, (task, seed) in zip(chosen.tolist(), started, strict=True):
-            self._episodes[lane] = Episode(task, seed)
+            self._episodes[lane] = Episode(task, seed, hold_data=True)
         self._paid[chosen] = 0.0
         return _observe(self._running(chosen))
 

@@ -195,7 +195,7 @@ def transfer() -> str:
     """Return how policies that were tuned on synthetic tasks do on real data."""
     from bench.transfer import page  # noqa: PLC0415  (it takes its own tables from here)
 
-    return f"{page.finding(page.load())}\n{page.summary(page.load())}"
+    return page.summary(page.load())
 
 
 RENDERERS: dict[str, Callable[[], str]] = {

@@ -39,7 +39,7 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "async-client": lambda out: out.startswith("True 0.0"),
     "gym-remote": lambda out: not out,
 }
-OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym")
+OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym", "own-strategy")
 """Examples that test_docs_own runs."""
 OTHERS = (
     *OWN_DATA,

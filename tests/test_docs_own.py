@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
+from dataselect_env import strategies
+from dataselect_env.episode import Episode
+from dataselect_env.origin import origin_of
 from docs import render_own
-from owning import forgotten
+from owning import forgotten, offered
 from serving import running_server
 from test_docs import example, run_commands
 
@@ -54,6 +58,18 @@ def test_the_example_in_process(
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("('wine-list', 'many-classes') {'uncertainty': 0, 'diversity': 0, 'random': 3, 'margin': 7")
     assert second == "Box(-1.0, 1.0, (7,), float32)"
+
+
+@pytest.mark.usefixtures("registry")
+def test_the_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategies, "STRATEGIES", dict(strategies.STRATEGIES))
+    exec(compile(example("own-strategy"), "own-strategy", "exec"), {})  # noqa: S102  (that is the test)
+    task = offered(table={"bundled": "wine"}, strategies=["largest"], budget=40)
+    episode = Episode(task, 3)
+    X = origin_of(task).start(3).dataset
+    bought = episode.select_batch(5, (0.0, 0.0, 0.0, 1.0)).samples
+    lengths = np.where(X.available, np.linalg.norm(X.X_pool, axis=1), 0.0)
+    assert set(bought.tolist()) == set(np.argsort(lengths)[-5:].tolist())
 
 
 def test_the_task_file_is_served(folder: Path) -> None:

@@ -16,6 +16,7 @@ from dataselect_env.models import Action
 from dataselect_env.policies import get_policy, oracle
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.tasks import TASKS
+from owning import OWN, forgotten, offered
 
 SEED = 20_100
 
@@ -139,3 +140,11 @@ def test_no_server_holds_an_oracle_environment(client: TestClient, monkeypatch: 
     client.post("/reset", json={"seed": SEED})
     assert client.post("/step", json={"action_type": "buy", "batch_size": 5, "samples": [1]}).status_code == 422
     assert not hasattr(DataSelectEnv, "move")
+
+
+@pytest.mark.parametrize("name", ["oracle", "greedy-oracle"])
+def test_oracles_refuse_a_truth_that_nobody_knows(name: str) -> None:
+    with forgotten():
+        offered(**OWN["unknown"])
+        with pytest.raises(InvalidInput, match="nobody knows"):
+            rollout(get_policy(name), "mine", 3)

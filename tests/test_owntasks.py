@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from dataselect_env import strategies
+from dataselect_env.arrays import Floats
+from dataselect_env.learner import ALPHA
 from dataselect_env.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown
 from dataselect_env.owndata import GeneratorOrigin, TableOrigin, measured_range
 from dataselect_env.owntasks import Problem
+from dataselect_env.strategies import Candidates, Strategy
 from dataselect_env.tasks import Task
 from owning import FURTHER, RANGE, WINE, frame, made, save
 
@@ -254,3 +259,42 @@ def test_every_further_strategy_can_be_offered(name: str) -> None:
     task = made(**WINE, strategies=[name])
     assert len(task.further_strategies) == 1
     assert task.further_strategies[0].isidentifier()
+
+
+def test_the_penalty_is_the_one_that_measures_best() -> None:
+    """Many features and few labels want a high one; it does not depend on the noise."""
+    wide: dict[str, Any] = {
+        "generator": {"n_features": 300, "n_informative": 10},
+        "split": {"seed": 30, "validation": 60, "pool": 200},
+    }
+    found = {}
+    for rate in (0.0, 0.3):
+        task = made(**wide, noise={"uniform": rate}, score=RANGE)
+        origin = cast("GeneratorOrigin", task.origin)
+        found[rate] = origin.learner.alpha
+    assert found[0.0] == found[0.3]
+    assert found[0.0] is not None
+    assert found[0.0] > ALPHA
+    given = made(**wide, score=RANGE, learner={"alpha": 0.01})
+    assert cast("GeneratorOrigin", given.origin).learner.alpha == 0.01
+
+
+def test_a_strategy_that_cannot_be_used_on_the_data_is_refused() -> None:
+    def broken(candidates: Candidates, _count: int) -> Floats:
+        return np.full(len(candidates.left), np.nan)
+
+    with patch.dict(strategies.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", broken)):
+        for mixing in ("quotas", "ranks"):
+            with pytest.raises(Problem, match="broken cannot be used here: broken: utilities must be numbers"):
+                made(**{**WINE, "strategies": ["margin", "broken"], "mixing": mixing})
+
+
+def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
+    pytest.importorskip("skactiveml")
+    with pytest.raises(Problem, match="skactiveml_epistemic_uncertainty_sampling cannot be used here"):
+        made(**{**WINE, "strategies": ["skactiveml:EpistemicUncertaintySampling"]})
+
+
+def test_a_seed_set_has_a_place_for_every_class() -> None:
+    with pytest.raises(Problem, match="2 is too small for 3 classes"):
+        made(**{**WINE, "split": {"seed": 2}})

@@ -110,3 +110,29 @@ def test_the_even_share_spends_the_budget() -> None:
         reply = env.step(action_of(task, margin=1))
     assert reply.observation.remaining_budget == 0
     assert reply.step == task.max_steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budget": 45},
+        {"max_steps": 4},
+        {"score": {"performance_range": [0.1, 0.2]}},
+        {"strategies": ["margin"]},
+        {"noise": {"uniform": 0.1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_episode_is_not_continued_when_its_task_has_changed(store: SQLiteStore, change: dict[str, Any]) -> None:
+    """Some changes give the same rewards so far, and would be graded otherwise in the end."""
+    definition = {**OWN["wine"], "strategies": ["k_center"]}
+    offered(**definition)
+    session = Session(store, "http")
+    ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
+    ask(session, "step", select(6, random=1))
+    assert Session.resume(store, store.load("one")).step_count == 1
+    offered(**{**definition, **change})
+    with pytest.raises(DynamicsMismatch, match="another definition of its task"):
+        Session.resume(store, store.load("one"))
+    offered(**definition)
+    assert Session.resume(store, store.load("one")).step_count == 1

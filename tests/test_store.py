@@ -2,6 +2,7 @@ import sqlite3
 from asyncio import run
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,24 @@ def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(SettingsError, match="another version"):
         open_store(f"sqlite:///{tmp_path}/episodes.db")
+
+
+def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.db"
+    store = SQLiteStore(path)
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, GRADE))
+    expected = store.load("one")
+    store.close()
+    with sqlite3.connect(path) as older:
+        older.execute("ALTER TABLE episodes DROP COLUMN task_digest")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    again = SQLiteStore(path)
+    assert again.load("one") == expected
+    run(again.create(replace(header("two"), task_digest="abc")))
+    assert again.load("two").header.task_digest == "abc"
+    again.close()
 
 
 def test_many_threads_may_use_one_store(tmp_path: Path) -> None:

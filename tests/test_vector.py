@@ -14,6 +14,7 @@ from dataselect_env.models import Reply, RewardMode
 from dataselect_env.reward import TERMS
 from dataselect_env.tasks import TASKS
 from dataselect_env.vector import OBSERVATION, Lanes, Steps
+from dataselect_env.warmstart import warm_start
 
 MIX = [0.4, 0.4, 0.2]
 
@@ -152,3 +153,12 @@ def test_nonsense_at_a_reset_starts_nothing() -> None:
             lanes.reset(tasks, seeds)
         with pytest.raises(NoEpisode):
             lanes.step([10], [MIX], lanes=[0])
+
+
+def test_lanes_keep_their_data_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set that is made anew at every step costs twenty steps."""
+    lanes = Lanes(3)
+    lanes.reset(["easy"] * 3, [0, 1, 2])
+    warm_start.cache_clear()
+    monkeypatch.setattr("dataselect_env.warmstart.make_warm_start", lambda _: pytest.fail("it was made anew"))
+    lanes.step([5] * 3, [[1, 1, 1]] * 3)
