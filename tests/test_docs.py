@@ -22,6 +22,7 @@ SERVE_COMMAND = "pip install . && python server.py"
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"(?:<!-- (\w+): ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TERMINAL = ("terminal", "evaluate", "evaluate-own", "own-readme")
+SLOW = {"own-readme": pytest.mark.slow}  # it looks for a best constant first
 IN_PROCESS: dict[str, Callable[[str], bool]] = {
     # What each of the examples in Python prints: lines of words.
     "python": lambda out: out.split()[-1] in ("True", "False"),
@@ -175,7 +176,7 @@ def test_the_client_and_the_environment_give_the_same_grade(server: Server, caps
     assert first == second
 
 
-@pytest.mark.parametrize("name", TERMINAL)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in TERMINAL])
 def test_terminal_examples(name: str, tmp_path: Path) -> None:
     run_commands(name, tmp_path)
     assert (tmp_path / "evaluation.png").is_file() == (name != "terminal")

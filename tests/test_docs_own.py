@@ -38,6 +38,7 @@ def registry() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_the_ladder_of_a_table(folder: Path) -> None:
     printed = run_commands("own-evaluate", folder)
     rows = {line.split()[0] for line in printed.splitlines() if line}

@@ -59,7 +59,13 @@ def test_without_the_library_the_message_says_how_to_get_it() -> None:
         get_strategy("skactiveml:NeverLoadedBefore")
 
 
-@pytest.mark.parametrize("class_name", SKACTIVEML)
+SLOW = {"Badge", "BatchBALD", "CostEmbeddingAL", "DiscriminativeAL", "FourDs"}
+"""Classes that take seconds."""
+
+
+@pytest.mark.parametrize(
+    "class_name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SKACTIVEML]
+)
 def test_a_class_of_scikit_activeml_picks_a_batch(class_name: str) -> None:
     pytest.importorskip("skactiveml")
     strategy = get_strategy(f"skactiveml:{class_name}")
