@@ -106,8 +106,8 @@ def density_weighted(candidates: Candidates, _count: int) -> Floats:
     The density is (1 + s) / 2, where s is the mean cosine similarity to the samples left, itself included. It is exact:
     a mean of inner products is the inner product with the mean. A row of length zero is similar to nothing (s = 0).
     """
-    X, p, left = candidates.X, candidates.probabilities, candidates.left
-    entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+    X, left = candidates.X, candidates.left
+    entropy = sampling.entropy_of(candidates.probabilities)
     lengths = np.sqrt(np.einsum("ij,ij->i", X, X))
     inverse = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     mean = (left * inverse) @ X / np.count_nonzero(left)
