@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, StepEnvelope, StepRequest, StrategyWeights, WireModel, parse
 from dataselect_env.strategies import get_strategy
-from dataselect_env.tasks import TASKS, Task
+from dataselect_env.tasks import TASKS
 
 ModelT = TypeVar("ModelT", bound=WireModel)
 
@@ -28,6 +28,7 @@ class FurtherWeights(StrategyWeights):
         return tuple(getattr(self, name) for name in type(self).model_fields)
 
 
+@cache
 def with_strategies(model: type[ModelT], further: tuple[str, ...]) -> type[ModelT]:
     """Return a model of weights that also has those of further strategies."""
     fields: dict[str, Any] = {
@@ -66,11 +67,6 @@ def _with_weights(model: type[Action], further: tuple[str, ...]) -> Any:
     told = "Mix of the query strategies, normalised internally."
     weights: Any = (with_strategies(FurtherWeights, further), Field(description=told))
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, strategy_weights=weights)
-
-
-def action_of(task: Task, **weights: float) -> Action:
-    """Return an action of a task that asks for an even share of its budget for every step, with these weights."""
-    return action_model(task.further_strategies).select(-(-task.budget // task.max_steps), **weights)
 
 
 def weights_of(action: Action, strategies: tuple[str, ...]) -> tuple[float, ...]:

@@ -26,7 +26,7 @@ MOST_CATEGORIES = 50
 MANY_TEXTS = 100
 """A text column with more different values than this may be free text."""
 MOST_CELLS = 20_000_000
-"""Rows times encoded features of the largest table: 160 MB."""
+"""Rows times encoded features of the largest data set: 160 MB."""
 BLOCK = 8
 """Columns that are encoded at once; it bounds the memory that scikit-learn takes for its own copies."""
 MISSING = "missing"

@@ -244,7 +244,7 @@ class Episode:
         self.budget_used += len(batch)
         passes = passes_for(used, self.budget_used)
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
-        performance = performance_on(dataset, self.learner, self._pool.labels[self._acquired.rows])
+        performance = performance_on(dataset, self.learner, self._pool.labels, self._acquired.rows)
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
         self.end_reason = end_reason(
             self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps

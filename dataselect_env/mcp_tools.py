@@ -95,9 +95,17 @@ class BatchArguments(StrategyWeights):
     batch_size: int = Field(ge=0, description=Action.model_fields["batch_size"].description)
     episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
 
+    def as_tuple(self) -> tuple[float, ...]:
+        """Return the weights, those of further strategies too, in the order of the fields."""
+        return tuple(self.weights().values())
+
+    def weights(self) -> dict[str, float]:
+        """Return the weights by strategy."""
+        return {name: weight for name, weight in self if name not in ("batch_size", "episode_id")}
+
     def action(self) -> Action:
         """Return the action that buys this batch."""
-        weights = {name: weight for name, weight in self if name not in ("batch_size", "episode_id") and weight}
+        weights = {name: weight for name, weight in self.weights().items() if weight}
         further = tuple(name for name in weights if name not in StrategyWeights.model_fields)
         return action_model(further).select(self.batch_size, **weights)
 

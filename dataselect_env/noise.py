@@ -12,15 +12,14 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from dataselect_env.arrays import Floats, Indices, Labels
 from dataselect_env.data import Dataset, Pool, world_of
+from dataselect_env.definitions import Where
 from dataselect_env.warmstart import WarmStart
-
-Where = Literal["boundary", "confident", "core", "fringe", "worlds"]
 
 
 class NoiseModel(Protocol):

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from dataselect_env.data import Pool, dataset_number, make_pool, world_of
-from dataselect_env.tasks import DYNAMICS_VERSION, Task
+from dataselect_env.tasks import Task
 from dataselect_env.warmstart import WarmStart, warm_start
 
 
@@ -19,9 +19,6 @@ class Origin(Protocol):
 
     def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:
         """Return the pool of a seed with its labels; ``rng`` is the stream of the noise."""
-
-    def digest(self) -> str:
-        """Return a fingerprint of the data."""
 
 
 class BuiltIn:
@@ -35,10 +32,6 @@ class BuiltIn:
         """Return the pool with an exact share of wrong labels, where the seed's world has them."""
         start = self.start(seed)
         return make_pool(task, start.dataset, start.placements[world_of(seed)], rng)
-
-    def digest(self) -> str:
-        """Return the version of the dynamics, which pins the data sets."""
-        return str(DYNAMICS_VERSION)
 
 
 BUILT_IN = BuiltIn()

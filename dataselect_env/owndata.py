@@ -51,22 +51,42 @@ class Sizes:
         return self.seed + self.validation + self.pool
 
 
-@dataclass(eq=False)
-class TableOrigin:
-    """The rows of a table.
+@dataclass(eq=False, kw_only=True)
+class OwnOrigin:
+    """What tables and generators have in common.
 
     Attributes:
-        base: All rows, those of the validation split first; its seed set is empty.
-        seed_size: Rows that each seed draws for its seed set, evenly by class.
         noise: Which labels are wrong.
         learner: Settings of the classifier.
     """
 
-    base: Dataset
-    seed_size: int
     noise: NoiseModel
     learner: LearnerSettings
     _start: Callable[[int], WarmStart] = field(init=False, repr=False)
+
+    def start(self, seed: int) -> WarmStart:
+        """Return what the episode of a seed starts from; the latest are kept."""
+        return self._start(seed)
+
+    def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
+        """Return the pool of a seed with its labels; ``rng`` is the stream of the noise."""
+        return self.noise.draw(self.start(seed), seed, rng)
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # a copy of an episode shares its data
+
+
+@dataclass(eq=False, kw_only=True)
+class TableOrigin(OwnOrigin):
+    """The rows of a table.
+
+    Attributes:
+        base: All rows, those of the validation split first; its seed set is empty.
+        seed_size: Rows that each seed draws for its seed set, with the shares that the classes have in the table.
+    """
+
+    base: Dataset
+    seed_size: int
 
     def __post_init__(self) -> None:
         pool = self.base.X_pool
@@ -80,17 +100,6 @@ class TableOrigin:
 
         self._start = lru_cache(maxsize=STARTS)(start)
 
-    def start(self, seed: int) -> WarmStart:
-        """Return the warm start of a seed: its own seed set, out of the rows that all seeds share."""
-        return self._start(seed)
-
-    def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Return all rows but those of the validation split and of the seed set."""
-        return self.noise.draw(self.start(seed), seed, rng)
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self  # a copy of an episode shares its data
-
     def digest(self) -> str:
         """Return a fingerprint of the rows, their labels, and what else of the table the noise is made of."""
         parts = hashlib.sha256(self.base.X.data)
@@ -102,40 +111,24 @@ class TableOrigin:
         return parts.hexdigest()
 
 
-@dataclass(eq=False)
-class GeneratorOrigin:
+@dataclass(eq=False, kw_only=True)
+class GeneratorOrigin(OwnOrigin):
     """Data sets of ``make_classification``, another one for each seed.
 
     Attributes:
         generator: Its parameters.
         sizes: Of the parts.
-        noise: Which labels are wrong.
-        learner: Settings of the classifier.
         balanced: Whether every class of the validation split counts the same.
     """
 
     generator: Generator
     sizes: Sizes
-    noise: NoiseModel
-    learner: LearnerSettings
     balanced: bool
-    _start: Callable[[int], WarmStart] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         bytes_each = self.sizes.total * self.generator.n_features * 8
         kept = max(1, min(STARTS, STARTS_BYTES // bytes_each))
         self._start = lru_cache(maxsize=kept)(self._make)
-
-    def start(self, seed: int) -> WarmStart:
-        """Return the warm start of a seed's data set."""
-        return self._start(seed)
-
-    def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Return the pool of a seed's data set."""
-        return self.noise.draw(self.start(seed), seed, rng)
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self  # a copy of an episode shares its data
 
     def digest(self) -> str:
         """Return a fingerprint of the parameters."""
@@ -240,7 +233,7 @@ def _after_random(origin: TableOrigin | GeneratorOrigin, seed: int, budget: int)
     bought = rng.choice(available, min(budget, len(available)), replace=False)
     rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
     learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
-    return performance_on(dataset, learner, dataset.y[rows])
+    return performance_on(dataset, learner, dataset.y, rows)
 
 
 def measured_range(
@@ -259,5 +252,5 @@ def measured_range(
         rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + np.flatnonzero(dataset.available)])
         learner.train(dataset.X, dataset.y, rows, MOST_PASSES, np.random.default_rng([seed, _WARM_UP_STREAM]))
         first.append(start.performance)
-        last.append(performance_on(dataset, learner, dataset.y[rows]))
+        last.append(performance_on(dataset, learner, dataset.y, rows))
     return fmean(first), fmean(last)

@@ -11,6 +11,7 @@ import numpy as np
 from dataselect_env.choosing import strategies_of
 from dataselect_env.data import Dataset
 from dataselect_env.definitions import LearnerSettings, Noise, TaskDefinition
+from dataselect_env.encoding import MOST_CELLS
 from dataselect_env.episode import Episode
 from dataselect_env.errors import InvalidInput
 from dataselect_env.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown
@@ -31,8 +32,6 @@ from dataselect_env.tasks import POOL_SIZE, Task
 
 GENERATOR_SIZES = Sizes(seed=100, validation=200, pool=POOL_SIZE)
 """As of the built-in tasks."""
-MOST_CELLS = 20_000_000
-"""Numbers, samples x features, that a generator may make: 160 MB."""
 MOST_VALIDATION, MOST_SEEDS = 1_000, 100
 """Largest validation split and seed set that are chosen for a table."""
 SEEDS_A_CLASS = 3
@@ -165,7 +164,10 @@ def _from_generator(definition: TaskDefinition) -> Callable[[LearnerSettings], D
         )
     classes = tuple(map(str, range(generator.n_classes)))
     noise = _noise(definition.noise, classes, None)
-    return lambda learner: GeneratorOrigin(generator, sizes, noise, learner, _balanced(definition))
+    balanced = _balanced(definition)
+    return lambda learner: GeneratorOrigin(
+        generator=generator, sizes=sizes, noise=noise, learner=learner, balanced=balanced
+    )
 
 
 def _from_table(definition: TaskDefinition, folder: Path) -> Callable[[LearnerSettings], Data]:
@@ -192,7 +194,7 @@ def _from_table(definition: TaskDefinition, folder: Path) -> Callable[[LearnerSe
         weights=balanced_weights(y[: len(validation)]) if _balanced(definition) else None,
     )
     noise = Given(raw.given[rows]) if raw.given is not None else _noise(definition.noise, raw.classes, raw, rows)
-    return lambda learner: TableOrigin(base, sizes.seed, noise, learner)
+    return lambda learner: TableOrigin(base=base, seed_size=sizes.seed, noise=noise, learner=learner)
 
 
 def _balanced(definition: TaskDefinition) -> bool:

@@ -83,12 +83,16 @@ def add(one: Loaded) -> Task:
     Raises:
         Problem: It cannot be made; nothing was registered.
     """
-    if one.name in BUILT_IN:
-        raise Problem(f"{one.name} is a built-in task; choose another name", ())
-    task = make_task(one.name, one.definition, one.folder)
+    task = _make(one)
     register(task)
     _loaded[one.name] = one
     return task
+
+
+def _make(one: Loaded) -> Task:
+    if one.name in BUILT_IN:
+        raise Problem(f"{one.name} is a built-in task; choose another name", ())
+    return make_task(one.name, one.definition, one.folder)
 
 
 def load_tasks(file: str | Path) -> tuple[str, ...]:
@@ -113,9 +117,7 @@ def load_tasks(file: str | Path) -> tuple[str, ...]:
     made = []
     for one in candidates:
         try:
-            if one.name in BUILT_IN:
-                raise Problem(f"{one.name} is a built-in task; choose another name", ())
-            made.append(make_task(one.name, one.definition, folder))
+            made.append(_make(one))
         except Problem as problem:
             place = ("tasks", one.name, *problem.path)
             raise TaskFileError(_sentence(path.name, lines, place, problem.message)) from None

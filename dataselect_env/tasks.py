@@ -38,9 +38,6 @@ class Source(Protocol):
     def pool(self) -> Any:
         """What gives the pool of an episode."""
 
-    def digest(self) -> str:
-        """Return a fingerprint of the data."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

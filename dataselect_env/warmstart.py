@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from dataselect_env.arrays import Floats, Labels
+from dataselect_env.arrays import Floats, Indices, Labels
 from dataselect_env.data import WORLDS, Dataset, make_dataset, placement
 from dataselect_env.learner import ALPHA, WARM_UP_PASSES, Learner
 
@@ -67,18 +67,19 @@ def make_warm_start(number: int) -> WarmStart:
     return replace(start, placements={world: placement(start.dataset, world, margins) for world in WORLDS})
 
 
-def performance_on(dataset: Dataset, learner: Learner, trained_on: Labels) -> float:
+def performance_on(dataset: Dataset, learner: Learner, labels: Labels, rows: Indices) -> float:
     """Return the performance of a learner on the validation split of a data set.
 
     Args:
         dataset: Says also whether every class counts the same.
         learner: Trained on it.
-        trained_on: Labels that it was trained on, (m,).
+        labels: By row of the data set, as it was trained on them, (n,).
+        rows: Which rows it was trained on, (m,).
     """
     X, y = dataset.X_validation, dataset.y_validation
     if dataset.weights is None:
         return learner.performance(X, y)
-    counts = np.bincount(trained_on, minlength=dataset.n_classes)
+    counts = np.bincount(labels[rows], minlength=dataset.n_classes)
     return learner.balanced_performance(X, y, dataset.weights, counts)
 
 
@@ -104,6 +105,6 @@ def warm_up(
     return WarmStart(
         dataset=dataset,
         learner=learner,
-        performance=performance_on(dataset, learner, dataset.y_seed),
+        performance=performance_on(dataset, learner, dataset.y, dataset.seed_rows),
         squares=np.einsum("ij,ij->i", dataset.X_pool, dataset.X_pool) if squares is None else squares,
     )

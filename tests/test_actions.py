@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from dataselect_env.actions import (
     action_model,
-    action_of,
     describe,
     offered,
     request_models,
@@ -21,7 +20,6 @@ from dataselect_env.actions import (
 from dataselect_env.errors import InvalidInput
 from dataselect_env.models import Action, StepEnvelope, StepRequest, parse
 from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import TASKS
 from owning import FURTHER, WINE, forgotten
 from owning import offered as offer
 
@@ -138,13 +136,6 @@ def test_stop_is_an_action_of_every_task() -> None:
         stop = action_model(further).stop()
         assert type(stop) is action_model(further)
         assert stop.action_type == "stop"
-
-
-def test_an_action_of_a_task_asks_for_an_even_share() -> None:
-    task = offer(**{**WINE, "budget": 41, "max_steps": 5}, strategies=["margin"])
-    action = action_of(task, margin=1)
-    assert (action.batch_size, weights_of(action, (*STRATEGIES, "margin"))) == (9, (0.0, 0.0, 0.0, 1.0))
-    assert action_of(TASKS["hard"], random=1) == Action.select(13, random=1)
 
 
 def test_all_further_strategies_of_all_tasks_are_known_once() -> None:

@@ -1,18 +1,20 @@
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
 
 from dataselect_env import DataSelectEnv, mcp_tools
+from dataselect_env.errors import InvalidInput
 from dataselect_env.mcp_tools import Seat, SessionSeat
-from dataselect_env.models import Action, ObservationFields, StrategyWeights
+from dataselect_env.models import Action, ObservationFields, StrategyWeights, parse
 from dataselect_env.service import Service
 from dataselect_env.session import Session
 from dataselect_env.settings import Settings
 from dataselect_env.store import SQLiteStore
 from dataselect_env.tasks import TASKS
+from owning import WINE, forgotten, offered
 
 RESERVED = {"reset", "step", "state", "close"}
 """OpenEnv refuses tools of these names (``openenv.core.env_server.mcp_types``)."""
@@ -136,3 +138,15 @@ def test_the_tasks_are_listed_with_every_number(seat: SessionSeat) -> None:
         assert task.success_criteria in text
         assert f"{task.budget} samples, in at most {task.max_steps} steps" in text
     assert [task["task_id"] for task in told(result)["tasks"]] == list(TASKS)
+
+
+@pytest.mark.parametrize("weights", [{"margin": 1}, {"margin": 1, "random": 0.5}, {"random": 1}])
+def test_a_batch_may_be_bought_by_a_further_strategy_alone(weights: dict[str, float]) -> None:
+    with forgotten():
+        offered("mine", **{**WINE, "strategies": ["margin"]})
+        model = mcp_tools.TOOLS["select_batch"].model()
+        batch = cast("mcp_tools.BatchArguments", parse(model, {"batch_size": 6, **weights}))
+        given = {name: weight for name, weight in batch.action().strategy_weights if weight}
+        assert given == weights
+        with pytest.raises(InvalidInput, match="At least one weight"):
+            parse(model, {"batch_size": 6, "margin": 0})

@@ -255,7 +255,7 @@ def digest(folder: Path, changes: dict[str, Any], **table: Any) -> str:
     if "annotator" in table:
         fields["noise"] = {"annotators": {"a": {"rate": 0.1}, "b": {"rate": 0.2}}}
     origin = made(folder, **fields).origin
-    assert origin is not None
+    assert isinstance(origin, TableOrigin)
     return origin.digest()
 
 

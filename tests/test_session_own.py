@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from dataselect_env import DataSelectEnv
-from dataselect_env.actions import action_model, action_of
+from dataselect_env.actions import action_model
 from dataselect_env.errors import DynamicsMismatch, InvalidInput, UnknownTask
 from dataselect_env.models import Reply
+from dataselect_env.policies.policy import pace
 from dataselect_env.session import Session
 from dataselect_env.store import SQLiteStore
 from dataselect_env.tasks import unregister
@@ -107,7 +108,7 @@ def test_the_even_share_spends_the_budget() -> None:
     env = DataSelectEnv()
     reply = env.reset(task_id="mine", seed=2)
     while not reply.done:
-        reply = env.step(action_of(task, margin=1))
+        reply = env.step(action_model(task.further_strategies).select(pace(task, 0), margin=1))
     assert reply.observation.remaining_budget == 0
     assert reply.step == task.max_steps
 
