@@ -1,4 +1,4 @@
-"""Record the episodes that tests/test_golden.py compares with (tests/golden/dynamics-<DYNAMICS_VERSION>/).
+"""Record the episodes that tests/core/test_golden.py compares with (tests/golden/dynamics-<DYNAMICS_VERSION>/).
 
     python -m bench.record_golden
 
@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from dataselect_env import Action, DataSelectEnv
-from dataselect_env.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 EVERY_STRATEGY = [

@@ -1,4 +1,4 @@
-"""Render dataselect_env/web/reference.json: what the page must know, from the code and from measured results.
+"""Render dataselect_env/server/web/reference.json: what the page must know, from the code and from measured results.
 
     python -m bench.render_page
 
@@ -12,12 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dataselect_env import grading, reward
+from dataselect_env.core import grading, reward
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.tasks import BUILT_IN, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy, reference
-from dataselect_env.poolview import DEMONSTRATION_PREFIX
-from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import BUILT_IN, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
-from dataselect_env.webpage import constant_action, described
+from dataselect_env.server.poolview import DEMONSTRATION_PREFIX
+from dataselect_env.server.webpage import constant_action, described
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "dataselect_env" / "web" / "reference.json"

@@ -16,17 +16,17 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dataselect_env.arrays import Floats, Indices, Mask
-from dataselect_env.data import dataset_number, make_pool, world_of
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.episode import streams
-from dataselect_env.evaluation.plots import STYLE
+from dataselect_env.core.arrays import Floats, Indices, Mask
+from dataselect_env.core.data import dataset_number, make_pool, world_of
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.episode import streams
+from dataselect_env.core.models import Reply
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.warmstart import warm_start
 from dataselect_env.evaluation.rollout import final_grade, policy_rng
-from dataselect_env.models import Reply
 from dataselect_env.policies import Policy, get_policy
-from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import TASKS
-from dataselect_env.warmstart import warm_start
+from dataselect_env.rendering.plots import STYLE
 
 PICTURE = Path(__file__).with_name("episode.png")
 TASK, SEED, POLICY = "hard", 20_005, "probing"

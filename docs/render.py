@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.validity import pin_datasets
-from dataselect_env import __version__, data, episode, errors, grading, learner, limits, models, retention, reward
-from dataselect_env.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env import __version__
+from dataselect_env.core import data, episode, errors, grading, learner, models, reward
+from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy
-from dataselect_env.settings import ENV_PREFIX, Settings
-from dataselect_env.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+from dataselect_env.server import limits
+from dataselect_env.server.settings import ENV_PREFIX, Settings
+from dataselect_env.server.store import retention
 from docs import render_own
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataselect_env.definitions import file_schema
-from dataselect_env.strategies import NATIVE, STRATEGIES
+from dataselect_env.core.strategies.strategies import NATIVE, STRATEGIES
+from dataselect_env.custom.definitions import file_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "docs" / "tasks.schema.json"

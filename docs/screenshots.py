@@ -8,18 +8,13 @@ Needs the extra ``browser`` and Chromium with its driver. Serves from this check
 from __future__ import annotations
 
 import io
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from browsing import LAPTOP, PHONE, Browser, Screen, chrome  # noqa: E402
-from serving import running_server  # noqa: E402
+from tests.helpers.browsing import LAPTOP, PHONE, Browser, Screen, chrome
+from tests.helpers.serving import ROOT, running_server
 
 COLOURS = 160
 """Enough for flat colours with smooth edges, in a third of the bytes."""

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import openai
 
-from dataselect_env import prompts
-from dataselect_env.errors import EnvError, InvalidInput
+from dataselect_env.core.errors import EnvError, InvalidInput
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import SPLITS, TASKS, Task
 from dataselect_env.evaluation.rollout import Rollout, rollout
-from dataselect_env.models import Action, Reply
+from dataselect_env.integrations.remote import RemoteEnv
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import Act, Policy
-from dataselect_env.remote import RemoteEnv
-from dataselect_env.tasks import SPLITS, TASKS, Task
+from dataselect_env.rendering import prompts
 
 if TYPE_CHECKING:
     import numpy as np

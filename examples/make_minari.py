@@ -19,12 +19,12 @@ import minari
 import numpy as np
 from minari import DataCollector, MinariDataset
 
-from dataselect_env.about import AUTHOR
+from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.rollout import policy_rng
+from dataselect_env.gym.registration import env_id
 from dataselect_env.policies import Policy, get_policy
 from dataselect_env.policies.features import encode
-from dataselect_env.registration import env_id
-from dataselect_env.tasks import SPLITS, TASKS
+from dataselect_env.server.about import AUTHOR
 
 POLICIES = "random,uncertainty,balanced,best-constant,probing,ppo"
 

@@ -36,14 +36,14 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
+from dataselect_env.custom.taskfile import load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference, mean_interval
-from dataselect_env.gym_spaces import menu
+from dataselect_env.gym.gym_spaces import menu
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.learned import Actor, load_actor, start_actor
 from dataselect_env.policies.policy import AnyPolicy, Policy
-from dataselect_env.taskfile import load_tasks
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
 
 STEPS = 150_000
 ENVIRONMENTS = 8

@@ -27,9 +27,9 @@ from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.tune.registry import register_env
 
+from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.statistics import mean_interval
-from dataselect_env.registration import env_id
-from dataselect_env.tasks import SPLITS, TASKS
+from dataselect_env.gym.registration import env_id
 
 ENV = "dataselect"
 RUNNERS = 2

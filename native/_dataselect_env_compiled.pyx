@@ -2,8 +2,8 @@
 """The loops of a step that are worth compiling: training, and picking the best of a pool.
 
 The package works without them, slower. ``update`` stands for ``SGDClassifier.partial_fit`` with log loss, L2 penalty
-and the ``optimal`` learning rate; ``dataselect_env.sgd`` tells when it is used and holds it against scikit-learn.
-``most_uncertain`` and ``farthest`` stand for functions of ``dataselect_env.sampling``, which say what they mean.
+and the ``optimal`` learning rate; ``dataselect_env.core.sgd`` tells when it is used and holds it against scikit-learn.
+``most_uncertain`` and ``farthest`` stand for functions of ``dataselect_env.core.strategies.sampling``, which say what they mean.
 """
 
 from libc.math cimport INFINITY, exp, fabs, log, sqrt

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from dataselect_env.app import create_app
-from dataselect_env.settings import Settings
-from dataselect_env.store import SQLiteStore
+from dataselect_env.server.app import create_app
+from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.store import SQLiteStore
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
 from dataselect_env import Action, DataSelectEnv, Reply
-from dataselect_env.data import dataset_number, make_dataset
-from dataselect_env.errors import EnvError, EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
-from dataselect_env.models import StepInfo
-from dataselect_env.reward import TERMINAL_COEFFICIENT
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_spec
-from dataselect_env.warmstart import warm_start
+from dataselect_env.core.data import dataset_number, make_dataset
+from dataselect_env.core.errors import EnvError, EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
+from dataselect_env.core.models import StepInfo
+from dataselect_env.core.reward import TERMINAL_COEFFICIENT
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_spec
+from dataselect_env.core.warmstart import warm_start
 
 MIXED = Action.select(20, uncertainty=1, diversity=1, random=1)
 SCRIPT = [MIXED, Action.select(0, diversity=1), Action.select(12, uncertainty=1), Action.select(9, random=1)]

@@ -15,8 +15,8 @@ from inspect_ai.model import ChatMessage, ModelOutput, ModelUsage, get_model
 
 from bench.consumers.answers import answer
 from bench.consumers.record import SEEDS, recorded, scores
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.integrations.dialogue import TURNS_A_STEP
-from dataselect_env.tasks import TASKS
 
 TASK = "dataselect_env/data_selection"
 

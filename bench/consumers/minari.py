@@ -13,9 +13,9 @@ import minari
 import numpy as np
 
 from bench.consumers.record import recorded
+from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import Policy, get_policy
-from dataselect_env.tasks import SPLITS, TASKS
 from examples.make_minari import POLICIES
 from examples.make_minari import record as record_policy
 

@@ -19,11 +19,11 @@ from ray import serve
 from websockets.sync.client import connect
 
 from bench.consumers.record import SEEDS, recorded, scores
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.integrations.ray_serve import application
 from dataselect_env.policies.reference import BEST_CONSTANTS
-from dataselect_env.settings import Settings
-from dataselect_env.tasks import TASKS
-from serving import free_port
+from dataselect_env.server.settings import Settings
+from tests.helpers.serving import free_port
 
 REPLICAS, CLIENTS = 2, 24
 HTTP_EPISODES, STEPS = 10, 6

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 4)

@@ -11,9 +11,9 @@ from math import isnan
 import ray
 
 from bench.consumers.record import recorded
-from dataselect_env.tasks import SPLITS
+from dataselect_env.core.tasks import SPLITS
 from examples.train_rllib import RUNNERS, env_config, grades, make_algorithm
-from serving import running_server
+from tests.helpers.serving import running_server
 
 TASK = "medium"
 ITERATIONS = 10

@@ -10,9 +10,9 @@ from skyrl_gym.metrics import aggregate_for_environment
 
 from bench.consumers.answers import answer
 from bench.consumers.record import SEEDS, recorded, scores
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.integrations import skyrl_env
 from dataselect_env.integrations.rows import prompt_rows
-from dataselect_env.tasks import TASKS
 
 MAX_TURNS = 20
 

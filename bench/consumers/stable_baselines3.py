@@ -19,8 +19,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from bench.consumers.record import recorded
-from dataselect_env.registration import env_id
-from dataselect_env.tasks import SPLITS
+from dataselect_env.core.tasks import SPLITS
+from dataselect_env.gym.registration import env_id
 
 ID = f"dataselect_env:{env_id('medium')}"
 STEPS = 512

@@ -7,8 +7,8 @@ from importlib.resources import files
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
 
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.integrations.rows import opening
-from dataselect_env.tasks import TASKS
 
 END, TURN, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]

@@ -20,7 +20,7 @@ from typing import Any
 from bench.consumers.record import SEEDS, recorded, scores
 from dataselect_env.integrations import verifiers_config
 from dataselect_env.policies.reference import BEST_CONSTANTS
-from serving import LOOPBACK, running_server
+from tests.helpers.serving import LOOPBACK, running_server
 
 TASK = "hard"
 

@@ -20,12 +20,12 @@ import click
 import numpy as np
 
 from bench.speed.in_process import quartiles, versions
-from dataselect_env.actions import action_model
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.sampling import STRATEGIES
-from dataselect_env.strategies import STRATEGIES as FURTHER
-from dataselect_env.taskfile import load_tasks
-from dataselect_env.tasks import get_task
+from dataselect_env.core.actions import action_model
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.strategies.strategies import STRATEGIES as FURTHER
+from dataselect_env.core.tasks import get_task
+from dataselect_env.custom.taskfile import load_tasks
 
 RESULTS = Path(__file__).with_suffix(".json")
 POOL, FEATURES = 50_000, 100

@@ -4,7 +4,8 @@
 
 Each data set gets uniform noise of a known rate, and episodes are played on it that are not told which labels are
 wrong. The estimate that agents see is compared with the share that is wrong; beside it stands the share of bought
-labels that could be judged at all (:func:`dataselect_env.suspicion.suspected`). Prints a table and writes doubt.json.
+labels that could be judged at all (:func:`dataselect_env.core.suspicion.suspected`). Prints a table and writes
+doubt.json.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Any
 import click
 
 from bench.speed.in_process import versions
-from dataselect_env.definitions import TaskDefinition
-from dataselect_env.episode import Episode
-from dataselect_env.owntasks import make_task
+from dataselect_env.core.episode import Episode
+from dataselect_env.custom.definitions import TaskDefinition
+from dataselect_env.custom.owntasks import make_task
 
 RESULTS = Path(__file__).with_suffix(".json")
 SOURCES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from websockets.exceptions import WebSocketException
 
 from bench.reliability.ledger import Entry, Ledger
 from bench.reliability.scripts import Reply
-from serving import Server
+from tests.helpers.serving import Server
 
 PATIENCE = 120
 """Seconds until an answer counts as missing; the first episode of a server loads its libraries meanwhile."""

@@ -29,8 +29,8 @@ from bench.reliability.ledger import Ledger
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import PlayAlone, Reply, players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.store import SQLiteStore
-from serving import Server, running_server
+from dataselect_env.server.store.store import SQLiteStore
+from tests.helpers.serving import Server, running_server
 
 MOST_ANSWERS = 500
 """Acknowledged requests after which the server dies at the latest; the number is drawn from 0 on."""

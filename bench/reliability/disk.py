@@ -35,7 +35,7 @@ from bench.reliability import clients, crash, page
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import Reply, Script, draw_action, play_alone
 from dataselect_env.cli.console import progress
-from serving import SERVER_PY, Server, running_server
+from tests.helpers.serving import SERVER_PY, Server, running_server
 
 FILE = "episodes.db"
 CODE = "STORE_UNAVAILABLE"

@@ -26,11 +26,11 @@ from bench.reliability import page
 from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run
 from bench.speed.load import UPGRADE
-from dataselect_env.about import NAME
-from dataselect_env.access import OPEN_PATHS, PAGE
 from dataselect_env.cli.console import progress
-from dataselect_env.settings import ENV_PREFIX, Settings
-from serving import LOOPBACK, Server, running_server
+from dataselect_env.server.about import NAME
+from dataselect_env.server.access import OPEN_PATHS, PAGE
+from dataselect_env.server.settings import ENV_PREFIX, Settings
+from tests.helpers.serving import LOOPBACK, Server, running_server
 
 PLACES = 6
 IDLE, LIFETIME, PING = 1.5, 3.0, 0.5

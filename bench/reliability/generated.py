@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from serving import Server
+from tests.helpers.serving import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 LEFT_OUT = "positive_data_acceptance"

@@ -31,8 +31,8 @@ from bench.reliability.process import about_this_run
 from bench.reliability.scripts import Script, draw, play_alone
 from bench.reliability.session_machine import SessionMachine
 from dataselect_env.cli.console import progress
-from dataselect_env.settings import Settings
-from serving import Server, running_server
+from dataselect_env.server.settings import Settings
+from tests.helpers.serving import Server, running_server
 
 Advance = Callable[[int], None] | None
 

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bench.reliability.scripts import Reply, Script, differences, draw
-from dataselect_env.errors import EpisodeNotFound
-from dataselect_env.models import Action, Grade, parse
-from dataselect_env.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.tasks import DYNAMICS_VERSION
+from dataselect_env.core.errors import EpisodeNotFound
+from dataselect_env.core.models import Action, Grade, parse
+from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.server.store.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 
 
 @dataclass

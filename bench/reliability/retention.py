@@ -23,12 +23,12 @@ from typing import Any
 
 import click
 
-from dataselect_env.grading import TracePoint, grade
-from dataselect_env.models import Action
-from dataselect_env.retention import Retention
-from dataselect_env.settings import Settings
-from dataselect_env.store import STORED_ACTION_FIELDS, EpisodeHeader, SQLiteStore, StoredStep
-from dataselect_env.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.core.grading import TracePoint, grade
+from dataselect_env.core.models import Action
+from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.retention import Retention
+from dataselect_env.server.store.store import STORED_ACTION_FIELDS, EpisodeHeader, SQLiteStore, StoredStep
 
 RESULTS = Path(__file__).with_suffix(".json")
 STEPS = 10

@@ -24,9 +24,9 @@ from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run, as_row, usage
 from bench.reliability.scripts import Reply, Script, differences, draw, players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.settings import ENV_PREFIX
-from dataselect_env.tasks import TASKS
-from serving import Server, running_server
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.server.settings import ENV_PREFIX
+from tests.helpers.serving import Server, running_server
 
 FIRST_SEED = 2_000_000
 """Outside of all splits."""

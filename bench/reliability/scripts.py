@@ -14,9 +14,9 @@ from multiprocessing import get_context
 from typing import Any, get_args
 
 from dataselect_env import DataSelectEnv
+from dataselect_env.core.models import Action, RewardMode, parse
+from dataselect_env.core.tasks import SEED_LIMIT, TASKS
 from dataselect_env.evaluation.evaluate import cores
-from dataselect_env.models import Action, RewardMode, parse
-from dataselect_env.tasks import SEED_LIMIT, TASKS
 
 Reply = dict[str, Any]
 PlayAlone = Callable[[Sequence["Script"]], Iterator[list[Reply]]]

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dataselect_env import DataSelectEnv
-from dataselect_env.errors import EnvError, EpisodeExists, EpisodeOver, InvalidInput, NoEpisode, UnknownTask
-from dataselect_env.models import Action, Operation, parse
-from dataselect_env.session import Session
-from dataselect_env.store import SQLiteStore
-from dataselect_env.tasks import TASKS
+from dataselect_env.core.errors import EnvError, EpisodeExists, EpisodeOver, InvalidInput, NoEpisode, UnknownTask
+from dataselect_env.core.models import Action, Operation, parse
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.server.session import Session
+from dataselect_env.server.store.store import SQLiteStore
 
 WEIGHTS = st.fixed_dictionaries(
     {"random": st.floats(0.01, 1e6)}, optional={name: st.floats(0, 1e6) for name in ("uncertainty", "diversity")}

@@ -31,7 +31,7 @@ from bench.reliability.hostile import is_refusal
 from bench.reliability.process import Usage, about_this_run, as_row, usage
 from bench.reliability.scripts import draw
 from dataselect_env.cli.console import progress
-from serving import Server, running_server
+from tests.helpers.serving import Server, running_server
 
 PAUSE = 0.05
 """Seconds that a client waits after an answer, on average: the load is steady, not as high as it could be."""

@@ -22,8 +22,8 @@ from bench.reliability import crash, page
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.settings import ENV_PREFIX
-from serving import Server
+from dataselect_env.server.settings import ENV_PREFIX
+from tests.helpers.serving import Server
 
 RESTART = 1012
 """Close code of a server that stops."""

@@ -26,14 +26,15 @@ import sklearn
 import threadpoolctl
 
 from bench.speed.textbook import TextbookEnv
-from dataselect_env import Action, DataSelectEnv, __version__, episode, sgd
-from dataselect_env.data import dataset_number
-from dataselect_env.episode import Episode
-from dataselect_env.learner import Learner, passes_for
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
-from dataselect_env.trainingset import TrainingSet
-from dataselect_env.vector import Lanes
-from dataselect_env.warmstart import warm_start
+from dataselect_env import Action, DataSelectEnv, __version__
+from dataselect_env.core import episode, sgd
+from dataselect_env.core.data import dataset_number
+from dataselect_env.core.episode import Episode
+from dataselect_env.core.learner import Learner, passes_for
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.core.trainingset import TrainingSet
+from dataselect_env.core.vector import Lanes
+from dataselect_env.core.warmstart import warm_start
 
 RESULTS = Path(__file__).with_suffix(".json")
 ROUNDS = 15

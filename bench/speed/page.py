@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.speed.in_process import LANES, PARTS
-from dataselect_env.evaluation.plots import STYLE
+from dataselect_env.rendering.plots import STYLE
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent

@@ -24,11 +24,11 @@ from typing import Any
 import click
 
 from bench.speed.in_process import BATCH_SIZE, SEEDS, WEIGHTS, quartiles, steps_of, versions
-from dataselect_env.models import Action, Reply
-from dataselect_env.service import Service
-from dataselect_env.settings import Settings
-from dataselect_env.store import STORED_ACTION_FIELDS, open_store
-from dataselect_env.tasks import DYNAMICS_VERSION
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.server.service import Service
+from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.store import STORED_ACTION_FIELDS, open_store
 
 RESULTS = Path(__file__).with_suffix(".json")
 STORED = (0, 10_000, 100_000, 1_000_000)

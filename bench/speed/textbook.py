@@ -15,9 +15,9 @@ from sklearn.metrics import log_loss
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import StandardScaler
 
-from dataselect_env import data, learner, reward
-from dataselect_env.arrays import Floats, Indices
-from dataselect_env.tasks import MIN_BATCH, TASKS
+from dataselect_env.core import data, learner, reward
+from dataselect_env.core.arrays import Floats, Indices
+from dataselect_env.core.tasks import MIN_BATCH, TASKS
 
 
 @dataclass

@@ -21,13 +21,13 @@ from typing import Any
 import click
 
 from bench.machine import processor
+from dataselect_env.core.tasks import SPLITS
+from dataselect_env.custom.taskfile import load_tasks
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.statistics import METHOD, difference, mean_interval
 from dataselect_env.evaluation.tuning import SEEDS as TUNING_SEEDS
 from dataselect_env.evaluation.tuning import find_best_constant
-from dataselect_env.taskfile import load_tasks
-from dataselect_env.tasks import SPLITS
 
 HERE = Path(__file__).parent
 TASKS, RESULTS = HERE / "tasks.yaml", HERE / "results.json"

@@ -11,9 +11,9 @@ import re
 
 import numpy as np
 
-from dataselect_env.models import Action, Reply
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import Task
 from dataselect_env.policies.policy import Act, Policy, constant
-from dataselect_env.tasks import Task
 
 MIXES = (
     (100, 0, 0), (0, 100, 0), (0, 0, 100),

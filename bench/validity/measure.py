@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from bench.validity.candidates import FAMILIES
-from dataselect_env.data import WORLDS, world_of
+from dataselect_env.core.data import WORLDS, world_of
+from dataselect_env.core.learner import passes_for
+from dataselect_env.core.tasks import TASKS, get_task
+from dataselect_env.core.warmstart import warm_start
 from dataselect_env.evaluation.journal import EpisodeRecord
 from dataselect_env.evaluation.statistics import Difference, difference, mean_interval, spearman
-from dataselect_env.learner import passes_for
 from dataselect_env.policies import GROUPS
 from dataselect_env.policies.oracle import BATCH_SIZE as ORACLE_BATCH
-from dataselect_env.tasks import TASKS, get_task
-from dataselect_env.warmstart import warm_start
 
 Cells = Mapping[tuple[str, str], Sequence[EpisodeRecord]]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.validity import measure
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.policies import GROUPS
-from dataselect_env.tasks import TASKS
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""The pictures of the page that only the evidence needs; the others come from ``dataselect_env.evaluation.plots``."""
+"""The pictures of the page that only the evidence needs; the others come from ``dataselect_env.rendering.plots``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from bench.validity.candidates import FAMILIES
 from bench.validity.measure import Cells, returns, scores
-from dataselect_env.evaluation.plots import PANEL_WIDTH, STYLE, look
-from dataselect_env.tasks import TASKS
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.rendering.plots import PANEL_WIDTH, STYLE, look
 
 WORLD_ROWS = ("balanced", "uncertainty", "random", "best-constant", "probing", "oracle")
 FAMILY_LOOKS = dict(zip(FAMILIES, (("#0072B2", "o"), ("#E69F00", "^"), ("#009E73", "s")), strict=True))

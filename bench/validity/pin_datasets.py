@@ -1,4 +1,4 @@
-"""Compute the list of accepted data sets that the package pins (dataselect_env/datasets.json).
+"""Compute the list of accepted data sets that the package pins (dataselect_env/core/datasets.json).
 
     python -m bench.validity.pin_datasets
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import click
 
-from dataselect_env.tasks import DYNAMICS_VERSION
-from dataselect_env.warmstart import warm_start
+from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.core.warmstart import warm_start
 
 TARGET = Path(__file__).parents[2] / "dataselect_env" / "datasets.json"
 WARM_START_BAND = (0.44, 0.51)

@@ -21,14 +21,14 @@ from bench.machine import processor
 from bench.validity import leak, measure, page, pictures
 from bench.validity.candidates import FAMILIES, full_name
 from dataselect_env.cli.console import progress
-from dataselect_env.data import WORLDS, dataset_number, world_of
-from dataselect_env.evaluation import plots
+from dataselect_env.core.data import WORLDS, dataset_number, world_of
+from dataselect_env.core.models import RewardMode
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import build_report, rounded
-from dataselect_env.models import RewardMode
 from dataselect_env.policies import GROUPS, POLICIES, Policy
-from dataselect_env.tasks import TASKS
+from dataselect_env.rendering import plots
 
 HERE = Path(__file__).parent
 BLOCKS = {"test split": 20_000, "outside of all splits": 1_000_000}

@@ -17,9 +17,9 @@ import click
 
 from bench.validity.candidates import GRID, full_name
 from dataselect_env.cli.console import progress
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.ladder import Report, build_report
-from dataselect_env.tasks import TASKS
 
 TARGET = Path(__file__).with_name("tuning.json")
 SEEDS = tuple(range(100))

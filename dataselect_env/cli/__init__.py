@@ -15,11 +15,11 @@ from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mo
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.own import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
-from dataselect_env.errors import EnvError
-from dataselect_env.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
+from dataselect_env.core.errors import EnvError
+from dataselect_env.core.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
 
 if TYPE_CHECKING:
-    from dataselect_env.models import RewardMode
+    from dataselect_env.core.models import RewardMode
     from dataselect_env.policies.policy import AnyPolicy
 
 
@@ -58,8 +58,8 @@ def main() -> None:
 @click.option("--task-file", help="YAML file with tasks of your own; default DATASELECT_TASKS, or none.")
 def serve(host: str | None, port: int | None, store: str | None, workers: int | None, task_file: str | None) -> None:
     """Serve the environment over HTTP and WebSocket."""
-    from dataselect_env import app
-    from dataselect_env.settings import Settings, SettingsError
+    from dataselect_env.server import app
+    from dataselect_env.server.settings import Settings, SettingsError
 
     try:
         app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
@@ -77,8 +77,8 @@ def mcp(url: str | None, store: str | None) -> None:
     """
     import sys
 
-    from dataselect_env import mcp_stdio
-    from dataselect_env.settings import Settings, SettingsError
+    from dataselect_env.server.mcp import mcp_stdio
+    from dataselect_env.server.settings import Settings, SettingsError
 
     try:
         place = mcp_stdio.in_process(Settings.load(store=store)) if url is None else mcp_stdio.at_server(url)
@@ -97,8 +97,8 @@ def baseline(as_json: bool) -> None:
 
     They play all tasks at the fixed seeds of GET /baseline; this takes some seconds.
     """
-    from dataselect_env.cli.terminal import baseline_table
     from dataselect_env.evaluation.baseline import baseline_report, episode_count
+    from dataselect_env.rendering.terminal import baseline_table
 
     with progress(episode_count(), "Playing episodes") as advance:
         report = baseline_report(advance)
@@ -119,9 +119,9 @@ def baseline(as_json: bool) -> None:
 @reward_mode_option("shaped: the formula and a terminal term. grade: rewards add up to the grade.")
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Show one episode step by step."""
-    from dataselect_env.cli import terminal
     from dataselect_env.evaluation import rollout
     from dataselect_env.policies.policy import PolicyError
+    from dataselect_env.rendering import terminal
 
     chosen = get_task(task)
     replies = rollout.play(policy, task, seed, reward_mode=reward_mode)

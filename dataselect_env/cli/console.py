@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from dataselect_env.errors import EnvError
+from dataselect_env.core.errors import EnvError
 
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
 
@@ -55,7 +55,7 @@ def find_policy(name: str) -> AnyPolicy:
 
 def say(text: str) -> None:
     """Print to stdout: colours only in a terminal that wants them, ASCII where the encoding has nothing better."""
-    from dataselect_env.cli.terminal import ASCII
+    from dataselect_env.rendering.terminal import ASCII
 
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:

@@ -12,13 +12,13 @@ import click
 
 from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
 from dataselect_env.cli.own import data_options, task_file_option, task_from_options
-from dataselect_env.errors import EnvError
-from dataselect_env.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
+from dataselect_env.core.errors import EnvError
+from dataselect_env.core.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
+    from dataselect_env.core.models import RewardMode
     from dataselect_env.evaluation.evaluate import Plan
     from dataselect_env.evaluation.journal import EpisodeRecord
-    from dataselect_env.models import RewardMode
 
 DEFAULT_REFERENCE = "best-constant"
 DEFAULT_JSON = "evaluation.json"
@@ -196,7 +196,7 @@ def evaluate(
     if targets.json is not None:
         targets.json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if targets.plot is not None:
-        from dataselect_env.evaluation.plots import overview
+        from dataselect_env.rendering.plots import overview
 
         overview(report).savefig(targets.plot)
     written = [str(path) for path in (targets.json, targets.plot) if path is not None]
@@ -220,7 +220,7 @@ def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None)
     Raises:
         Mistake: A folder is missing, or the picture that was asked for cannot be drawn.
     """
-    from dataselect_env.evaluation import plots
+    from dataselect_env.rendering import plots
 
     for option, path in (("--json", json_file), ("--plot", plot_file), ("--resume", resume)):
         if path is not None and not path.absolute().parent.is_dir():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from dataselect_env.cli.terminal import WIDTH
 from dataselect_env.evaluation.ladder import Report, Row, Settings
 from dataselect_env.evaluation.statistics import Difference
+from dataselect_env.rendering.terminal import WIDTH
 
 NAME_WIDTH = 20
 HEADING = f"{'score':<11} pass perf. noise bought  return"

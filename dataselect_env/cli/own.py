@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dataselect_env.cli.console import Mistake
-from dataselect_env.tasks import TASKS
+from dataselect_env.core.tasks import TASKS
 
 if TYPE_CHECKING:
-    from dataselect_env.definitions import TaskDefinition
+    from dataselect_env.custom.definitions import TaskDefinition
 
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
 OPENML = "openml:"
@@ -37,7 +37,7 @@ def task_file_option(command: AnyCommand) -> AnyCommand:
 def _load(_ctx: click.Context, _param: click.Parameter, file: str | None) -> None:
     if not file:
         return
-    from dataselect_env.taskfile import TaskFileError, load_tasks
+    from dataselect_env.custom.taskfile import TaskFileError, load_tasks
 
     try:
         load_tasks(file)
@@ -104,9 +104,9 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
         if given:
             raise Mistake(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
-    from dataselect_env.definitions import BUNDLED
-    from dataselect_env.owntasks import Problem
-    from dataselect_env.taskfile import Loaded, add
+    from dataselect_env.custom.definitions import BUNDLED
+    from dataselect_env.custom.owntasks import Problem
+    from dataselect_env.custom.taskfile import Loaded, add
 
     table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
     if chosen["exclude"]:
@@ -133,7 +133,7 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
 def _definition(chosen: dict[str, Any], table: dict[str, Any]) -> TaskDefinition:
     from pydantic import ValidationError
 
-    from dataselect_env.definitions import TaskDefinition
+    from dataselect_env.custom.definitions import TaskDefinition
 
     wanted: dict[str, Any] = {"table": table, "budget": chosen["budget"], "max_steps": chosen["max_steps"]}
     noise = {"uniform": chosen["noise"], "unknown": chosen["unknown_noise"]}

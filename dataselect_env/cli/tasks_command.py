@@ -9,7 +9,7 @@ import click
 
 from dataselect_env.cli.console import say
 from dataselect_env.cli.own import task_file_option
-from dataselect_env.tasks import TASKS
+from dataselect_env.core.tasks import TASKS
 
 
 @click.command()
@@ -18,8 +18,9 @@ from dataselect_env.tasks import TASKS
 @click.option("--schema", is_flag=True, help="Print the JSON schema of task files instead.")
 def tasks(as_json: bool, schema: bool) -> None:
     """List the tasks; with --task-file this also tells whether the file can be used."""
-    from dataselect_env import catalogue, prompts
-    from dataselect_env.definitions import file_schema
+    from dataselect_env.custom.definitions import file_schema
+    from dataselect_env.rendering import prompts
+    from dataselect_env.server import catalogue
 
     if schema:
         say(json.dumps(file_schema(), indent=2))

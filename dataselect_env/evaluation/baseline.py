@@ -7,11 +7,11 @@ from statistics import fmean, stdev
 
 from pydantic import Field
 
+from dataselect_env.core.models import RewardMode, WireModel
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.evaluation.rollout import Rollout, rollout
-from dataselect_env.models import RewardMode, WireModel
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import AnyPolicy
-from dataselect_env.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 
 BASELINE_POLICIES = ("balanced", "random", "uncertainty", "diversity", "stop")
 BASELINE_SEEDS = tuple(range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 20))

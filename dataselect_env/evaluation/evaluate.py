@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from dataselect_env.core.models import RewardMode
+from dataselect_env.core.tasks import get_task
+from dataselect_env.custom.taskfile import Loaded, loaded, restore
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
-from dataselect_env.models import RewardMode
 from dataselect_env.policies import POLICIES, get_policy, plays
 from dataselect_env.policies.policy import AnyPolicy, guarded
-from dataselect_env.taskfile import Loaded, loaded, restore
-from dataselect_env.tasks import get_task
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Each worker computes on one core: the arrays are small, and two workers with threads stand in each other's way."""

@@ -19,10 +19,10 @@ import sklearn
 from pydantic import Field, ValidationError
 
 from dataselect_env._version import __version__
+from dataselect_env.core.models import ModelT, RewardMode, WireModel
+from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.custom.taskfile import fingerprints
 from dataselect_env.evaluation.rollout import Rollout
-from dataselect_env.models import ModelT, RewardMode, WireModel
-from dataselect_env.taskfile import fingerprints
-from dataselect_env.tasks import DYNAMICS_VERSION, get_task
 
 Key = tuple[str, str, int]
 """Policy, task and seed of an episode."""

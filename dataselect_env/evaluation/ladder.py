@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from dataselect_env.data import WORLDS, world_of
+from dataselect_env.core.data import WORLDS, world_of
+from dataselect_env.core.models import RewardMode, WireModel
+from dataselect_env.core.tasks import TASKS, get_task, split_of
+from dataselect_env.custom.taskfile import loaded
 from dataselect_env.evaluation.evaluate import Plan
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.statistics import METHOD, Difference, Interval, difference, mean_interval
-from dataselect_env.models import RewardMode, WireModel
 from dataselect_env.policies import get_policy
-from dataselect_env.taskfile import loaded
-from dataselect_env.tasks import TASKS, get_task, split_of
 
 DIGITS = 6
 """Significant digits of a report's figures: the last bits of a machine's arithmetic do not show."""

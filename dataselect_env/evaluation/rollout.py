@@ -9,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.tasks import get_task
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.policies.policy import AnyPolicy, OraclePolicy, Policy
-from dataselect_env.tasks import get_task
 
 
 class Environment(Protocol):

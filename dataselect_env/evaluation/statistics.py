@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import Field
 from scipy.special import stdtr, stdtrit
 
-from dataselect_env.arrays import Floats
-from dataselect_env.models import WireModel
+from dataselect_env.core.arrays import Floats
+from dataselect_env.core.models import WireModel
 
 CONFIDENCE = 0.95
 METHOD = "95 % t intervals; differences are taken seed by seed (paired t test, two-sided)"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import fmean
 
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.tasks import SPLITS, Task, get_task
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.policies import CONSTANT
-from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import SPLITS, Task, get_task
 
 SEEDS = tuple(range(SPLITS["train"].first_seed, SPLITS["train"].first_seed + 10))
 """Seeds of the train split that every candidate plays."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.errors import InvalidInput
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.tasks import get_task
 from dataselect_env.evaluation.rollout import Environment
-from dataselect_env.models import Action, Grade, Reply, RewardMode
-from dataselect_env.prompts import parse_answer, render_reply
-from dataselect_env.tasks import get_task
+from dataselect_env.rendering.prompts import parse_answer, render_reply
 
 TURNS_A_STEP = 2
 """A conversation has this many turns for each step of its task, unless it is told how many."""

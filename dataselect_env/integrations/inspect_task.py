@@ -16,10 +16,10 @@ from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 from inspect_ai.scorer import Score, Scorer, Target, grouped, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from dataselect_env.errors import InvalidInput
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.tasks import TASKS, get_split
 from dataselect_env.integrations.dialogue import Dialogue
 from dataselect_env.integrations.rows import opening
-from dataselect_env.tasks import TASKS, get_split
 
 DEFAULT_EPISODES = 20
 GRADE, MISTAKES = "grade", "mistakes"

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 
-from dataselect_env.settings import Settings
+from dataselect_env.server.settings import Settings
 
 DEFAULT_REPLICAS = 2
 HEADROOM = 64
@@ -48,7 +48,7 @@ def application(
     chosen = settings or Settings.load()
 
     def build() -> FastAPI:
-        from dataselect_env.app import create_app  # noqa: PLC0415  (made on the replica: it cannot be sent there)
+        from dataselect_env.server.app import create_app  # noqa: PLC0415  (made on the replica: it cannot be sent there)
 
         return create_app(chosen)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from dataselect_env import prompts
-from dataselect_env.tasks import SPLITS, TASKS, get_task
+from dataselect_env.core.tasks import SPLITS, TASKS, get_task
+from dataselect_env.rendering import prompts
 
 Message = dict[str, str]
 """A chat message: ``role`` and ``content``."""

@@ -12,10 +12,10 @@ from typing import Any
 import skyrl_gym
 from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
 
-from dataselect_env.errors import NoEpisode
+from dataselect_env.core.errors import NoEpisode
+from dataselect_env.core.tasks import DEFAULT_TASK
 from dataselect_env.integrations.dialogue import Dialogue
 from dataselect_env.integrations.rows import Message, joined
-from dataselect_env.tasks import DEFAULT_TASK
 
 ENV_CLASS = "dataselect"
 """What a row's ``env_class`` says."""

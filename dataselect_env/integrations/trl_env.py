@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from dataselect_env.env import DataSelectEnv
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.tasks import DEFAULT_TASK, get_task
 from dataselect_env.evaluation.rollout import Environment
-from dataselect_env.models import Action, Reply, RewardMode, parse
-from dataselect_env.prompts import render_reply
-from dataselect_env.tasks import DEFAULT_TASK, get_task
+from dataselect_env.rendering.prompts import render_reply
 
 
 class DataSelectToolEnv:

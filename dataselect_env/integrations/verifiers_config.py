@@ -20,10 +20,10 @@ from pathlib import Path
 
 import click
 
-from dataselect_env import prompts
-from dataselect_env.models import Action
-from dataselect_env.settings import DEFAULT_PORT
-from dataselect_env.tasks import SPLITS, TASKS, get_split, get_task
+from dataselect_env.core.models import Action
+from dataselect_env.core.tasks import SPLITS, TASKS, get_split, get_task
+from dataselect_env.rendering import prompts
+from dataselect_env.server.settings import DEFAULT_PORT
 
 PROMPT, CONFIG = "system_prompt.txt", "eval.toml"
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"

@@ -19,16 +19,16 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from dataselect_env.actions import action_model
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, parse
+from dataselect_env.core.actions import action_model
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, parse
+from dataselect_env.core.strategies.strategies import get_strategy
+from dataselect_env.core.tasks import Task
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
 from dataselect_env.policies.learned import ppo, ppo_of
 from dataselect_env.policies.oracle import ORACLES
 from dataselect_env.policies.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant, paced
 from dataselect_env.policies.reference import REFERENCE_POLICIES
-from dataselect_env.strategies import get_strategy
-from dataselect_env.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np

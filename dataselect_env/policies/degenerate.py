@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from dataselect_env.grading import COVERAGE
-from dataselect_env.models import Action, Reply
+from dataselect_env.core.grading import COVERAGE
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import MIN_BATCH, Task
 from dataselect_env.policies.policy import Act, Policy, bought, constant
-from dataselect_env.tasks import MIN_BATCH, Task
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dataselect_env.actions import action_model
-from dataselect_env.arrays import Floats, Indices, Mask
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, ObservationFields, Reply, StepInfo
-from dataselect_env.sampling import STRATEGIES
-from dataselect_env.tasks import MIN_BATCH, Task
+from dataselect_env.core.actions import action_model
+from dataselect_env.core.arrays import Floats, Indices, Mask
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, ObservationFields, Reply, StepInfo
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.tasks import MIN_BATCH, Task
 
 FEATURES_VERSION = 1
 """Rises whenever the same episode gives other features, or the same vector another action."""
@@ -63,7 +63,7 @@ class Purchases:
         bought_by: Samples that each strategy chose, (k, s); those of further strategies, after the three, count in the
             size of the batch only.
         mislabelled: Samples with a wrong label, (k,); where the right ones are unknown, how many to expect.
-        redundancy, gain: As :class:`~dataselect_env.models.StepInfo` tells them, (k,).
+        redundancy, gain: As :class:`~dataselect_env.core.models.StepInfo` tells them, (k,).
     """
 
     bought_by: Floats

@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from dataselect_env.arrays import Floats
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, Reply
+from dataselect_env.core.arrays import Floats
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import BUILT_IN, DYNAMICS_VERSION, TASKS, Task
 from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, EpisodeProgress, decode
 from dataselect_env.policies.policy import Act, Policy
-from dataselect_env.tasks import BUILT_IN, DYNAMICS_VERSION, TASKS, Task
 
 if TYPE_CHECKING:
     from pathlib import Path

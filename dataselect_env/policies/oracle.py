@@ -1,7 +1,8 @@
 """Oracles: how well one does who sees the hidden truth. The door to it is here and nowhere else.
 
 An oracle needs an :class:`OracleEnv`, which makes moves that no action can express. Servers and adapters hold a plain
-:class:`~dataselect_env.env.DataSelectEnv`, which has no such method, so an agent cannot come here over any transport.
+:class:`~dataselect_env.core.env.DataSelectEnv`, which has no such method, so an agent cannot come here over any
+transport.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dataselect_env.arrays import Indices
-from dataselect_env.env import DataSelectEnv
-from dataselect_env.episode import Episode, Purchase
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Reply
+from dataselect_env.core.arrays import Indices
+from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Reply
+from dataselect_env.core.tasks import Task
 from dataselect_env.policies.policy import Move, OraclePolicy, pace
-from dataselect_env.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np

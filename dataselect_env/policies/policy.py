@@ -1,8 +1,8 @@
 """What a policy is: one interface for all that play by the rules, and a separate one for oracles, which do not.
 
-A :class:`Policy` sees what an agent sees: the :class:`~dataselect_env.tasks.Task` at the start, then one
-:class:`~dataselect_env.models.Reply` a step. It plays in process and over any client alike. An :class:`OraclePolicy`
-sees the episode itself, with every hidden label, and plays in process only.
+A :class:`Policy` sees what an agent sees: the :class:`~dataselect_env.core.tasks.Task` at the start, then one
+:class:`~dataselect_env.core.models.Reply` a step. It plays in process and over any client alike. An
+:class:`OraclePolicy` sees the episode itself, with every hidden label, and plays in process only.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from dataselect_env.actions import action_model
-from dataselect_env.episode import Episode, Purchase
-from dataselect_env.errors import InvalidInput
-from dataselect_env.models import Action, Reply
-from dataselect_env.tasks import Task
+from dataselect_env.core.actions import action_model
+from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np

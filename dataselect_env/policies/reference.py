@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataselect_env.models import Action, Reply
+from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.tasks import MIN_BATCH, Task
 from dataselect_env.policies.policy import Act, Policy, constant, constant_by_task, pace, paced
-from dataselect_env.tasks import MIN_BATCH, Task
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,9 +19,9 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
+from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
-from dataselect_env.tasks import SPLITS, TASKS
 
 HERE = Path(__file__).parent
 TRAINED = Path(__file__).parents[3] / "dataselect_env" / "policies" / "trained"

@@ -1,0 +1,1 @@
+"""Query strategies: how a batch is ranked and chosen."""

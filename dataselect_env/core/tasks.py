@@ -1,0 +1,340 @@
+"""The table of tasks: every budget, rate, range and threshold stands here once (SPEC section 5).
+
+README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests. Tasks of a
+user's own (:mod:`dataselect_env.custom.taskfile`) are registered here beside the built-in ones, which never change by
+it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from dataselect_env.core.errors import InvalidInput, TaskIndexOutOfRange, UnknownSplit, UnknownTask
+
+DYNAMICS_VERSION = 2
+"""Rises whenever the same task, seed and actions give another episode; never on refactoring."""
+
+MIN_BATCH = 5
+"""Smallest number of samples that a ``select_batch`` action buys while budget and pool still hold as many."""
+
+POOL_SIZE = 1_100
+"""Samples in the pool of a built-in task."""
+
+SEED_LIMIT = 2**32
+"""Seeds are integers in [0, SEED_LIMIT)."""
+
+SplitName = Literal["train", "validation", "test"]
+Mixing = Literal["quotas", "ranks"]
+
+
+class Source(Protocol):
+    """Where a task's samples come from; :class:`dataselect_env.core.origin.Origin` says what it does."""
+
+    @property
+    def start(self) -> Any:
+        """What gives the start of an episode."""
+
+    @property
+    def pool(self) -> Any:
+        """What gives the pool of an episode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task: what is in the pool, what may be spent, what counts as success.
+
+    The score is ``performance_weight * performance_score + noise_weight * noise_score + efficiency_weight *
+    efficiency`` with the parts as :mod:`dataselect_env.core.grading` defines them; the weights add up to 1.
+
+    Attributes:
+        task_id: Name in requests and replies.
+        summary: What the task asks of an agent, one sentence.
+        flip_y: Declared share of mislabelled pool samples, in [0, 0.5).
+        budget: Samples that may be bought in an episode.
+        max_steps: Actions in an episode.
+        performance_range: Performance that scores 0 and performance that scores 1.
+        pass_performance: An episode passes only with a performance above this.
+        pass_noise: An episode passes only with an average noise ratio below this, where the task has such a bound.
+        performance_weight, noise_weight, efficiency_weight: As above.
+        min_batch: Smallest number of samples that a ``select_batch`` action buys while budget and pool hold as many.
+        max_batch: Largest, where there is such a limit.
+        pool_size: Samples in the pool at the start.
+        n_classes: Number of classes.
+        further_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
+        mixing: How strategies share a batch: ``quotas`` (SPEC), or ``ranks`` (:func:`strategies.ranks`).
+        noise_trap: Whether the entropy of mislabelled samples is raised.
+        truth_known: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
+            was bought, and noise plays no part in the grade.
+        origin: Where the samples come from; None is the built-in generator.
+        digest: Fingerprint of the definition and the data of a task of a user's own; None of a built-in one.
+    """
+
+    task_id: str
+    summary: str
+    flip_y: float
+    budget: int
+    max_steps: int
+    performance_range: tuple[float, float]
+    pass_performance: float
+    pass_noise: float | None = None
+    performance_weight: float = 1.0
+    noise_weight: float = 0.0
+    efficiency_weight: float = 0.0
+    min_batch: int = MIN_BATCH
+    max_batch: int | None = None
+    pool_size: int = POOL_SIZE
+    n_classes: int = 2
+    further_strategies: tuple[str, ...] = ()
+    mixing: Mixing = "quotas"
+    noise_trap: bool = True
+    truth_known: bool = True
+    origin: Source | None = None
+    digest: str | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.performance_range
+        weights = (self.performance_weight, self.noise_weight, self.efficiency_weight)
+        if not self.truth_known and (self.noise_weight or self.pass_noise is not None):
+            raise ValueError(f"{self.task_id}: noise cannot be graded where the right labels are unknown")
+        if not 0 <= self.flip_y < 0.5:
+            raise ValueError(f"{self.task_id}: flip_y must lie in [0, 0.5), not {self.flip_y}")
+        if self.budget < self.min_batch or self.max_steps < 1:
+            raise ValueError(f"{self.task_id}: needs a budget of at least {self.min_batch} and at least one step")
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"{self.task_id}: performance_range must rise within [0, 1], not {self.performance_range}")
+        if not all(0 <= bound <= 1 for bound in (self.pass_performance, self.pass_noise or 0.0)):
+            raise ValueError(f"{self.task_id}: pass_performance and pass_noise must lie in [0, 1]")
+        if not (min(weights) >= 0 and abs(sum(weights) - 1) <= 1e-12):
+            raise ValueError(f"{self.task_id}: score weights must be non-negative and add up to 1, not {weights}")
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the task comes with the package."""
+        return self.task_id in BUILT_IN
+
+    @property
+    def difficulty(self) -> str:
+        """How hard the task is meant to be: a built-in task's name, ``own`` of a user's own."""
+        return self.task_id if self.built_in else "own"
+
+    @property
+    def success_criteria(self) -> str:
+        """The condition for passing, as openenv.yaml and ``/tasks`` word it."""
+        text = f"current_performance > {_threshold(self.pass_performance)}"
+        if self.pass_noise is not None:
+            text += f" AND avg_noise_ratio < {_threshold(self.pass_noise)}"
+        if self.efficiency_weight:
+            text += ", scored jointly with efficiency"
+        return text
+
+    @property
+    def score_formula(self) -> str:
+        """How the score is made, in words."""
+        parts = [
+            (self.performance_weight, "performance score"),
+            (self.noise_weight, "noise score"),
+            (self.efficiency_weight, "efficiency"),
+        ]
+        terms = [name if weight == 1 else f"{weight:g} x {name}" for weight, name in parts if weight]
+        low, high = self.performance_range
+        return f"{' + '.join(terms)}; performance score over [{_threshold(low)}, {_threshold(high)}]"
+
+
+def _threshold(value: float) -> str:
+    """Return a threshold with two decimals, or with as many as it has."""
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:g}"
+
+
+TASKS: dict[str, Task] = {
+    task.task_id: task
+    for task in (
+        Task(
+            task_id="easy",
+            summary="Few labels are wrong and the budget is ample: learn when buying more still pays.",
+            flip_y=0.05,
+            budget=300,
+            max_steps=15,
+            performance_range=(0.55, 0.75),
+            pass_performance=0.62,
+        ),
+        Task(
+            task_id="medium",
+            summary="A quarter of the labels are wrong and uncertainty is drawn to them: buy well and buy clean.",
+            flip_y=0.25,
+            budget=150,
+            max_steps=12,
+            performance_range=(0.52, 0.73),
+            pass_performance=0.52,
+            pass_noise=0.50,
+            performance_weight=0.6,
+            noise_weight=0.4,
+        ),
+        Task(
+            task_id="hard",
+            summary="Three labels in ten are wrong and every sample saved counts: reach performance with little.",
+            flip_y=0.30,
+            budget=100,
+            max_steps=8,
+            performance_range=(0.50, 0.71),
+            pass_performance=0.58,
+            performance_weight=0.65,
+            efficiency_weight=0.35,
+        ),
+    )
+}
+BUILT_IN = tuple(TASKS)
+"""Names of the tasks that come with the package."""
+DEFAULT_TASK = "easy"
+
+
+def register(task: Task) -> None:
+    """Add a task of a user's own, in this process; one of the same name is replaced.
+
+    Raises:
+        InvalidInput: The name is that of a built-in task.
+    """
+    if task.built_in:
+        raise InvalidInput(f"task_id: {task.task_id} is a built-in task; choose another name", field="task_id")
+    TASKS[task.task_id] = task
+
+
+def unregister(task_id: str) -> None:
+    """Remove a task of a user's own; nothing happens when there is none of this name.
+
+    Raises:
+        InvalidInput: It is a built-in task.
+    """
+    if task_id in BUILT_IN:
+        raise InvalidInput(f"task_id: {task_id} is a built-in task", field="task_id")
+    TASKS.pop(task_id, None)
+
+
+def get_task(task_id: str) -> Task:
+    """Return the task of this name.
+
+    Raises:
+        UnknownTask: There is none; the message lists those there are.
+    """
+    task = TASKS.get(task_id)
+    if task is None:
+        raise UnknownTask(f"task_id: there is no such task; choose one of {', '.join(TASKS)}", field="task_id")
+    return task
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A range of seeds, disjoint from those of the other splits; its data sets are disjoint from theirs too."""
+
+    name: SplitName
+    first_seed: int
+    seeds: int
+
+    def __contains__(self, seed: int) -> bool:
+        return self.first_seed <= seed < self.first_seed + self.seeds
+
+    @property
+    def num_tasks(self) -> int:
+        """Number of task specs: every seed of the range with every task."""
+        return self.seeds * len(TASKS)
+
+
+SPLITS: dict[str, Split] = {
+    split.name: split
+    for split in (
+        Split("train", first_seed=0, seeds=10_000),
+        Split("validation", first_seed=10_000, seeds=1_000),
+        Split("test", first_seed=20_000, seeds=1_000),
+    )
+}
+DEFAULT_SPLIT: SplitName = "train"
+"""Where a reset without seed and split draws its seed from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One entry of the Task API: a task with a seed. ``group`` is shared by the specs of one seed, made for pairing."""
+
+    id: str
+    split: str
+    index: int
+    task_id: str
+    seed: int
+    difficulty: str
+    group: str
+
+
+def choose(task_id: str | None, seed: int | None, split: str | None, index: int | None) -> tuple[Task, int | None]:
+    """Return the task and seed that the choices of a reset name together; a seed of None is yet to be drawn.
+
+    Raises:
+        UnknownTask, UnknownSplit, TaskIndexOutOfRange: No such thing.
+        InvalidInput: The choices contradict each other; the message says which.
+    """
+    chosen = None if split is None else get_split(split)
+    if index is None:
+        if chosen is not None and seed is not None and seed not in chosen:
+            last = chosen.first_seed + chosen.seeds - 1
+            raise InvalidInput(f"seed: split {split} has the seeds {chosen.first_seed} to {last}", field="seed")
+        return get_task(DEFAULT_TASK if task_id is None else task_id), seed
+    if split is None:
+        raise InvalidInput(f"index: needs a split; choose one of {', '.join(SPLITS)}", field="index")
+    spec = get_spec(split, index)
+    if task_id is not None and get_task(task_id).task_id != spec.task_id:
+        raise InvalidInput(f"task_id: index {index} of split {split} is task {spec.task_id}", field="task_id")
+    if seed is not None and seed != spec.seed:
+        raise InvalidInput(f"seed: index {index} of split {split} has seed {spec.seed}", field="seed")
+    return get_task(spec.task_id), spec.seed
+
+
+def get_split(name: str) -> Split:
+    """Return the split of this name.
+
+    Raises:
+        UnknownSplit: There is none; the message lists those there are.
+    """
+    split = SPLITS.get(name)
+    if split is None:
+        raise UnknownSplit(f"split: there is no such split; choose one of {', '.join(SPLITS)}", field="split")
+    return split
+
+
+def split_of(seed: int) -> str | None:
+    """Return the name of the split that ``seed`` belongs to, or None when it lies in none of the ranges."""
+    return next((split.name for split in SPLITS.values() if seed in split), None)
+
+
+def get_spec(split_name: str, index: int) -> TaskSpec:
+    """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
+
+    Those of the built-in tasks come first, so that they keep their indices whatever else is registered.
+
+    Raises:
+        UnknownSplit: No split of this name.
+        TaskIndexOutOfRange: ``index`` is not in [0, num_tasks).
+    """
+    split = get_split(split_name)
+    if not 0 <= index < split.num_tasks:
+        raise TaskIndexOutOfRange(
+            f"index: must lie in 0 to {split.num_tasks - 1} for split {split.name}", field="index"
+        )
+    first_own = split.seeds * len(BUILT_IN)
+    names, place = (BUILT_IN, index) if index < first_own else (tuple(TASKS)[len(BUILT_IN) :], index - first_own)
+    offset, position = divmod(place, len(names))
+    task_id = names[position]
+    seed = split.first_seed + offset
+    return TaskSpec(
+        id=f"{split.name}-{task_id}-{seed}",
+        split=split.name,
+        index=index,
+        task_id=task_id,
+        seed=seed,
+        difficulty=TASKS[task_id].difficulty,
+        group=f"seed-{seed}",
+    )
+
+
+def get_spec_range(split_name: str, start: int | None = None, stop: int | None = None) -> list[TaskSpec]:
+    """Return the task specs ``[start, stop)`` of a split, bounds read as Python's slices read them."""
+    indices = range(get_split(split_name).num_tasks)[slice(start, stop)]
+    return [get_spec(split_name, index) for index in indices]

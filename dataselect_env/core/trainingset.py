@@ -1,0 +1,46 @@
+"""Everything acquired so far, as rows of a data set; the rows themselves are not kept."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dataselect_env.core.arrays import Floats, Indices
+
+
+class TrainingSet:
+    """Rows of a data set, and the sums over them that a step asks for.
+
+    Args:
+        rows: Rows to begin with, (k,).
+        X: Their features, (k, n_features).
+
+    Attributes:
+        rows: Rows so far, in the order in which they came.
+    """
+
+    def __init__(self, rows: Indices, X: Floats) -> None:
+        self.rows = np.empty(0, dtype=np.intp)
+        self._sum = np.zeros(X.shape[1])
+        self._sum_of_squares = 0.0
+        self.extend(rows, X)
+
+    @property
+    def centroid(self) -> Floats:
+        """Mean row, (n_features,)."""
+        mean: Floats = self._sum / len(self.rows)
+        return mean
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over all entries of the rows."""
+        entries = len(self.rows) * len(self._sum)
+        mean = float(self._sum.sum()) / entries
+        return math.sqrt(self._sum_of_squares / entries - mean * mean)
+
+    def extend(self, rows: Indices, X: Floats) -> None:
+        """Add rows, (k,), with their features, (k, n_features)."""
+        self.rows = np.concatenate([self.rows, rows])
+        self._sum += X.sum(axis=0)
+        self._sum_of_squares += float(np.vdot(X, X))

@@ -1,0 +1,1 @@
+"""Tasks on a user's own data: task files, tables, noise models."""

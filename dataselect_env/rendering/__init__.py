@@ -1,0 +1,1 @@
+"""Episodes and results as text, in the terminal and as pictures."""

@@ -1,0 +1,187 @@
+"""Text for language models: what a task asks, what a reply tells, and how an answer becomes an action.
+
+Every number and every description comes from the table of tasks or from the wire types.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from dataselect_env.core.actions import action_model, describe
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights, parse
+from dataselect_env.core.tasks import Task
+
+OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
+WEIGHTS = tuple(StrategyWeights.model_fields)
+THOUGHTS = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+"""What reasoning models put before their answer."""
+DIGITS = 4
+"""Decimals of every number that is not a count."""
+
+
+def example_answer() -> str:
+    """Return an answer that buys a batch, as :func:`parse_answer` reads it."""
+    return _as_json(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
+
+
+def stop_answer() -> str:
+    """Return the answer that ends the episode."""
+    return json.dumps({"action_type": Action.stop().action_type})
+
+
+def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
+    """Return one line for each of a model's fields: its name and what it means."""
+    return "\n".join(f"- {name}: {model.model_fields[name].description}" for name in names)
+
+
+def rules() -> str:
+    """Return how every episode is played, whatever the task."""
+    return (
+        "You curate training data under a budget. A pool of samples stands ready; some of them carry a wrong label,"
+        " and you do not see which. In each step you buy a batch: you say how many samples, and how to mix three query"
+        " strategies that pick them. A classifier is trained on what was bought, and you are told how it performs, how"
+        " many labels of the batch turned out to be wrong, and a reward. The episode ends when you stop, when the"
+        " budget is spent or when all steps are taken; then it is graded, and only the grade counts.\n\n"
+        f"Strategies, with weights of at least 0:\n{fields(StrategyWeights, WEIGHTS)}\n\n"
+        f"After each step you see:\n{fields(ObservationFields, OBSERVED)}"
+    )
+
+
+def describe_task(task: Task) -> str:
+    """Return what a task asks: its limits, what passes and how the score is made."""
+    weights = (("noise_score", task.noise_weight), ("efficiency", task.efficiency_weight))
+    parts = ("performance_score", *(name for name, weight in weights if weight))
+    further = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.further_strategies)
+    unknown = "" if task.truth_known else "; nobody knows which, and noise_estimate is a guess from what was bought"
+    return (
+        f"Task {task.task_id}: {task.summary}\n"
+        f"- budget: {task.budget} samples, in at most {task.max_steps} steps\n"
+        f"- declared share of wrong labels in the pool: {task.flip_y:g}{unknown}\n"
+        f"{further}"
+        f"- passes with: {task.success_criteria}\n"
+        f"- score: {task.score_formula}\n"
+        f"{fields(GradeBreakdown, parts)}"
+    )
+
+
+def system_prompt(task: Task) -> str:
+    """Return all that a language model must know to play ``task`` by answering with text."""
+    return (
+        f"{rules()}\n\n{describe_task(task)}\n\n"
+        "Answer each message with one JSON object and nothing else. To buy a batch:\n"
+        f"{example_answer()}\n"
+        f"- batch_size: {Action.model_fields['batch_size'].description}\n"
+        f"- strategy_weights: {Action.model_fields['strategy_weights'].description}\n"
+        f"To stop:\n{stop_answer()}"
+    )
+
+
+def render_reply(task: Task, reply: Reply) -> str:
+    """Return what a reply tells, one fact a line, names as in the wire types; the last one ends with the grade."""
+    lines = [f"step: {reply.step} of {task.max_steps}"]
+    info = reply.info
+    if info is not None and info.batch_size:
+        chosen = ", ".join(f"{name} {count}" for name, count in info.bought_by.items())
+        lines.append(f"bought: {info.batch_size} ({chosen})")
+    if info is not None and info.noise_ratio is not None:
+        lines.append(
+            f"mislabelled: {info.mislabelled} of {info.batch_size} (noise_ratio {info.noise_ratio:.{DIGITS}f})"
+        )
+    if reply.reward is not None:
+        lines.append(f"reward: {reply.reward:.{DIGITS}f}")
+    lines += [f"{name}: {_number(getattr(reply.observation, name))}" for name in OBSERVED]
+    if info is not None and info.grade is not None:
+        lines += [f"The episode is over: {info.end_reason}.", render_grade(info.grade)]
+    return "\n".join(lines)
+
+
+def render_grade(grade: Grade) -> str:
+    """Return a grade with its parts, one fact a line."""
+    lines = [f"score: {grade.score:.{DIGITS}f}", f"passed: {'yes' if grade.passed else 'no'}"]
+    lines += [f"{name}: {_number(value)}" for name, value in grade.breakdown if value is not None]
+    return "\n".join(lines)
+
+
+def parse_answer(text: str, task: Task | None = None) -> Action:
+    """Return the action that a language model's answer means.
+
+    The last JSON object that looks like an action counts, whatever stands around it. It may be wrapped as a call or in
+    ``action``, have the weights beside ``batch_size``, leave ``action_type`` out, and write numbers as text.
+
+    Args:
+        text: The answer.
+        task: The task that is played, where it offers further strategies.
+
+    Raises:
+        InvalidInput: There is no action in it; the message says why, and may be shown to the model.
+
+    Example:
+        >>> parse_answer('I will explore: {"batch_size": 10, "diversity": 1}').strategy_weights.as_tuple()
+        (0.0, 1.0, 0.0)
+    """
+    answer = THOUGHTS.sub("", text).strip()
+    further = () if task is None else task.further_strategies
+    names = (*WEIGHTS, *further)
+    candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found, names)) is not None]
+    if not candidates:
+        if answer.strip(" .`'\"*\n").lower() == "stop":
+            return Action.stop()
+        raise InvalidInput(f"There is no action in the answer; it should be a JSON object like {example_answer()}")
+    chosen = candidates[-1]
+    if chosen.get("action_type") == "stop":
+        return Action.stop()
+    return parse(action_model(further), chosen)
+
+
+def _as_json(action: Action) -> str:
+    return json.dumps(action.model_dump(exclude={"metadata"}))
+
+
+def _number(value: object) -> str:
+    return f"{value:.{DIGITS}f}" if isinstance(value, float) else str(value)
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the outermost JSON objects of a text."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    while start >= 0:
+        try:
+            found, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            yield found
+        start = text.find("{", end)
+
+
+def _unwrapped(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return what looks like an action in the one shape that :class:`Action` reads, None for what does not."""
+    name = found.get("name", found.get("tool", found.get("action", found.get("action_type"))))
+    inner = found.get("arguments", found.get("parameters", name))
+    if isinstance(inner, dict):
+        found, name = inner, name if isinstance(name, str) else inner.get("action_type")
+    known = {*Action.model_fields, *names}
+    if not known & found.keys() and name not in ("select_batch", "stop"):
+        return None
+    weights = found.get("strategy_weights", {name: found[name] for name in names if name in found})
+    rest = {key: value for key, value in found.items() if key not in names and key not in ("action", "name", "tool")}
+    if isinstance(weights, dict):
+        weights = {key: _as_number(value) for key, value in weights.items()}
+    if "batch_size" in rest:
+        size = _as_number(rest["batch_size"])
+        rest["batch_size"] = int(size) if isinstance(size, float) and size.is_integer() else size
+    return {**rest, "action_type": name or "select_batch", "strategy_weights": weights}
+
+
+def _as_number(value: object) -> object:
+    """Return a number that was written as text as the number; everything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -1,0 +1,1 @@
+"""The server: transports, sessions, security, limits, logs and settings."""

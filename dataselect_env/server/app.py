@@ -1,0 +1,171 @@
+"""The server: HTTP, WebSocket, MCP and Task API around one service. No word of the domain.
+
+``app`` is the application for any ASGI server, ``main`` serves it; settings come from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from dataselect_env._version import __version__
+from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
+from dataselect_env.server import openapi, routes, taskapi, webpage, websocket
+from dataselect_env.server.about import DESCRIPTION, NAME
+from dataselect_env.server.front import Front
+from dataselect_env.server.mcp import mcp_http
+from dataselect_env.server.mcp.mcp_sessions import McpSessions
+from dataselect_env.server.running import run, run_workers
+from dataselect_env.server.service import Service
+from dataselect_env.server.settings import Settings, SettingsError
+from dataselect_env.server.store.store import MEMORY, EpisodeStore, open_store
+from dataselect_env.server.wire import as_client_error
+
+
+def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
+    """Return an application with its own service.
+
+    Args:
+        settings: None reads them from the environment when the application starts, or at the first request where the
+            server that it runs in tells nobody about its start.
+        store: Where episodes are kept; the application closes it. None opens the one that the settings name.
+    """
+    opened: list[Service] = []
+    mcp_sessions: list[McpSessions] = []
+
+    def get_service() -> Service:
+        if not opened:
+            chosen = settings or Settings.load()
+            load_own_tasks(chosen)
+            opened.append(Service(chosen, store or open_store(chosen.store)))
+            mcp_sessions[:] = [McpSessions(opened[0])]
+        return opened[0]
+
+    def get_mcp_sessions() -> McpSessions:
+        get_service()
+        return mcp_sessions[0]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service = get_service()
+        tidying = asyncio.create_task(service.tidy())
+        yield
+        service.stop()
+        try:
+            await tidying
+        finally:
+            opened.pop().close()
+
+    app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
+    app.state.get_service = get_service
+    app.state.get_mcp_sessions = get_mcp_sessions
+    app.include_router(routes.router)
+    app.include_router(mcp_http.router)
+    app.include_router(webpage.router)
+    app.include_router(taskapi.router)
+
+    @app.websocket("/ws")
+    async def serve_websocket(socket: WebSocket) -> None:
+        await websocket.serve(socket, get_service(), get_mcp_sessions())
+
+    for kind in (EnvError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer_error)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Front(build(), get_service)  # type: ignore[method-assign]
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer whatever was raised in the one error shape."""
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        if error.status_code == MethodNotAllowed.status:
+            headers["Allow"] = ", ".join(_methods_of(request))
+        error = _framework_error(error)
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        field = str(first["loc"][-1])
+        error = InvalidInput(f"{field}: {first['msg']}", field=field)
+    told = as_client_error(error)
+    routes.service_of(request).metrics.count(told)
+    return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods that the path of a request takes; the framework itself names those of one route alone."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in ("DELETE", "GET", "POST") if is_taken(method)]
+
+
+def _framework_error(error: HTTPException) -> Exception:
+    """Return our name for what the web framework refuses by itself: unknown routes and methods."""
+    if error.status_code == NotFound.status:
+        return NotFound("There is no such route; /docs lists those there are.")
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed("This route takes another method; /docs tells which.")
+    return error
+
+
+def load_own_tasks(settings: Settings) -> None:
+    """Offer the tasks of the task file that the settings name, where they name one.
+
+    Raises:
+        SettingsError: It cannot be used.
+    """
+    if settings.tasks is None:
+        return
+    from dataselect_env.custom.taskfile import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no such file)
+
+    try:
+        load_tasks(settings.tasks)
+    except TaskFileError as error:
+        raise SettingsError(f"DATASELECT_TASKS: {error}") from error
+
+
+def serve(settings: Settings) -> None:
+    """Serve until interrupted, with one process or several.
+
+    Raises:
+        SettingsError: The configured store or task file cannot be used, or the store not by several processes.
+    """
+    load_own_tasks(settings)
+    store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
+    if settings.workers == 1:
+        app = create_app(settings, store)
+        run(app, settings, lambda: app.state.get_service().drain())
+        return
+    store.close()
+    if store.url == MEMORY:
+        raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
+    settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
+    run_workers("dataselect_env.server.app:app", settings, drain)
+
+
+async def drain() -> None:
+    """Let the running steps of this process end: what a worker does before it closes its connections."""
+    await app.state.get_service().drain()
+
+
+def main() -> None:
+    """Serve with the settings of the environment: ``python server.py`` and the console script ``server``."""
+    try:
+        serve(Settings.load())
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
+
+
+app = create_app()

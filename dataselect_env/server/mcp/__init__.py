@@ -1,0 +1,1 @@
+"""The Model Context Protocol, over HTTP, WebSocket and standard input."""

@@ -1,0 +1,75 @@
+"""The vocabulary of mistakes: stable codes, fitting statuses, one body."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataselect_env.core import errors
+from dataselect_env.core.errors import EnvError
+from dataselect_env.core.models import ErrorBody
+
+MISTAKES = EnvError.__subclasses__()
+SERVER_FAULTS = {"CAPACITY_REACHED", "SERVER_STOPPING", "STORE_UNAVAILABLE", "INTERNAL_ERROR"}
+PUBLISHED = {
+    "INVALID_JSON": 400,
+    "UNKNOWN_TYPE": 400,
+    "VALIDATION_ERROR": 422,
+    "UNKNOWN_TASK": 404,
+    "UNKNOWN_SPLIT": 404,
+    "TASK_INDEX_OUT_OF_RANGE": 400,
+    "NO_EPISODE": 409,
+    "EPISODE_OVER": 409,
+    "EPISODE_RUNNING": 409,
+    "EPISODE_EXISTS": 409,
+    "EPISODE_NOT_FOUND": 404,
+    "TASK_MISMATCH": 409,
+    "DYNAMICS_MISMATCH": 409,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 408,
+    "SESSION_IDLE": 408,
+    "SESSION_EXPIRED": 408,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNAUTHORIZED": 401,
+    "FORBIDDEN_ORIGIN": 403,
+    "TOO_MANY_REQUESTS": 429,
+    "SERVER_STOPPING": 503,
+    "CAPACITY_REACHED": 503,
+    "STORE_UNAVAILABLE": 503,
+    "INTERNAL_ERROR": 500,
+}
+"""Codes that programs may rely on: none of them may change or vanish; others may be added."""
+
+
+def test_published_codes_keep_their_status() -> None:
+    statuses = {mistake.code: mistake.status for mistake in MISTAKES}
+    assert {code: statuses.get(code) for code in PUBLISHED} == PUBLISHED
+
+
+def test_each_mistake_has_a_code_of_its_own() -> None:
+    codes = [mistake.code for mistake in MISTAKES]
+    assert sorted(codes) == sorted(set(codes))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.code)
+def test_only_server_faults_have_a_server_status(mistake: type[EnvError]) -> None:
+    assert 400 <= mistake.status < 600
+    assert (mistake.status >= 500) == (mistake.code in SERVER_FAULTS)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.code)
+def test_each_mistake_says_what_it_is(mistake: type[EnvError]) -> None:
+    assert mistake.__module__ == errors.__name__
+    assert (mistake.__doc__ or "") not in {"", EnvError.__doc__}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.code)
+@pytest.mark.parametrize("field", [None, "strategy_weights.random"])
+def test_body_is_the_one_shape(mistake: type[EnvError], field: str | None) -> None:
+    error = mistake("Something is wrong.", field=field)
+    assert error.body() == {"code": mistake.code, "message": "Something is wrong.", "field": field}
+    assert ErrorBody.model_validate(error.body()).model_dump() == error.body()
+
+
+def test_an_error_reads_as_its_message() -> None:
+    assert str(errors.UnknownTask("no such task")) == "no such task"

@@ -1,0 +1,249 @@
+"""A user's table: what can be read, what is refused and with which words, and the matrix that is made of it."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataselect_env.custom import encoding, sources
+from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.tables import RawTable, encode, read_table
+from tests.helpers.tabling import N, every, frame, refusal
+
+Read = Callable[..., RawTable]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Save columns as a file and read it again as a table."""
+
+    def read(data: pd.DataFrame | None = None, name: str = "t.csv", **fields: Any) -> RawTable:
+        data = frame() if data is None else data
+        path = tmp_path / name
+        if name.endswith(".parquet"):
+            data.to_parquet(path)
+        else:
+            data.to_csv(path, index=False, sep="\t" if name.endswith(".tsv") else ",")
+        return read_table(Table(file=name, **{"target": "label", **fields}), tmp_path)
+
+    return read
+
+
+@pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.csv.gz", "t.tsv", "t.parquet"])
+def test_a_file_is_read(read: Read, name: str) -> None:
+    raw = read(name=name)
+    assert list(raw.frame.columns) == ["a", "b", "colour"]
+    assert (raw.categorical, raw.classes, raw.y.dtype.name) == (("colour",), ("no", "yes"), "int64")
+    np.testing.assert_array_equal(raw.y, np.arange(N) % 3 == 0)
+    np.testing.assert_allclose(raw.frame["a"], frame()["a"], rtol=1e-15)  # old pandas reads nearly exactly
+    assert (raw.given, raw.annotators, raw.annotator) == (None, (), None)
+    X = every(raw)
+    assert (X.shape, X.dtype.name, X.flags.c_contiguous) == ((N, 5), "float64", True)
+
+
+def test_a_file_may_be_absolute_and_its_folder_is_not_told(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    assert len(read_table(Table(file=str(tmp_path / "t.csv"), target="label"), Path("elsewhere")).y) == N
+    refusal(lambda: read_table(Table(file=str(tmp_path / "no.csv"), target="x"), tmp_path), "file", "no.csv")
+
+
+def test_a_csv_may_have_a_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
+    rows = "\n\n".join(f'"one, {row % 2}", {row % 7}.5,{row % 2}' for row in range(12))
+    (tmp_path / "t.csv").write_text(f'\ufeff"the ""text""", b,y\n{rows}\n  \n', encoding="utf-8")
+    raw = read_table(Table(file="t.csv", target="y"), tmp_path)
+    assert list(raw.frame.columns) == ['the "text"', "b"]
+    assert raw.frame.iloc[1].tolist() == ["one, 1", 1.5]
+
+
+def test_a_long_column_with_text_at_its_end_is_text(read: Read) -> None:
+    rows = 150_000  # pandas reads such a file in parts
+    mixed = [str(row % 9) for row in range(rows - 1)] + ["many"]
+    raw = read(frame(rows, mixed=mixed), columns=["mixed"])
+    assert set(raw.frame["mixed"]) == {*"012345678", "many"}
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("t.xlsx", b"a", "t.xlsx is of an unknown kind"),
+    ("none.csv", None, "There is no file none.csv"),
+    ("t.csv", b"", "t.csv is empty"),
+    ("t.csv", b"\n \n", "t.csv is empty"),
+    ("t.csv", b"a,label\n", "t.csv has no rows"),
+    ("t.csv", b"a,label\n\xff\xfe,1\n", "t.csv is not written in UTF-8"),
+    ("t.csv", b"a,label\n1,2\n1,2,3\n", "Row 3 of t.csv has 3 values, its header 2"),
+    ("t.csv", b"a,label\n1,2\n1\n", "Row 3 of t.csv has 1 values"),
+    ("t.csv", b"a,label\n1,2,3\n1,2,3\n", "Row 2 of t.csv has 3 values"),
+    ("t.csv", b"a,a,label\n1,2,3\n", 'Several columns of t.csv are called "a"'),
+    ("t.csv", b"label\nx\n", "no column left"),
+    ("t.csv.gz", b"a,label\n1,2\n", "t.csv.gz cannot be read: damaged"),
+    ("t.csv.gz", gzip.compress(b"a,label\n1,2\n" * 99, mtime=0)[:-9], "cannot be read: damaged"),
+    ("t.parquet", b"PAR1 or not", "t.parquet cannot be read: damaged"),
+    ("t.npz", b"PK or not", "t.npz cannot be read: damaged"),
+])  # fmt: skip
+def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    field = "exclude" if "left" in words else "file"
+    refusal(lambda: read_table(Table(file=name, target="label"), tmp_path), field, words)
+
+
+def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").touch()
+    os.truncate(tmp_path / "t.csv", sources.MOST_BYTES + 10**8)
+    refusal(lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, where 1,000 MB can be")
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv.gz", "t.npz"])
+def test_what_unpacks_to_a_large_table_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    data = pd.DataFrame({"x": np.zeros(50_000), "y": np.zeros(50_000)})
+    if name == "t.npz":
+        np.savez_compressed(tmp_path / name, x=data["x"], y=data["y"])
+    else:
+        data.to_parquet(tmp_path / name) if name == "t.parquet" else data.to_csv(tmp_path / name, index=False)
+    monkeypatch.setattr(sources, "MOST_BYTES", 700_000)
+    refusal(lambda: read_table(Table(file=name, target="y"), tmp_path), "file", "too large")
+
+
+def test_too_many_cells_are_refused_after_rows_were_drawn(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "MOST_CELLS", 5 * 40)
+    refusal(read, "max_rows", "60 rows x 5 encoded features make 300 cells", "200 are allowed", "columns", "max_rows")
+    assert every(read(max_rows=40)).shape == (40, 5)
+
+
+@pytest.mark.parametrize(("module", "name"), [("pandas", "t.csv"), ("pyarrow.parquet", "t.parquet")])
+def test_a_missing_library_is_told(read: Read, monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
+    raw = read(name=name)
+    monkeypatch.setattr(pd.DataFrame, "to_parquet" if module != "pandas" else "to_csv", Mock())
+    monkeypatch.setitem(sys.modules, module, None)
+    refusal(lambda: read(raw.frame, name), "file", "pip install 'dataselect-env[data]'")
+
+
+def cells(value: object, others: object, where: Any = 0) -> list[Any]:
+    """Return a column of two values, the first one where told."""
+    column: list[Any] = [others] * N
+    for place in np.atleast_1d(where):
+        column[place] = value
+    return column
+
+
+@pytest.mark.parametrize(("columns", "fields", "field", "words"), [
+    ({}, {"target": "labels"}, "target", '"labels", which target names. Did you mean "label"? It has "a", "b",'),
+    ({}, {"true_target": "q"}, "true_target", 'no column "q", which true_target names. It has "a"'),
+    ({f"x{i}": 1 for i in range(30)}, {"columns": ["A"]}, "columns", '"A", which columns names. Did you mean "a"?'),
+    ({f"x{i}": 1 for i in range(30)}, {"exclude": ["q"]}, "exclude", '"x15" and 14 more'),
+    ({}, {"categorical": ["q"]}, "categorical", '"q", which categorical names'),
+    ({}, {"annotator": "q"}, "annotator", '"q", which annotator names'),
+    ({}, {"categorical": ["a"], "exclude": ["a"]}, "categorical", '"a" cannot be in categorical'),
+    ({}, {"columns": ["a", "label"]}, "columns", '"label" cannot be both labels and features'),
+    ({}, {"true_target": "label"}, "true_target", "another column than target"),
+    ({"label": cells(None, "x", [3, 4])}, {}, "target", '"label" is missing (empty, NA, None or the like) in 2'),
+    ({"t": cells(None, "no")}, {"true_target": "t"}, "true_target", '"t" is missing'),
+    ({"w": cells(None, "ann")}, {"annotator": "w"}, "annotator", '"w" is missing'),
+    ({"label": cells(0.5, 1.0)}, {}, "target", "looks like a quantity, not a class"),
+    ({"label": cells(np.inf, 1.0)}, {}, "target", "looks like a quantity, not a class"),
+    ({"label": "same"}, {}, "target", 'one class only: "same"'),
+    ({"label": cells("odd", "even", [0, 1])}, {}, "target", 'Each class needs at least 3 rows; "odd" has 2'),
+    ({"t": cells("maybe", "no")}, {"target": "t", "true_target": "label"}, "true_target", '"maybe" has 0'),
+    ({}, {"classes": ["no", "Yes"]}, "classes", 'not found: "Yes". Found but not declared: "yes"'),
+    ({}, {"classes": ["no", "yes", 3]}, "classes", 'not found: "3". Found but not declared: none'),
+    ({"c": cells(np.inf, 1.0, [5, 6])}, {}, "exclude", 'Column "c" is infinite, or beyond 1e+100, in 2 of 60 rows'),
+    ({"c": cells(-1e200, 1.0)}, {"categorical": ["c"]}, "exclude", 'Column "c" is infinite'),
+    ({"c": [f"id{i}" for i in range(N)]}, {}, "exclude", 'Column "c" has 60 different values in 60 rows'),
+    ({"c": [*map(str, range(N - 1)), "?"]}, {}, "exclude", 'Most are numbers, but "?" is not'),
+    ({"c": np.random.default_rng(0).permutation(N) + 7}, {}, "exclude", 'Column "c" numbers the rows'),
+])  # fmt: skip
+def test_a_table_is_refused(
+    read: Read, columns: dict[str, Any], fields: dict[str, Any], field: str, words: str
+) -> None:
+    refusal(lambda: read(frame(**columns), **fields), field, words)
+
+
+def test_long_columns_are_refused(read: Read) -> None:
+    codes = np.arange(330)
+    refusal(lambda: read(frame(330, label=codes // 3)), "target", "quantity, not a class: 110 different values")
+    refusal(lambda: read(frame(330, c=[f"t{min(i, 200)}" for i in codes])), "exclude", "201 different", "encode it")
+    assert read(frame(330, c=[f"t{i % 160}" for i in codes])).categorical == ("colour", "c")
+    assert every(read(frame(330, c=[f"t{min(i, 200)}" for i in codes]), categorical=["c"])).shape == (330, 2 + 3 + 50)
+    refusal(lambda: read(frame(90, label=np.arange(90) % 30), max_rows=80), "max_rows", "at least 90")
+    assert read(frame(c=np.arange(N)), columns=["c"]).frame["c"].tolist() == list(range(N))
+    refusal(lambda: read(frame(c=[[1]] * N), name="t.parquet"), "exclude", 'Column "c" holds neither')
+
+
+def test_labels_are_compared_as_text_and_share_one_list(read: Read) -> None:
+    true, noisy = np.arange(N) % 3 + 9, (np.arange(N) + 1) % 3 + 9.0
+    data = frame(label=noisy, true=true, who=np.arange(N) % 2)
+    raw = read(data, true_target="true", annotator="who", classes=["9", 10, "11"])
+    assert (raw.classes, raw.annotators) == (("9", "10", "11"), ("0", "1"))
+    assert raw.given is not None
+    np.testing.assert_array_equal(raw.y, true - 9)
+    np.testing.assert_array_equal(raw.given, noisy - 9)
+    assert list(raw.frame.columns) == ["a", "b", "colour"]
+    assert read(frame(label=np.arange(N) % 2 == 0)).classes == ("False", "True")
+
+
+def test_rows_are_drawn_by_class_in_their_order(read: Read) -> None:
+    data = frame(500, label=np.r_[np.zeros(397), np.ones(100), [2] * 3].astype(int), a=np.arange(500), who="x")
+    raw, again = (read(data, max_rows=50, columns=["a"], annotator="who") for _ in range(2))
+    assert np.bincount(raw.y).tolist() == [38, 9, 3] or np.bincount(raw.y).tolist() == [37, 10, 3]
+    assert raw.frame["a"].is_monotonic_increasing
+    assert raw.frame.index.tolist() == list(range(50))
+    pd.testing.assert_frame_equal(raw.frame, again.frame)
+    np.testing.assert_array_equal(raw.y, data["label"].to_numpy()[raw.frame["a"]])
+    assert raw.annotator is not None
+    assert len(raw.annotator) == 50
+
+
+def test_kinds_of_columns(read: Read) -> None:
+    day = datetime.date(1970, 1, 2)
+    stamps = pd.date_range("1970-01-02", periods=N, freq="s", tz="Europe/Paris")
+    data = frame(day=cells(None, day), stamp=stamps, span=pd.to_timedelta(np.arange(N), "s"), code=np.arange(N) % 4,
+                 flag=pd.array(cells(None, True), "boolean"), count=pd.array(cells(None, 3), "Int64"),
+                 cat=pd.Categorical(["x", "y"] * (N // 2)))  # fmt: skip
+    raw = read(data, name="t.parquet", categorical=["code"])
+    assert raw.categorical == ("colour", "code", "flag", "cat")
+    np.testing.assert_array_equal(raw.frame["day"][:2], [np.nan, 86_400])
+    assert (raw.frame["stamp"][2], raw.frame["span"][2]) == (86_400 - 3_600 + 2, 2)
+    assert every(raw).shape == (N, 6 + 3 + 4 + 2 + 2)
+
+
+def test_the_matrix(read: Read) -> None:
+    data = frame(constant=4.0, void=np.nan, gap=[np.nan, 8.0, 2.0, 3.0] * 15, part=[np.nan] * 40 + [1.0] * 20)
+    data.loc[[0, 50], "colour"] = [None, "violet"]
+    raw = read(data)
+    X = encode(raw, np.arange(40))
+    assert X.shape == (N, 4 + 4)  # a, b, constant, gap; blue, green, missing, red
+    assert np.isfinite(X).all()
+    np.testing.assert_allclose(X[:40].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(X[:40, [0, 1, 3]].std(axis=0), 1)
+    np.testing.assert_array_equal(X[:, 2], 0)
+    np.testing.assert_allclose(X[0, 3], (3 - 4) / np.std([3, 8, 2, 3]))
+    np.testing.assert_allclose(X[0, 4:] - X[50, 4:], [0, 0, 1, 0])
+    np.testing.assert_array_equal(X, encode(raw, np.arange(40)))
+    refusal(lambda: encode(read(data, columns=["void", "part"]), np.arange(40)), "columns", "No feature has a value")
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.sets(st.integers(0, N - 1), min_size=2, max_size=N - 2), seed=st.integers(0, 99))
+def test_rows_outside_of_the_fit_have_no_influence(read: Read, rows: set[int], seed: int) -> None:
+    raw = read(frame(gap=[np.nan, 8.0, 2.0, 3.0] * 15))
+    fit = np.array(sorted(rows))
+    before = encode(raw, fit)
+    rest, rng = np.setdiff1d(np.arange(N), fit)[: 1 + seed % 5], np.random.default_rng(seed)
+    for name in raw.frame.columns:
+        is_text = name in raw.categorical
+        values = np.array(["new", np.nan, "red"], dtype=object) if is_text else np.array([1e90, np.nan, -3.0])
+        raw.frame.loc[rest, name] = rng.choice(values, len(rest))
+    after = encode(raw, fit)
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(np.delete(after, rest, axis=0), np.delete(before, rest, axis=0))

@@ -1,0 +1,195 @@
+"""Token, origins and rate, the same on every transport."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
+
+from dataselect_env.server.access import OPEN_PATHS, is_same_site
+from dataselect_env.server.app import create_app
+from dataselect_env.server.settings import Settings
+
+TOKEN = "a-token.of_ours~1"  # noqa: S105
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def served(**settings: Any) -> TestClient:
+    return TestClient(create_app(Settings(store="memory:", **settings)))
+
+
+def shake_hands(client: TestClient, headers: Any, subprotocols: list[str] | None = None) -> int:
+    """Return the status that a WebSocket handshake is answered with."""
+    refusal = None
+    try:
+        with client.websocket_connect("/ws", headers=headers, subprotocols=subprotocols) as socket:
+            socket.send_text('{"type": "reset"}')
+            assert socket.receive_json()["type"] == "observation"
+    except WebSocketDenialResponse as response:
+        refusal = response
+    if refusal is None:
+        return 101
+    assert set(refusal.json()) == {"code", "message", "field"}
+    return refusal.status_code
+
+
+# --- token ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_the_token_everything_is_closed_but_probes_and_the_page() -> None:
+    with served(token=TOKEN) as client:
+        app: Any = client.app
+        for path, methods in app.openapi()["paths"].items():
+            for method in methods:
+                response = client.request(method, path.replace("{env_name}", "DataSelectEnv"))
+                assert response.status_code == (200 if path in OPEN_PATHS else 401), path
+        for path in ("/docs", "/openapi.json", "/nothing", "/web/a/b", "/website"):
+            assert client.get(path).status_code == 401
+        assert client.post("/web/tasks", json={}).status_code == 401
+        for path in ("/", "/web", "/web/main.js"):  # the page asks its user for the token
+            assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"),
+        *(f"Bearer {TOKEN} {TOKEN}", f"Bearer \xff{TOKEN}"),
+    ],
+)
+def test_a_wrong_token_is_refused_alike_on_every_transport(header: str) -> None:
+    headers = {b"Authorization": header.encode("latin-1")}
+    with served(token=TOKEN) as client:
+        for path in ("/reset", "/mcp"):
+            response = client.post(path, headers=headers)
+            assert response.status_code == 401
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert response.json()["code"] == "UNAUTHORIZED"
+            assert TOKEN not in response.text
+        assert shake_hands(client, headers) == 401
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_token_opens_every_transport(scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {TOKEN}"}
+    with served(token=TOKEN) as client:
+        assert client.post("/reset", headers=headers).status_code == 200
+        assert client.post("/mcp", headers=headers).status_code == 200
+        assert shake_hands(client, headers) == 101
+
+
+def test_a_browser_shows_the_token_as_a_protocol() -> None:
+    with served(token=TOKEN) as client:
+        with client.websocket_connect("/ws", subprotocols=["bearer", TOKEN]) as socket:
+            assert socket.accepted_subprotocol == "bearer"
+        assert shake_hands(client, {}, ["bearer", "wrong"]) == 401
+        assert shake_hands(client, {}, ["bearer"]) == 401
+        assert shake_hands(client, {}, [TOKEN, "bearer"]) == 401
+
+
+def test_without_a_token_in_the_settings_none_is_asked_for() -> None:
+    with served() as client:
+        assert shake_hands(client, {}) == 101
+        assert shake_hands(client, BEARER) == 101
+        assert client.post("/reset", headers={"Authorization": "Basic x"}).status_code == 200
+
+
+# --- origins --------------------------------------------------------------------------------------------------------
+
+LOCAL = [
+    "http://localhost",
+    "http://localhost:3000",
+    "https://app.localhost:1",
+    "http://127.0.0.1:8000",
+    "http://[::1]",
+]
+FOREIGN = ["https://evil.example", "null", "http://localhost.evil.example", "https://testserver.evil.example", "", "x"]
+
+
+@pytest.mark.parametrize("origin", [*LOCAL, "http://testserver", "https://testserver"])
+def test_its_own_pages_and_local_ones_may_use_it(origin: str) -> None:
+    with served() as client:
+        headers = {"Origin": origin}
+        assert shake_hands(client, headers) == 101
+        assert client.post("/reset", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_a_foreign_page_cannot_drive_it(origin: str) -> None:
+    with served() as client:
+        headers = {"Origin": origin}
+        assert shake_hands(client, headers) == 403
+        for path in ("/reset", "/step", "/mcp"):
+            response = client.post(path, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (403, "FORBIDDEN_ORIGIN")
+            assert "access-control-allow-origin" not in response.headers
+        assert client.options("/reset", headers={**headers, "Access-Control-Request-Method": "POST"}).status_code == 403
+        assert client.get("/state").json()["code"] == "NO_EPISODE"
+        assert client.get("/health", headers=headers).status_code == 200
+
+
+def test_origins_that_are_named_may_use_it_and_read_the_answers_even_refusals() -> None:
+    origin = "https://lab.example:8443"
+    with served(allowed_origins=f" https://other.example, {origin}", token=TOKEN) as client:
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization, content-type, x-request-id",
+        }
+        preflight = client.options("/reset", headers=asked)  # a browser sends no token with it
+        assert (preflight.status_code, preflight.headers["Access-Control-Allow-Origin"]) == (200, origin)
+        for headers, status in (({}, 401), (BEARER, 200)):
+            response = client.post("/reset", headers={"Origin": origin, **headers})
+            assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (status, origin)
+        assert shake_hands(client, {"Origin": origin, **BEARER}) == 101
+        assert shake_hands(client, {"Origin": "https://lab.example", **BEARER}) == 403
+
+
+def test_all_origins_can_be_allowed() -> None:
+    with served(allowed_origins="*") as client:
+        assert shake_hands(client, {"Origin": "https://anywhere.example"}) == 101
+        response = client.post("/reset", headers={"Origin": "https://anywhere.example"})
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "client", "same"),
+    [
+        ("https://owner-space.hf.space", "owner-space.hf.space", "10.0.0.7", True),  # behind a proxy that ends TLS
+        ("http://lab:7860", "lab:7860", "192.168.1.9", True),
+        ("http://lab:80", "lab", "192.168.1.9", True),
+        ("http://lab:7861", "lab:7860", "192.168.1.9", False),
+        ("http://192.168.1.5:7860", "192.168.1.5:7860", "192.168.1.9", True),
+        ("http://127.0.0.2:7860", "127.0.0.2:7860", "127.0.0.1", True),
+        ("http://rebound.example:7860", "rebound.example:7860", "127.0.0.1", False),
+        ("http://rebound.example:7860", "rebound.example:7860", "::1", False),
+        ("http://lab:99999", "lab:99999", None, False),
+        ("http://[", "[", None, False),
+        ("", "", None, False),
+    ],
+)
+def test_a_page_is_its_own_when_its_address_is(origin: str, host: str, client: str | None, same: bool) -> None:
+    assert is_same_site(origin, host, client) == same
+
+
+# --- rate -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_requests_are_refused_alike_on_every_transport() -> None:
+    with served(rate_limit=0.001) as client:
+        assert client.get("/tasks").status_code == 200  # the only one for a long time
+        response = client.get("/tasks")
+        assert (response.status_code, response.json()["code"]) == (429, "TOO_MANY_REQUESTS")
+        assert int(response.headers["Retry-After"]) > 1
+        assert shake_hands(client, {}) == 429
+        assert client.get("/health").status_code == 200
+
+
+def test_a_session_survives_too_many_messages() -> None:
+    with served(rate_limit=2) as client, client.websocket_connect("/ws") as socket:
+        codes = []
+        for _ in range(9):
+            socket.send_text('{"type": "state"}')
+            codes.append(socket.receive_json()["data"]["code"])
+        assert codes[0] == "NO_EPISODE"
+        assert codes[-1] == "TOO_MANY_REQUESTS"

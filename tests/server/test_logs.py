@@ -1,0 +1,71 @@
+"""The log, for people and for programs."""
+
+import json
+import logging
+import logging.config
+
+import pytest
+
+from dataselect_env.server.logs import JSONFormatter, TextFormatter, Trail, config, note_episode, trail
+
+
+def record(message: str = "a step failed", **facts: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": "some.module", "levelno": 40, "levelname": "ERROR", "msg": message})
+    if facts:
+        made.facts = facts
+    return made
+
+
+def test_json_is_one_object_a_line_whatever_is_logged() -> None:
+    told = json.loads(JSONFormatter().format(record('line\nbreak and "quotes"', ms=1.5, missing=None)))
+    assert (told["level"], told["logger"], told["ms"]) == ("error", "some.module", 1.5)
+    assert told["message"] == 'line\nbreak and "quotes"'
+    assert "missing" not in told
+    assert "\n" not in JSONFormatter().format(record("a\nb"))
+
+
+def test_an_exception_is_a_part_of_its_object() -> None:
+    made = record()
+    try:
+        raise ZeroDivisionError("of course")
+    except ZeroDivisionError as error:
+        made.exc_info = (type(error), error, error.__traceback__)
+    told = json.loads(JSONFormatter().format(made))
+    assert "ZeroDivisionError: of course" in told["exception"]
+    assert "ZeroDivisionError: of course" in TextFormatter().format(made)
+
+
+def test_lines_tell_the_request_and_the_episode() -> None:
+    token = trail.set(Trail("req-1"))
+    try:
+        note_episode("ep-1")
+        note_episode(None)
+        told = json.loads(JSONFormatter().format(record()))
+        line = TextFormatter().format(record(ms=2))
+    finally:
+        trail.reset(token)
+    assert (told["request_id"], told["episode_id"]) == ("req-1", "ep-1")
+    assert line.endswith("ERROR   a step failed request_id=req-1 episode_id=ep-1 ms=2")
+    note_episode("nobody listens")
+    assert "episode_id" not in json.loads(JSONFormatter().format(record()))
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_configuration_is_one_that_the_library_takes(
+    log_format: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("uvicorn", "dataselect_env", "py.warnings")
+    before = {name: (list(logging.getLogger(name).handlers), logging.getLogger(name).propagate) for name in names}
+    try:
+        logging.config.dictConfig(config(log_format, "info"))
+        logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "1.2.3.4", "/ws?token=SECRET")
+        logging.getLogger("uvicorn.error").info("Started server process")
+        logging.getLogger("dataselect_env.server.front").debug("too much")
+    finally:
+        for name, (handlers, propagate) in before.items():
+            logging.getLogger(name).handlers = handlers
+            logging.getLogger(name).propagate = propagate
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Started server process" in line
+    assert line.startswith("{") == (log_format == "json")

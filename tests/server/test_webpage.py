@@ -1,0 +1,130 @@
+"""The files of the page: where they are served, how they are kept, and that nothing in them leaves the server."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bench import render_page
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.server.webpage import CONTENT_SECURITY_POLICY, MEDIA_TYPES, PAGE, web_files
+from tests.helpers.owning import WINE, forgotten, offered
+from tests.helpers.serving import ROOT
+
+WEB = ROOT / "dataselect_env" / "server" / "web"
+LARGEST_PAGE = 200_000  # bytes, with everything that it loads
+LARGEST_POOL = 40_000  # bytes: test_poolview.py holds that
+LONGEST_FILE = 300  # lines
+LARGEST_PICTURE = 150_000  # bytes
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in WEB.iterdir()}
+SOURCES = [name for name in TEXTS if not name.endswith(".json")]
+
+
+@pytest.mark.parametrize("address", ["/", "/web"])
+def test_the_page_is_where_people_and_spaces_look(client: TestClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert answer.text == TEXTS[PAGE]
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policies = answer.headers["content-security-policy"]
+    assert CONTENT_SECURITY_POLICY in policies
+    assert "frame-ancestors 'self' https://huggingface.co" in policies
+
+
+def test_an_address_with_a_slash_leads_to_the_page(client: TestClient) -> None:
+    assert client.get("/web/").text == TEXTS[PAGE]
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_every_file_is_sent_with_its_type_and_a_tag(client: TestClient, name: str) -> None:
+    answer = client.get(f"/web/{name}")
+    assert answer.text == TEXTS[name]
+    assert answer.headers["content-type"] == MEDIA_TYPES[(WEB / name).suffix]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    again = client.get(f"/web/{name}", headers={"If-None-Match": f'"other", W/{answer.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert client.get(f"/web/{name}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
+    before = client.get("/web/reference.json")
+    with forgotten():
+        offered("mine", **{**WINE, "strategies": ["margin"]})
+        answer = client.get("/web/reference.json")
+        told = answer.json()
+        assert list(told["tasks"]) == [*before.json()["tasks"], "mine"]
+        assert told["tasks"]["mine"]["pool_size"] == TASKS["mine"].pool_size
+        assert not told["tasks"]["mine"]["built_in"]
+        actions = {policy["name"]: policy["actions"] for policy in told["policies"] if policy["actions"]}
+        assert actions["random"]["mine"]["batch_size"] == -(-WINE["budget"] // WINE["max_steps"])
+        assert actions["best-constant"]["mine"] is None
+        assert answer.headers["etag"] != before.headers["etag"]
+        assert client.get("/web/reference.json", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    assert client.get("/web/reference.json").text == before.text
+
+
+def test_a_head_request_gets_the_head_alone(client: TestClient) -> None:
+    answer = client.head("/web")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) == len(web_files()[PAGE].content)
+
+
+@pytest.mark.parametrize("name", ["missing.js", "..%2fapp.py", "%2e%2e%2fapp.py", "splits", "%00"])
+def test_no_other_file_is_sent(client: TestClient, name: str) -> None:
+    answer = client.get(f"/web/{name}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_all_of_it_is_small() -> None:
+    assert set(web_files()) == set(TEXTS)
+    assert sum(len(file.content) for file in web_files().values()) + LARGEST_POOL < LARGEST_PAGE
+    lengths = {name: TEXTS[name].count("\n") for name in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_reference_is_rendered_from_the_code() -> None:
+    assert TEXTS["reference.json"] == render_page.render(), "run python -m bench.render_page"
+    played = {policy["name"] for policy in json.loads(TEXTS["reference.json"])["policies"]}
+    assert played == {*render_page.CONSTANTS, *render_page.RULES}
+    assert set(re.findall(r'^  "?([\w-]+)"?\(.*\) \{$', TEXTS["policies.js"], re.MULTILINE)) == set(render_page.RULES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_nothing_is_loaded_from_elsewhere_and_nothing_is_inline(name: str) -> None:
+    text = TEXTS[name].replace('"http://www.w3.org/2000/svg"', "")  # a name, not an address
+    assert not re.search(r"(https?:)?//\w+\.\w+", text)
+    assert not re.search(r"""\son\w+=|\sstyle=|javascript:|innerHTML|eval\(|setAttribute\("style""", text)
+    assert not re.search(r"<script(?![^>]*\ssrc=)|<style", text)
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = {name for text in TEXTS.values() for name in re.findall(r'(?:from "\./|"web/)([\w.]+)"', text)}
+    assert named == set(TEXTS) - {PAGE}
+
+
+def test_scripts_find_what_they_ask_for_in_the_page() -> None:
+    ids = set(re.findall(r'\sid="([\w-]+)"', TEXTS[PAGE]))
+    parts = set(re.findall(r'data-part="(\w+)"', TEXTS[PAGE]))
+    asked = {name for text in TEXTS.values() for name in re.findall(r'byId\("([\w-]+)"\)', text)}
+    assert len(asked) > 20
+    assert asked <= ids
+    assert set(re.findall(r"parts\.(\w+)[.,)\[]", TEXTS["view.js"])) <= parts
+
+
+def test_every_control_has_a_name() -> None:
+    labelled = set(re.findall(r'<label for="([\w-]+)"', TEXTS[PAGE]))
+    for control, name in re.findall(
+        r'(<(?:input|select)[^>]* id="([\w-]+)"[^>]*>|<(?:input|select)[^>]*>)', TEXTS[PAGE]
+    ):
+        before = TEXTS[PAGE][: TEXTS[PAGE].index(control)]
+        assert name in labelled or before.rfind("<label") > before.rfind("</label>"), control
+
+
+def test_pictures_of_it_are_small() -> None:
+    pictures = list((ROOT / "docs").glob("page-*.png"))
+    assert len(pictures) == 4
+    assert max(picture.stat().st_size for picture in pictures) < LARGEST_PICTURE
