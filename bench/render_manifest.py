@@ -15,16 +15,16 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from dataselect_env._version import __version__
+from dataselect_env import __version__
 from dataselect_env.core import reward as rewards_of
 from dataselect_env.core.data import N_FEATURES, N_SAMPLES, POOL_ROWS, SEED_ROWS
 from dataselect_env.core.models import Action, Observation
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
-from dataselect_env.server.about import AUTHOR, DESCRIPTION, NAME
+from dataselect_env.server.catalogue import AUTHOR, DESCRIPTION, NAME
 
 TARGET = Path(__file__).parents[1] / "openenv.yaml"
 HEADER = """\
-# Rendered by `make render` from the package: change dataselect_env/core/tasks.py, models.py or about.py, not this file.
+# Rendered by `make render`: change core/tasks.py, core/models.py or server/catalogue.py of the package, not this file.
 # What only this file says stands in bench/render_manifest.py.
 """
 TAGS = [

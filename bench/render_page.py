@@ -16,11 +16,11 @@ from dataselect_env.core import grading, reward
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import BUILT_IN, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy, reference
-from dataselect_env.server.poolview import DEMONSTRATION_PREFIX
-from dataselect_env.server.webpage import constant_action, described
+from dataselect_env.server.page import constant_action, described
+from dataselect_env.server.pool_view import DEMONSTRATION_PREFIX
 
 ROOT = Path(__file__).parents[1]
-TARGET = ROOT / "dataselect_env" / "web" / "reference.json"
+TARGET = ROOT / "dataselect_env" / "server" / "web" / "reference.json"
 RESULTS = ROOT / "bench" / "validity" / "results.json"
 BLOCK = "test split"
 

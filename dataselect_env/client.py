@@ -1,6 +1,6 @@
 """Door for OpenEnv's AutoEnv, which looks here for an environment's client under the last three names."""
 
-from dataselect_env.integrations.client import (
+from dataselect_env.integrations.openenv_client import (
     Action,
     DataselectAction,
     DataselectEnv,

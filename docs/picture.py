@@ -23,7 +23,7 @@ from dataselect_env.core.episode import streams
 from dataselect_env.core.models import Reply
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import TASKS
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 from dataselect_env.evaluation.rollout import final_grade, policy_rng
 from dataselect_env.policies import Policy, get_policy
 from dataselect_env.rendering.plots import STYLE

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataselect_env.core.strategies.strategies import NATIVE, STRATEGIES
+from dataselect_env.core.strategies.registry import NATIVE, STRATEGIES
 from dataselect_env.custom.definitions import file_schema
 
 ROOT = Path(__file__).resolve().parent.parent

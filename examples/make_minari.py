@@ -24,7 +24,7 @@ from dataselect_env.evaluation.rollout import policy_rng
 from dataselect_env.gym.registration import env_id
 from dataselect_env.policies import Policy, get_policy
 from dataselect_env.policies.features import encode
-from dataselect_env.server.about import AUTHOR
+from dataselect_env.server.catalogue import AUTHOR
 
 POLICIES = "random,uncertainty,balanced,best-constant,probing,ppo"
 
@@ -34,7 +34,7 @@ def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
     name = f"dataselect/{task_id}/{policy.name}-v0"
     if name in minari.list_local_datasets():
         minari.delete_dataset(name)
-    choices: dict[str, Any] = {"id": f"dataselect_env:{env_id(task_id)}", "reward_mode": "grade"}
+    choices: dict[str, Any] = {"id": f"dataselect_env.gym:{env_id(task_id)}", "reward_mode": "grade"}
     env = DataCollector(gymnasium.make(**choices))
     task = TASKS[task_id]
     for seed in seeds:

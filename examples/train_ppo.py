@@ -37,10 +37,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
-from dataselect_env.custom.taskfile import load_tasks
+from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference, mean_interval
-from dataselect_env.gym.gym_spaces import menu
+from dataselect_env.gym.spaces import menu
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.learned import Actor, load_actor, start_actor
 from dataselect_env.policies.policy import AnyPolicy, Policy
@@ -64,7 +64,7 @@ REFERENCES = ("best-constant", "probing")
 
 def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
     """Return the environment as the agent sees it: features in, the number of an entry of the menu out."""
-    return gymnasium.make("dataselect_env:DataSelect-v0", task_id=task_id, actions="discrete", reward_mode="grade")
+    return gymnasium.make("dataselect_env.gym:DataSelect-v0", task_id=task_id, actions="discrete", reward_mode="grade")
 
 
 def make_model(task_ids: Sequence[str], seed: int) -> PPO:
@@ -95,7 +95,7 @@ def export(model: PPO, task_id: str) -> Actor:
     return Actor(
         weights=tuple(layer.weight.detach().numpy().astype(np.float64) for layer in layers),
         biases=tuple(layer.bias.detach().numpy().astype(np.float64) for layer in layers),
-        menu=menu(get_task(task_id).further_strategies),
+        menu=menu(get_task(task_id).extra_strategies),
     )
 
 
@@ -191,7 +191,7 @@ def main(task_ids: tuple[str, ...], task_file: Path | None, seed: int, steps: in
         load_tasks(task_file)
     if not set(task_ids) <= TASKS.keys():
         raise click.BadParameter(f"choose among {', '.join(TASKS)}", param_hint="--task")
-    if len({get_task(task_id).further_strategies for task_id in task_ids}) > 1:
+    if len({get_task(task_id).extra_strategies for task_id in task_ids}) > 1:
         raise click.BadParameter("the tasks should offer the same strategies", param_hint="--task")
     name = "+".join(task_ids)
     torch.set_num_threads(1)

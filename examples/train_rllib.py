@@ -44,7 +44,7 @@ def make_env(config: dict[str, Any]) -> gymnasium.Env[Any, Any]:
 
 def env_config(task_id: str, url: str | None = None) -> dict[str, Any]:
     """Return what ``make_env`` takes: whole actions to choose from, and rewards that add up to the grade."""
-    config = {"id": f"dataselect_env:{env_id(task_id)}", "actions": "discrete", "reward_mode": "grade"}
+    config = {"id": f"dataselect_env.gym:{env_id(task_id)}", "actions": "discrete", "reward_mode": "grade"}
     return config if url is None else {**config, "url": url}
 
 

@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 
 
 @pytest.fixture

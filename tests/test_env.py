@@ -26,7 +26,7 @@ from dataselect_env.core.errors import EnvError, EpisodeOver, InvalidInput, NoEp
 from dataselect_env.core.models import StepInfo
 from dataselect_env.core.reward import TERMINAL_COEFFICIENT
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_spec
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 
 MIXED = Action.select(20, uncertainty=1, diversity=1, random=1)
 SCRIPT = [MIXED, Action.select(0, diversity=1), Action.select(12, uncertainty=1), Action.select(9, random=1)]

@@ -17,8 +17,8 @@ from openenv.core.llm_client import LLMResponse, ToolCall
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.models import Reply
-from dataselect_env.integrations.client import Action, DataSelectEnvClient, EpisodeLostError, ServerError
-from dataselect_env.integrations.harness import DataSelectSessionFactory
+from dataselect_env.integrations.openenv_client import Action, DataSelectEnvClient, EpisodeLostError, ServerError
+from dataselect_env.integrations.openenv_harness import DataSelectSessionFactory
 
 ACTIONS = (Action.select(5, uncertainty=1), Action.select(20, diversity=0.7, random=0.3), Action.stop())
 TOLD = ("openenv", "websockets", "pydantic", "fastmcp", "mcp")

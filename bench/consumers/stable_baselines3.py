@@ -22,7 +22,7 @@ from bench.consumers.record import recorded
 from dataselect_env.core.tasks import SPLITS
 from dataselect_env.gym.registration import env_id
 
-ID = f"dataselect_env:{env_id('medium')}"
+ID = f"dataselect_env.gym:{env_id('medium')}"
 STEPS = 512
 SETTINGS: dict[str, Any] = {"n_steps": 64, "batch_size": 64, "gamma": 1.0, "device": "cpu", "seed": 1}
 

@@ -22,10 +22,10 @@ import numpy as np
 from bench.speed.in_process import quartiles, versions
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.strategies.registry import STRATEGIES as FURTHER
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.strategies.strategies import STRATEGIES as FURTHER
 from dataselect_env.core.tasks import get_task
-from dataselect_env.custom.taskfile import load_tasks
+from dataselect_env.custom.task_file import load_tasks
 
 RESULTS = Path(__file__).with_suffix(".json")
 POOL, FEATURES = 50_000, 100
@@ -78,7 +78,7 @@ def peak() -> float:
 
 def seconds_of_steps(task_id: str, weights: dict[str, float]) -> list[float]:
     """Return the seconds of each step of some episodes."""
-    action = action_model(get_task(task_id).further_strategies).select(BATCH_SIZE, **weights)
+    action = action_model(get_task(task_id).extra_strategies).select(BATCH_SIZE, **weights)
     env, seconds = DataSelectEnv(), []
     for seed in range(EPISODES):
         env.reset(task_id=task_id, seed=20_000 + seed)

@@ -4,7 +4,7 @@
 
 Each data set gets uniform noise of a known rate, and episodes are played on it that are not told which labels are
 wrong. The estimate that agents see is compared with the share that is wrong; beside it stands the share of bought
-labels that could be judged at all (:func:`dataselect_env.core.suspicion.suspected`). Prints a table and writes
+labels that could be judged at all (:func:`dataselect_env.core.noise_estimate.suspected`). Prints a table and writes
 doubt.json.
 """
 
@@ -23,7 +23,7 @@ import click
 from bench.speed.in_process import versions
 from dataselect_env.core.episode import Episode
 from dataselect_env.custom.definitions import TaskDefinition
-from dataselect_env.custom.owntasks import make_task
+from dataselect_env.custom.task_builder import make_task
 
 RESULTS = Path(__file__).with_suffix(".json")
 SOURCES: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ def measure(source: dict[str, Any], rate: float, weights: tuple[float, ...]) -> 
     """Return means over the seeds, and the standard deviation of the estimate."""
     definition = {"noise": {"uniform": rate}, "budget": BUDGET, "max_steps": STEPS, "score": SCORE, **source}
     task = replace(
-        make_task("doubt", TaskDefinition.model_validate(definition), Path()), flip_y=GUESS, truth_known=False
+        make_task("doubt", TaskDefinition.model_validate(definition), Path()), flip_y=GUESS, has_ground_truth=False
     )
     judged, estimated, wrong = [], [], []
     for seed in SEEDS:

@@ -56,13 +56,13 @@ async def finish(http: httpx2.AsyncClient, book: Ledger, entry: Entry) -> None:
     book.graded(entry, await ask(http, "/grader", {"episode_id": entry.script.episode_id}))
 
 
-async def play_http(server: Server, book: Ledger, seat: int) -> None:
+async def play_http(server: Server, book: Ledger, backend: int) -> None:
     """Play one episode after the other, the first from where a restart left it."""
     async with client_of(server) as http:
         while True:
-            if book.seats[seat].ended:
-                book.seats[seat] = book.open("http")
-            await finish(http, book, book.seats[seat])
+            if book.seats[backend].ended:
+                book.seats[backend] = book.open("http")
+            await finish(http, book, book.seats[backend])
 
 
 async def play_websocket(server: Server, book: Ledger) -> None:

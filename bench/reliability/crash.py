@@ -29,7 +29,7 @@ from bench.reliability.ledger import Ledger
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import PlayAlone, Reply, players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.serving import Server, running_server
 
 MOST_ANSWERS = 500
@@ -52,7 +52,7 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, e
     Raises:
         RuntimeError: A client ended before the server did.
     """
-    coroutines = [clients.play_http(server, book, seat) for seat in range(len(book.seats))]
+    coroutines = [clients.play_http(server, book, backend) for backend in range(len(book.seats))]
     coroutines += [clients.play_websocket(server, book) for _ in range(sockets)]
     playing = [asyncio.create_task(one) for one in coroutines]
     enough = book.answers + rng.randrange(MOST_ANSWERS)

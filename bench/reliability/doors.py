@@ -27,8 +27,8 @@ from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run
 from bench.speed.load import UPGRADE
 from dataselect_env.cli.console import progress
-from dataselect_env.server.about import NAME
 from dataselect_env.server.access import OPEN_PATHS, PAGE
+from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.settings import ENV_PREFIX, Settings
 from tests.helpers.serving import LOOPBACK, Server, running_server
 

@@ -10,7 +10,7 @@ from bench.reliability.scripts import Reply, Script, differences, draw
 from dataselect_env.core.errors import EpisodeNotFound
 from dataselect_env.core.models import Action, Grade, parse
 from dataselect_env.core.tasks import DYNAMICS_VERSION
-from dataselect_env.server.store.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 
 
 @dataclass

@@ -27,8 +27,9 @@ from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredStep
 from dataselect_env.server.store.retention import Retention
-from dataselect_env.server.store.store import STORED_ACTION_FIELDS, EpisodeHeader, SQLiteStore, StoredStep
+from dataselect_env.server.store.sqlite import SQLiteStore
 
 RESULTS = Path(__file__).with_suffix(".json")
 STEPS = 10

@@ -34,7 +34,7 @@ CONNECTING_AT_ONCE = 50
 """Connections that are opened at a time: the queue of a listening socket is short."""
 
 
-class Seat:
+class EpisodeBackend:
     """One client: its connection, its script, and what it was answered."""
 
     def __init__(self, script: Script, socket: ClientConnection) -> None:
@@ -69,14 +69,14 @@ def scripts(sessions: int, seed: int) -> list[Script]:
     ]
 
 
-async def connect_all(server: Server, chosen: list[Script], stack: AsyncExitStack) -> list[Seat]:
+async def connect_all(server: Server, chosen: list[Script], stack: AsyncExitStack) -> list[EpisodeBackend]:
     """Open a connection for every script."""
     gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
-    async def one(script: Script) -> Seat:
+    async def one(script: Script) -> EpisodeBackend:
         async with gate:
             opening = connect(server.ws_url, proxy=None, ping_interval=None, compression=None, open_timeout=PATIENCE)
-            return Seat(script, await stack.enter_async_context(opening))
+            return EpisodeBackend(script, await stack.enter_async_context(opening))
 
     return list(await asyncio.gather(*(one(script) for script in chosen)))
 
@@ -90,17 +90,17 @@ async def play_all(server: Server, chosen: list[Script], advance: Callable[[int]
         stages[name] = as_row(usage(server.process.pid))
         return done
 
-    async def play(seats: Iterable[Seat]) -> None:
-        await asyncio.gather(*(seat.play() for seat in seats))
+    async def play(seats: Iterable[EpisodeBackend]) -> None:
+        await asyncio.gather(*(backend.play() for backend in seats))
 
     async with AsyncExitStack() as stack:
         await stage("before", asyncio.sleep(0))
-        seats: list[Seat] = await stage("connected", connect_all(server, chosen, stack))
-        while going_on := [seat for seat in seats if not seat.waits]:
-            number = max(len(seat.replies) for seat in going_on)
+        seats: list[EpisodeBackend] = await stage("connected", connect_all(server, chosen, stack))
+        while going_on := [backend for backend in seats if not backend.waits]:
+            number = max(len(backend.replies) for backend in going_on)
             await stage(f"step {number}" if number else "reset", play(going_on))
             if advance:
-                advance(sum(seat.waits for seat in going_on))
+                advance(sum(backend.waits for backend in going_on))
         at_once = server.get("/health")["active_sessions"]
     await stage("disconnected", asyncio.sleep(1))
     return {"seats": seats, "stages": stages, "at once": at_once}
@@ -119,9 +119,9 @@ def measure(sessions: int, seed: int) -> dict[str, Any]:
         played = asyncio.run(play_all(server, chosen, advance))
         seconds = perf_counter() - begun
         left = server.get("/health")["active_sessions"]
-        problems = [seat.problem for seat in played["seats"] if seat.problem]
-        for seat, alone in zip(played["seats"], play_alone(chosen), strict=True):
-            problems += differences(seat.script, seat.replies, alone)
+        problems = [backend.problem for backend in played["seats"] if backend.problem]
+        for backend, alone in zip(played["seats"], play_alone(chosen), strict=True):
+            problems += differences(backend.script, backend.replies, alone)
     if played["at once"] != sessions:
         problems.append(f"{played['at once']} sessions at once, should be {sessions}")
     if left:
@@ -129,7 +129,7 @@ def measure(sessions: int, seed: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "sessions": sessions,
-        "replies": sum(len(seat.replies) for seat in played["seats"]),
+        "replies": sum(len(backend.replies) for backend in played["seats"]),
         "playing_seconds": round(seconds, 1),
         "stages": played["stages"],
         "problems": problems,

@@ -15,7 +15,7 @@ from dataselect_env.core.errors import EnvError, EpisodeExists, EpisodeOver, Inv
 from dataselect_env.core.models import Action, Operation, parse
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.server.session import Session
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 
 WEIGHTS = st.fixed_dictionaries(
     {"random": st.floats(0.01, 1e6)}, optional={name: st.floats(0, 1e6) for name in ("uncertainty", "diversity")}

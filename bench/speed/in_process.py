@@ -32,9 +32,9 @@ from dataselect_env.core.data import dataset_number
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import Learner, passes_for
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
-from dataselect_env.core.trainingset import TrainingSet
+from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.vector import Lanes
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 
 RESULTS = Path(__file__).with_suffix(".json")
 ROUNDS = 15

@@ -20,7 +20,7 @@ from bench.speed.in_process import BATCH_SIZE, MICROSECONDS, WEIGHTS, quartiles,
 from dataselect_env.core import data
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.core.warmstart import make_warm_start
+from dataselect_env.core.warm_start import make_warm_start
 
 RESULTS = Path(__file__).with_suffix(".json")
 POOL_SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
@@ -35,7 +35,7 @@ def seconds_of_a_step(size: int) -> list[float]:
     with patch.dict(data.GENERATOR, n_samples=rows.stop), patch.object(data, "POOL_ROWS", rows):
         start = make_warm_start(data.dataset_number(SPLITS["test"].first_seed))
         seconds = []
-        with patch("dataselect_env.core.origin.warm_start", lambda _: start):
+        with patch("dataselect_env.core.source.warm_start", lambda _: start):
             for seed in range(EPISODES):
                 episode = Episode(TASK, seed)
                 steps = [timed(lambda: episode.select_batch(BATCH_SIZE, tuple(WEIGHTS.values()))) for _ in range(10)]  # noqa: B023

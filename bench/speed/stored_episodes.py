@@ -28,7 +28,8 @@ from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.store import STORED_ACTION_FIELDS, open_store
+from dataselect_env.server.store import open_store
+from dataselect_env.server.store.base import STORED_ACTION_FIELDS
 
 RESULTS = Path(__file__).with_suffix(".json")
 STORED = (0, 10_000, 100_000, 1_000_000)

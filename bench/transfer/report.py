@@ -22,7 +22,7 @@ import click
 
 from bench.machine import processor
 from dataselect_env.core.tasks import SPLITS
-from dataselect_env.custom.taskfile import load_tasks
+from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.statistics import METHOD, difference, mean_interval

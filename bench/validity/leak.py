@@ -23,7 +23,7 @@ from dataselect_env.core.data import POOL_ROWS, VALIDATION_ROWS, Pool, make_pool
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Action
 from dataselect_env.core.strategies import sampling
-from dataselect_env.core.warmstart import WarmStart, warm_start
+from dataselect_env.core.warm_start import WarmStart, warm_start
 
 PERFORMANCE_FIELDS = frozenset(
     {
@@ -96,8 +96,8 @@ def play(
         return change_start(warm_start(number))
 
     with ExitStack() as stack:
-        stack.enter_context(patch("dataselect_env.core.origin.make_pool", made))
-        stack.enter_context(patch("dataselect_env.core.origin.warm_start", changed))
+        stack.enter_context(patch("dataselect_env.core.source.make_pool", made))
+        stack.enter_context(patch("dataselect_env.core.source.warm_start", changed))
         stack.enter_context(patch.object(sampling, "select", selected))
         if not trap:
             stack.enter_context(patch.object(sampling, "trap_strength", lambda _: 0.0))

@@ -15,7 +15,7 @@ from bench.validity.candidates import FAMILIES
 from dataselect_env.core.data import WORLDS, world_of
 from dataselect_env.core.learner import passes_for
 from dataselect_env.core.tasks import TASKS, get_task
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 from dataselect_env.evaluation.journal import EpisodeRecord
 from dataselect_env.evaluation.statistics import Difference, difference, mean_interval, spearman
 from dataselect_env.policies import GROUPS

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataselect_env._version import __version__
-from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
+from dataselect_env import __version__
+from dataselect_env.cli.console import UsageError, find_policy, progress, reward_mode_option, say
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.own import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
@@ -64,7 +64,7 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
     try:
         app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
     except SettingsError as error:
-        raise Mistake(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 @main.command()
@@ -77,17 +77,17 @@ def mcp(url: str | None, store: str | None) -> None:
     """
     import sys
 
-    from dataselect_env.server.mcp import mcp_stdio
+    from dataselect_env.server.mcp import stdio
     from dataselect_env.server.settings import Settings, SettingsError
 
     try:
-        place = mcp_stdio.in_process(Settings.load(store=store)) if url is None else mcp_stdio.at_server(url)
+        place = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(url)
         with place as ask:
-            mcp_stdio.converse(ask, sys.stdin, sys.stdout)
+            stdio.converse(ask, sys.stdin, sys.stdout)
     except SettingsError as error:
-        raise Mistake(str(error)) from error
-    except mcp_stdio.ServerUnreachable as error:
-        raise Mistake(f"--url: the server cannot be reached: {error}") from error
+        raise UsageError(str(error)) from error
+    except stdio.ServerUnreachable as error:
+        raise UsageError(f"--url: the server cannot be reached: {error}") from error
 
 
 @main.command()
@@ -134,9 +134,9 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
             episode_return += reply.reward or 0.0
             last = reply
     except EnvError as error:  # the policy answered with something that is no action
-        raise Mistake(error.message) from error
+        raise UsageError(error.message) from error
     except PolicyError as error:
-        raise Mistake(str(error)) from error
+        raise UsageError(str(error)) from error
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 

@@ -31,7 +31,7 @@ def reward_mode_option(meaning: str) -> Callable[[AnyCommand], AnyCommand]:
     return click.option("--reward-mode", type=modes, default=REWARD_MODES[0], show_default=True, help=meaning)
 
 
-class Mistake(click.ClickException):
+class UsageError(click.ClickException):
     """Something that the user can put right: a sentence on stderr and exit code 2."""
 
     exit_code = 2

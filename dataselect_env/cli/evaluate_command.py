@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from dataselect_env.cli.console import Mistake, find_policy, progress, reward_mode_option, say
+from dataselect_env.cli.console import UsageError, find_policy, progress, reward_mode_option, say
 from dataselect_env.cli.own import data_options, task_file_option, task_from_options
 from dataselect_env.core.errors import EnvError
 from dataselect_env.core.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
@@ -76,10 +76,10 @@ def seed_range(split: str | None, first_seed: int | None, seeds: int) -> tuple[i
     first = get_split(split or "test").first_seed if first_seed is None else first_seed
     chosen = tuple(range(first, first + seeds))
     if chosen[-1] >= SEED_LIMIT:
-        raise Mistake(f"--first-seed: seeds end at {SEED_LIMIT - 1}")
+        raise UsageError(f"--first-seed: seeds end at {SEED_LIMIT - 1}")
     if split is not None and not (chosen[0] in SPLITS[split] and chosen[-1] in SPLITS[split]):
         last = SPLITS[split].first_seed + SPLITS[split].seeds - 1
-        raise Mistake(
+        raise UsageError(
             f"--split: {split} has the seeds {SPLITS[split].first_seed} to {last}, not {first} to {chosen[-1]}"
         )
     return chosen
@@ -94,7 +94,7 @@ def reference_of(policies: tuple[str, ...], wanted: str | None) -> str | None:
     if wanted is None:
         return DEFAULT_REFERENCE if DEFAULT_REFERENCE in policies else None
     if wanted not in policies:
-        raise Mistake(f"--reference: {wanted} is not among the policies evaluated ({', '.join(policies)})")
+        raise UsageError(f"--reference: {wanted} is not among the policies evaluated ({', '.join(policies)})")
     return wanted
 
 
@@ -111,8 +111,8 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
 
     if not set(GROUPS["ladder"]) <= set(policies):
         return policies
-    further = (name for task in tasks for name in get_task(task).further_strategies)
-    return tuple(dict.fromkeys((*policies, *further)))
+    extra = (name for task in tasks for name in get_task(task).extra_strategies)
+    return tuple(dict.fromkeys((*policies, *extra)))
 
 
 @click.command(cls=EvaluateCommand)
@@ -189,7 +189,7 @@ def evaluate(
     plan = Plan(policies=policies, tasks=names, seeds=chosen, reward_mode=reward_mode, best_constants=best)
     tell_of_absent(plan)
     if not len(plan):
-        raise Mistake("--policies: there is none that can play a task")
+        raise UsageError("--policies: there is none that can play a task")
     records = play(plan, processes, resume)
     report = build_report(plan, records, compared)
     say(ladder_table(report))
@@ -224,13 +224,13 @@ def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None)
 
     for option, path in (("--json", json_file), ("--plot", plot_file), ("--resume", resume)):
         if path is not None and not path.absolute().parent.is_dir():
-            raise Mistake(f"{option}: there is no folder {path.absolute().parent}")
+            raise UsageError(f"{option}: there is no folder {path.absolute().parent}")
     picture = plot_file or Path(DEFAULT_PLOT)
     try:
         plots.check(picture)
     except plots.CannotPlot as error:
         if plot_file is not None:
-            raise Mistake(f"--plot: {error}") from error
+            raise UsageError(f"--plot: {error}") from error
         click.echo(f"No picture: {error}.", err=True)
         return Targets(json_file, None, resume)
     return Targets(json_file, picture, resume)
@@ -286,6 +286,6 @@ def mistakes() -> Iterator[None]:
     try:
         yield
     except (PolicyError, JournalError, OSError) as error:
-        raise Mistake(str(error)) from error
+        raise UsageError(str(error)) from error
     except EnvError as error:
-        raise Mistake(error.message) from error
+        raise UsageError(error.message) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dataselect_env.cli.console import Mistake
+from dataselect_env.cli.console import UsageError
 from dataselect_env.core.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def task_file_option(command: AnyCommand) -> AnyCommand:
 def _load(_ctx: click.Context, _param: click.Parameter, file: str | None) -> None:
     if not file:
         return
-    from dataselect_env.custom.taskfile import TaskFileError, load_tasks
+    from dataselect_env.custom.task_file import TaskFileError, load_tasks
 
     try:
         load_tasks(file)
     except TaskFileError as error:
-        raise Mistake(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 class TaskName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
@@ -102,11 +102,11 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
     if data is None:
         given = [name for name, value in chosen.items() if value is not None]
         if given:
-            raise Mistake(f"--{given[0].replace('_', '-')}: only together with --data")
+            raise UsageError(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
     from dataselect_env.custom.definitions import BUNDLED
-    from dataselect_env.custom.owntasks import Problem
-    from dataselect_env.custom.taskfile import Loaded, add
+    from dataselect_env.custom.task_builder import Problem
+    from dataselect_env.custom.task_file import Loaded, add
 
     table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
     if chosen["exclude"]:
@@ -118,7 +118,7 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
     elif Path(data).suffix or Path(data).exists():
         table["file"] = data
     else:
-        raise Mistake(
+        raise UsageError(
             f"--data: there is no file {data}; bundled are {', '.join(BUNDLED)}, and openml:NAME comes over the net"
         )
     name = re.sub(r"[^a-z0-9]+", "-", Path(data.removeprefix(OPENML)).name.lower().split(".")[0]).strip("-")[:64]
@@ -126,7 +126,7 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
     try:
         add(Loaded(name, _definition(chosen, table), Path.cwd()))
     except Problem as problem:
-        raise Mistake(f"{_option(problem.path)}: {problem.message}") from None
+        raise UsageError(f"{_option(problem.path)}: {problem.message}") from None
     return name
 
 
@@ -147,7 +147,7 @@ def _definition(chosen: dict[str, Any], table: dict[str, Any]) -> TaskDefinition
         return TaskDefinition.model_validate({key: value for key, value in wanted.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Mistake(f"{_option(first['loc'])}: {first['msg'].replace('Input should', 'should')}") from None
+        raise UsageError(f"{_option(first['loc'])}: {first['msg'].replace('Input should', 'should')}") from None
 
 
 def _option(path: tuple[str | int, ...]) -> str:

@@ -14,13 +14,13 @@ from pydantic import Field, create_model
 
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, StepEnvelope, StepRequest, StrategyWeights, WireModel, parse
-from dataselect_env.core.strategies.strategies import get_strategy
+from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import TASKS
 
 ModelT = TypeVar("ModelT", bound=WireModel)
 
 
-class FurtherWeights(StrategyWeights):
+class ExtraWeights(StrategyWeights):
     """Weights of more strategies than three; the fields of the others come with the task."""
 
     def as_tuple(self) -> tuple[float, ...]:
@@ -29,10 +29,10 @@ class FurtherWeights(StrategyWeights):
 
 
 @cache
-def with_strategies(model: type[ModelT], further: tuple[str, ...]) -> type[ModelT]:
+def with_strategies(model: type[ModelT], extra: tuple[str, ...]) -> type[ModelT]:
     """Return a model of weights that also has those of further strategies."""
     fields: dict[str, Any] = {
-        name: (float, Field(0.0, ge=0, description=f"Weight of {name}: {describe(name)}")) for name in further
+        name: (float, Field(0.0, ge=0, description=f"Weight of {name}: {describe(name)}")) for name in extra
     }
     return cast("type[ModelT]", create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields))
 
@@ -46,26 +46,26 @@ def describe(name: str) -> str:
 
 
 @cache
-def action_model(further: tuple[str, ...]) -> type[Action]:
+def action_model(extra: tuple[str, ...]) -> type[Action]:
     """Return the action of tasks that offer these strategies beside the three."""
-    model: type[Action] = _with_weights(Action, further)
+    model: type[Action] = _with_weights(Action, extra)
     return model
 
 
 @cache
-def request_models(further: tuple[str, ...]) -> tuple[type[StepRequest], type[StepEnvelope]]:
+def request_models(extra: tuple[str, ...]) -> tuple[type[StepRequest], type[StepEnvelope]]:
     """Return what a step's message may be, bare and wrapped, for tasks that offer these strategies."""
-    if not further:
+    if not extra:
         return StepRequest, StepEnvelope
-    action: Any = (action_model(further), ...)
-    return _with_weights(StepRequest, further), create_model("StepEnvelope", __base__=StepEnvelope, action=action)
+    action: Any = (action_model(extra), ...)
+    return _with_weights(StepRequest, extra), create_model("StepEnvelope", __base__=StepEnvelope, action=action)
 
 
-def _with_weights(model: type[Action], further: tuple[str, ...]) -> Any:
-    if not further:
+def _with_weights(model: type[Action], extra: tuple[str, ...]) -> Any:
+    if not extra:
         return model
     told = "Mix of the query strategies, normalised internally."
-    weights: Any = (with_strategies(FurtherWeights, further), Field(description=told))
+    weights: Any = (with_strategies(ExtraWeights, extra), Field(description=told))
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, strategy_weights=weights)
 
 
@@ -91,10 +91,10 @@ def weights_of(action: Action, strategies: tuple[str, ...]) -> tuple[float, ...]
 def stored_action(text: str) -> Action:
     """Return an action from its JSON, whatever strategies it names."""
     found = json.loads(text)
-    further = tuple(name for name in found["strategy_weights"] if name not in StrategyWeights.model_fields)
-    return parse(action_model(further), found)
+    extra = tuple(name for name in found["strategy_weights"] if name not in StrategyWeights.model_fields)
+    return parse(action_model(extra), found)
 
 
 def offered() -> tuple[str, ...]:
     """Return the names of all further strategies that some task offers."""
-    return tuple(dict.fromkeys(name for task in TASKS.values() for name in task.further_strategies))
+    return tuple(dict.fromkeys(name for task in TASKS.values() for name in task.extra_strategies))

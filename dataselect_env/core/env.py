@@ -114,7 +114,7 @@ class DataSelectEnv:
             EpisodeOver: After the end.
         """
         if not isinstance(action, Action):
-            action = parse(action_model(self._current().task.further_strategies), action)
+            action = parse(action_model(self._current().task.extra_strategies), action)
         if action.action_type == "stop":
             return self._advance(Episode.stop)
         weights = weights_of(action, self._current().strategies)
@@ -211,13 +211,13 @@ class DataSelectEnv:
 def _info(episode: Episode, purchase: Purchase | None, terms: dict[str, float]) -> StepInfo:
     """Return what the reply tells about a step; of a stop there is nothing to audit."""
     counts = purchase.counts if purchase else ()
-    truth_known = episode.task.truth_known
+    has_ground_truth = episode.task.has_ground_truth
     return StepInfo(
         reward_terms=terms,
         batch_size=purchase.bought if purchase else 0,
         bought_by=dict.fromkeys(episode.strategies, 0) | dict(zip(episode.strategies, counts, strict=False)),
-        mislabelled=(purchase.mislabelled if purchase else 0) if truth_known else None,
-        noise_ratio=purchase.noise_ratio if purchase and truth_known else None,
+        mislabelled=(purchase.mislabelled if purchase else 0) if has_ground_truth else None,
+        noise_ratio=purchase.noise_ratio if purchase and has_ground_truth else None,
         redundancy=purchase.redundancy if purchase else None,
         gain=rewards.gain(purchase.performance_change, purchase.distance) if purchase else None,
         end_reason=episode.end_reason,

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dataselect_env.core.arrays import Indices, Mask, Number
-from dataselect_env.core.choosing import Chooser, strategies_of
 from dataselect_env.core.data import Pool
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.learner import passes_for
 from dataselect_env.core.models import EndReason, Grade
-from dataselect_env.core.origin import origin_of
+from dataselect_env.core.noise_estimate import suspected
 from dataselect_env.core.reward import distance_and_redundancy
+from dataselect_env.core.selection import BatchSelector, strategies_of
+from dataselect_env.core.source import source_of
 from dataselect_env.core.strategies import sampling
-from dataselect_env.core.suspicion import suspected
 from dataselect_env.core.tasks import Task
-from dataselect_env.core.trainingset import TrainingSet
-from dataselect_env.core.warmstart import WarmStart, performance_on
+from dataselect_env.core.training_set import TrainingSet
+from dataselect_env.core.warm_start import WarmStart, performance_on
 
 NOISE_PRIOR_STRENGTH = 10
 """The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
@@ -101,9 +101,9 @@ class Episode:
         self.task = task
         self.seed = seed
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
-        self._origin = origin_of(task)
-        self._held = self._origin.start(seed) if hold_data else None
-        self._pool: Pool = self._origin.pool(task, seed, noise_rng)
+        self._source = source_of(task)
+        self._held = self._source.start(seed) if hold_data else None
+        self._pool: Pool = self._source.pool(task, seed, noise_rng)
         start = self._start
         self._available = start.dataset.available
         self._pool_size = int(np.count_nonzero(self._available))
@@ -117,7 +117,7 @@ class Episode:
     @property
     def _start(self) -> WarmStart:
         """The warm start of the data set. By default it is not held: of many waiting episodes only caches keep data."""
-        return self._held or self._origin.start(self.seed)
+        return self._held or self._source.start(self.seed)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -153,9 +153,10 @@ class Episode:
     def noise_estimate(self) -> float:
         """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`.
 
-        Where the truth is unknown, :func:`~dataselect_env.core.suspicion.suspected` finds the evidence in each batch.
+        Where the truth is unknown, :func:`~dataselect_env.core.noise_estimate.suspected` finds the evidence in each
+        batch.
         """
-        if not self.task.truth_known:
+        if not self.task.has_ground_truth:
             return estimate_noise(self.task.flip_y, self.judged, self._suspected)
         return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
 
@@ -217,7 +218,7 @@ class Episode:
 
     def _choose(self, start: WarmStart, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
         """Return the batch that the strategies choose, as indices into the pool."""
-        chooser = Chooser(
+        chooser = BatchSelector(
             task=self.task,
             start=start,
             learner=self.learner,
@@ -235,7 +236,7 @@ class Episode:
         X = dataset.X_pool[batch]
         distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
         rows = batch + dataset.pool_rows.start
-        if not self.task.truth_known:
+        if not self.task.has_ground_truth:
             judged, wrong = suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
             self.judged, self._suspected = self.judged + judged, self._suspected + wrong
         self._available[batch] = False

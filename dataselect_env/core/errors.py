@@ -212,3 +212,10 @@ class InternalError(EnvError):
     """A defect of the server. The cause goes to the log, never to the client."""
 
     code, status = "INTERNAL_ERROR", 500
+
+
+def as_client_error(error: Exception) -> EnvError:
+    """Return what a client may see of ``error``: itself if it is one of ours, nothing of it if it is a defect."""
+    if isinstance(error, EnvError):
+        return error
+    return InternalError("The server failed at this request; nothing has changed. The operator finds why in the log.")

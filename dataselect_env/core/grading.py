@@ -57,7 +57,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     low, high = task.performance_range
     performance = trace[-1].performance
     used = sum(point.bought for point in trace)
-    noise = average_noise(trace) if task.truth_known else None
+    noise = average_noise(trace) if task.has_ground_truth else None
 
     performance_score = min(1.0, max(0.0, (performance - low) / (high - low)))
     coverage = min(1.0, used / (COVERAGE * task.budget))

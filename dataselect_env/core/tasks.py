@@ -1,16 +1,19 @@
 """The table of tasks: every budget, rate, range and threshold stands here once (SPEC section 5).
 
 README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests. Tasks of a
-user's own (:mod:`dataselect_env.custom.taskfile`) are registered here beside the built-in ones, which never change by
+user's own (:mod:`dataselect_env.custom.task_file`) are registered here beside the built-in ones, which never change by
 it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from dataselect_env.core.errors import InvalidInput, TaskIndexOutOfRange, UnknownSplit, UnknownTask
+
+if TYPE_CHECKING:
+    from dataselect_env.core.source import Source
 
 DYNAMICS_VERSION = 2
 """Rises whenever the same task, seed and actions give another episode; never on refactoring."""
@@ -26,18 +29,6 @@ SEED_LIMIT = 2**32
 
 SplitName = Literal["train", "validation", "test"]
 Mixing = Literal["quotas", "ranks"]
-
-
-class Source(Protocol):
-    """Where a task's samples come from; :class:`dataselect_env.core.origin.Origin` says what it does."""
-
-    @property
-    def start(self) -> Any:
-        """What gives the start of an episode."""
-
-    @property
-    def pool(self) -> Any:
-        """What gives the pool of an episode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +52,12 @@ class Task:
         max_batch: Largest, where there is such a limit.
         pool_size: Samples in the pool at the start.
         n_classes: Number of classes.
-        further_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
+        extra_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
         mixing: How strategies share a batch: ``quotas`` (SPEC), or ``ranks`` (:func:`strategies.ranks`).
         noise_trap: Whether the entropy of mislabelled samples is raised.
-        truth_known: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
+        has_ground_truth: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
             was bought, and noise plays no part in the grade.
-        origin: Where the samples come from; None is the built-in generator.
+        source: Where the samples come from; None is the built-in generator.
         digest: Fingerprint of the definition and the data of a task of a user's own; None of a built-in one.
     """
 
@@ -85,17 +76,17 @@ class Task:
     max_batch: int | None = None
     pool_size: int = POOL_SIZE
     n_classes: int = 2
-    further_strategies: tuple[str, ...] = ()
+    extra_strategies: tuple[str, ...] = ()
     mixing: Mixing = "quotas"
     noise_trap: bool = True
-    truth_known: bool = True
-    origin: Source | None = None
+    has_ground_truth: bool = True
+    source: Source | None = None
     digest: str | None = None
 
     def __post_init__(self) -> None:
         low, high = self.performance_range
         weights = (self.performance_weight, self.noise_weight, self.efficiency_weight)
-        if not self.truth_known and (self.noise_weight or self.pass_noise is not None):
+        if not self.has_ground_truth and (self.noise_weight or self.pass_noise is not None):
             raise ValueError(f"{self.task_id}: noise cannot be graded where the right labels are unknown")
         if not 0 <= self.flip_y < 0.5:
             raise ValueError(f"{self.task_id}: flip_y must lie in [0, 0.5), not {self.flip_y}")

@@ -150,7 +150,7 @@ class Lanes:
         terms = {name: np.zeros(len(lanes)) for name in rewards.TERMS}
         strategies = max(len(episode.strategies) for episode in episodes)
         bought_by = np.zeros((len(lanes), strategies), dtype=np.int64)
-        mislabelled = np.array([0.0 if episode.task.truth_known else np.nan for episode in episodes])
+        mislabelled = np.array([0.0 if episode.task.has_ground_truth else np.nan for episode in episodes])
         redundancy, gain = np.full((2, len(lanes)), np.nan)
         if bought:
             buyers = [episodes[place] for place in buying.tolist()]
@@ -159,7 +159,7 @@ class Lanes:
                 [[one.bought, one.noise_ratio, one.redundancy] for one in bought]
             ).T
             mislabelled[buying] = [
-                one.mislabelled if episode.task.truth_known else np.nan
+                one.mislabelled if episode.task.has_ground_truth else np.nan
                 for one, episode in zip(bought, buyers, strict=True)
             ]
             gain[buying] = rewards.gain(change, distance)

@@ -1,6 +1,6 @@
 """What a task file says: the fields of ``tasks.yaml``, checked as far as that is possible without the data.
 
-:mod:`dataselect_env.custom.taskfile` reads such files and makes tasks of them. ``docs/tasks.schema.json`` is rendered
+:mod:`dataselect_env.custom.task_file` reads such files and makes tasks of them. ``docs/tasks.schema.json`` is rendered
 from here; docs/own-data.md explains every field by examples.
 """
 
@@ -272,14 +272,14 @@ class TaskDefinition(Definition):
             raise PydanticCustomError("noise", "With table.true_target the noise is that of the table; leave noise out")
         if self.generator is not None and self.noise is not None and self.noise.unknown is not None:
             raise PydanticCustomError("noise", "A generator knows its labels; noise.unknown is for tables")
-        if not self.truth_known and (self.score.weights.noise or self.score.passes.noise is not None):
+        if not self.has_ground_truth and (self.score.weights.noise or self.score.passes.noise is not None):
             raise PydanticCustomError(
                 "noise", "Where the right labels are unknown, neither score.weights.noise nor score.passes.noise can be"
             )
         return self
 
     @property
-    def truth_known(self) -> bool:
+    def has_ground_truth(self) -> bool:
         """Whether it is known which labels are wrong."""
         return self.noise is None or self.noise.unknown is None
 

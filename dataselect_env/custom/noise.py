@@ -18,7 +18,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.data import Dataset, Pool, world_of
-from dataselect_env.core.warmstart import WarmStart
+from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.custom.definitions import Where
 
 

@@ -1,265 +1,256 @@
-"""Where tables come from: files, data sets that scikit-learn brings along, and those of OpenML.
+"""Pools from a user's own data: rows of a table, or data sets of a generator with other parameters.
 
-A source knows its columns before it is read, so that no more is read than is needed.
+The rows of a table are divided once: those of the validation split are the same for all seeds, and nothing is ever
+fitted on them. Of the others each seed draws its own seed set; what is left is its pool. So two seeds differ in what is
+known at the start, in which labels are wrong and in all draws, but they share rows: what was learned on some seeds of a
+table is tested on others by new draws, not by new rows.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
-import gzip
-import io
-import re
-import warnings
-import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
-from http.client import HTTPException
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from statistics import fmean
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.encoding import TableProblem, listed
+from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.data import Dataset, Pool
+from dataselect_env.core.learner import ALPHA, MOST_PASSES
+from dataselect_env.core.strategies import sampling
+from dataselect_env.core.tasks import Task
+from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
+from dataselect_env.custom.definitions import Generator, LearnerSettings
+from dataselect_env.custom.noise import Annotators, Given, NoiseModel
 
-if TYPE_CHECKING:
-    import pandas
-
-MOST_BYTES = 1_000_000_000
-"""Size of the largest file that is read, unpacked where it is packed."""
-SEPARATORS = ",;\t"
-"""Of values in a .csv file: the one that its header has most of."""
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz")
-
-_EXTRA = "Tables need pandas and pyarrow: pip install 'dataselect-env[data]'"
-_DAMAGED = (OSError, EOFError, ValueError, LookupError, NotImplementedError, csv.Error, zlib.error, zipfile.BadZipFile)
-"""What libraries raise for damaged files; what pandas and pyarrow raise are kinds of ValueError."""
-_Opened = tuple[list[str], int, Callable[[list[str]], "pandas.DataFrame"]]
-"""A file: its columns, the number of its rows, how to load some of the columns."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Columns to load: what messages call them, the field of ``Table`` that names them, the one with the labels."""
-
-    title: str
-    field: str
-    target: str
-    names: list[str]
-    load: Callable[[list[str]], pandas.DataFrame]
+STARTS = 64
+"""Warm starts of a table kept in memory; each takes a model and the rows of its seed set."""
+STARTS_BYTES = 64_000_000
+"""Memory that the kept data sets of a generator may take; one is kept in any case."""
+ALPHAS = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
+"""Penalties to choose from; the built-in tasks have the second."""
+MEASURED_SEEDS = (0, 1, 2)
+"""Seeds, of the train split, that penalties and ranges are measured on."""
+_DIVISION_STREAM, _SEED_SET_STREAM, _WARM_UP_STREAM, _TRIAL_STREAM = 101, 102, 103, 104
 
 
-def open_source(table: Table, folder: Path) -> Source:
-    """Return what a table comes from, its columns known and not yet read.
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many samples there are of each kind."""
 
-    Raises:
-        TableProblem: It is not there, cannot be read, or a library is missing.
+    seed: int
+    validation: int
+    pool: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.seed + self.validation + self.pool
+
+
+@dataclass(eq=False, kw_only=True)
+class CustomSource:
+    """What tables and generators have in common.
+
+    Attributes:
+        noise: Which labels are wrong.
+        learner: Settings of the classifier.
     """
-    field = next(field for field in ("file", "bundled", "openml") if getattr(table, field) is not None)
-    try:
-        import pandas  # noqa: F401, PLC0415
-    except ImportError:
-        raise TableProblem(_EXTRA, field) from None
-    named = _bundled if table.openml is None else _openml
-    source = named(table) if table.file is None else _file(table, folder)
-    twice = [name for name, count in Counter(source.names).items() if count > 1]
-    if twice:
-        raise TableProblem(f"Several columns of {source.title} are called {listed(twice)}. Rename them.", field)
-    return source
+
+    noise: NoiseModel
+    learner: LearnerSettings
+    _start: Callable[[int], WarmStart] = field(init=False, repr=False)
+
+    def start(self, seed: int) -> WarmStart:
+        """Return what the episode of a seed starts from; the latest are kept."""
+        return self._start(seed)
+
+    def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
+        """Return the pool of a seed with its labels; ``rng`` is the stream of the noise."""
+        return self.noise.draw(self.start(seed), seed, rng)
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # a copy of an episode shares its data
 
 
-@contextmanager
-def _reading(title: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError:
-        raise TableProblem(_EXTRA, "file") from None
-    except UnicodeDecodeError:
-        raise TableProblem(f"{title} is not written in UTF-8. Save it in that encoding.", "file") from None
-    except _DAMAGED:
-        raise TableProblem(f"{title} cannot be read: damaged, or not what its suffix says.", "file") from None
+@dataclass(eq=False, kw_only=True)
+class TableSource(CustomSource):
+    """The rows of a table.
+
+    Attributes:
+        base: All rows, those of the validation split first; its seed set is empty.
+        seed_size: Rows that each seed draws for its seed set, with the shares that the classes have in the table.
+    """
+
+    base: Dataset
+    seed_size: int
+
+    def __post_init__(self) -> None:
+        pool = self.base.X_pool
+        squares: Floats = np.einsum("ij,ij->i", pool, pool)
+
+        def start(seed: int) -> WarmStart:
+            first = self.base.pool_rows.start
+            rows = first + stratified(self.base.y_pool, self.seed_size, np.random.default_rng([seed, _SEED_SET_STREAM]))
+            dataset = replace(self.base, number=seed, seed_rows=rows)
+            return _warm_up(dataset, seed, self.learner, squares)
+
+        self._start = lru_cache(maxsize=STARTS)(start)
+
+    def digest(self) -> str:
+        """Return a fingerprint of the rows, their labels, and what else of the table the noise is made of."""
+        parts = hashlib.sha256(self.base.X.data)
+        parts.update(self.base.y.data)
+        if isinstance(self.noise, Given):
+            parts.update(self.noise.labels.data)
+        elif isinstance(self.noise, Annotators) and self.noise.who is not None:
+            parts.update(self.noise.who.data)
+        return parts.hexdigest()
 
 
-def _file(table: Table, folder: Path) -> Source:
-    path = folder / str(table.file)
-    title = path.name if Path(str(table.file)).is_absolute() else str(table.file)
-    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
-    if suffix is None:
-        raise TableProblem(f"{title} is of an unknown kind. Files end with {', '.join(SUFFIXES)}.", "file")
-    with _reading(title):
-        if not path.is_file():
-            raise TableProblem(f"There is no file {title}. Names are relative to the folder of the task file.", "file")
-        if not path.stat().st_size:
-            raise TableProblem(f"{title} is empty.", "file")
-        _check_bytes(title, path.stat().st_size)
-        if suffix == ".npz":
-            names, rows, load = _npz(table, path, title)
-        else:
-            names, rows, load = _parquet(path) if suffix == ".parquet" else _csv(path, title, suffix)
+@dataclass(eq=False, kw_only=True)
+class GeneratorSource(CustomSource):
+    """Data sets of ``make_classification``, another one for each seed.
 
-    def load_safely(columns: list[str]) -> pandas.DataFrame:
-        _check_bytes(title, 8 * rows * len(columns))  # few packed bytes may be billions of cells
-        with _reading(title):
-            return load(columns)
+    Attributes:
+        generator: Its parameters.
+        sizes: Of the parts.
+        balanced: Whether every class of the validation split counts the same.
+    """
 
-    return Source(title, "file", str(table.target), names, load_safely)
+    generator: Generator
+    sizes: Sizes
+    balanced: bool
 
+    def __post_init__(self) -> None:
+        bytes_each = self.sizes.total * self.generator.n_features * 8
+        kept = max(1, min(STARTS, STARTS_BYTES // bytes_each))
+        self._start = lru_cache(maxsize=kept)(self._make)
 
-def _csv(path: Path, title: str, suffix: str) -> _Opened:
-    """Check the length of every row first: where only some columns are read, pandas does not."""
-    import pandas  # noqa: PLC0415
+    def digest(self) -> str:
+        """Return a fingerprint of the parameters."""
+        return hashlib.sha256(repr((self.generator, self.sizes)).encode()).hexdigest()
 
-    opener = gzip.open if suffix == ".csv.gz" else io.open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
-        first = next((line for line in text if line.strip()), "")
-    separator = "\t" if suffix == ".tsv" else max(SEPARATORS, key=first.count)
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
-        header, rows = _checked(csv.reader(text, delimiter=separator, skipinitialspace=True), title)
-    how = {"sep": separator, "header": 0, "names": header, "skipinitialspace": True}
+    def _make(self, seed: int) -> WarmStart:
+        return _warm_up(self._generate(seed), seed, self.learner)
 
-    def load(columns: list[str]) -> pandas.DataFrame:
-        places = [header.index(name) for name in columns]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pandas.errors.DtypeWarning)
-            try:  # part by part, which takes half of the memory
-                return pandas.read_csv(path, usecols=places, **how)
-            except pandas.errors.DtypeWarning:  # numbers in one part and text in another
-                return pandas.read_csv(path, usecols=places, low_memory=False, **how)
+    def _generate(self, seed: int) -> Dataset:
+        from sklearn.datasets import make_classification  # noqa: PLC0415  (a second of imports, at the first episode)
 
-    return header, rows, load
-
-
-def _checked(lines: Iterable[list[str]], title: str) -> tuple[list[str], int]:
-    """Return the names of the columns and the number of rows; all have as many values, blank lines do not count."""
-    header: list[str] = []
-    rows = 0
-    for number, line in enumerate(lines, start=1):
-        if not line or (len(line) == 1 and not line[0].strip()):
-            continue
-        rows += bool(header)
-        header = header or [name.strip() or f"Unnamed: {place}" for place, name in enumerate(line)]
-        if len(line) != len(header):
-            message = f"Row {number:,} of {title} has {len(line):,} values, its header {len(header):,}."
-            raise TableProblem(f"{message} Correct the file.", "file")
-    if not header:
-        raise TableProblem(f"{title} is empty.", "file")
-    return header, rows
+        parameters, sizes = self.generator.model_dump(), self.sizes
+        shares = parameters.pop("class_shares")
+        X, y = make_classification(**parameters, weights=shares, n_samples=sizes.total, flip_y=0.0, random_state=seed)
+        validation = slice(sizes.seed, sizes.seed + sizes.validation)
+        known = np.concatenate([X[: sizes.seed], X[validation.stop :]])
+        X = np.ascontiguousarray((X - known.mean(axis=0)) / known.std(axis=0))
+        y = y.astype(np.int64)
+        X.flags.writeable = y.flags.writeable = False
+        return Dataset(
+            number=seed,
+            X=X,
+            y=y,
+            n_classes=self.generator.n_classes,
+            seed_rows=np.arange(sizes.seed),
+            validation_rows=validation,
+            pool_rows=slice(validation.stop, sizes.total),
+            weights=balanced_weights(y[validation]) if self.balanced else None,
+        )
 
 
-def _parquet(path: Path) -> _Opened:
-    from pyarrow.parquet import ParquetFile  # noqa: PLC0415
-
-    with ParquetFile(path) as file:
-        rows = int(file.metadata.num_rows)
-        names = [name for name in file.schema_arrow.names if not re.fullmatch(r"__index_level_\d+__", name)]
-
-    def load(columns: list[str]) -> pandas.DataFrame:
-        with ParquetFile(path) as file:
-            return file.read(columns=columns).to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
-
-    return names, rows, load
+def _warm_up(dataset: Dataset, seed: int, learner: LearnerSettings, squares: Floats | None = None) -> WarmStart:
+    rng = np.random.default_rng([seed, _WARM_UP_STREAM])
+    alpha = ALPHA if learner.alpha is None else learner.alpha
+    return warm_up(dataset, rng, alpha=alpha, passes=learner.warm_up_passes, squares=squares)
 
 
-def _npz(table: Table, path: Path, title: str) -> _Opened:
-    import pandas  # noqa: PLC0415
+def divide(y: Labels, sizes: Sizes) -> tuple[Indices, Indices]:
+    """Return the rows of the validation split and those that seed sets and pools are made of.
 
-    with zipfile.ZipFile(path) as packed:
-        _check_bytes(title, sum(member.file_size for member in packed.infolist()))
-    with np.load(path, allow_pickle=False) as archive:
-        if not archive.files:
-            raise TableProblem(f"{title} has no arrays.", "file")
-        fields = {field: getattr(table, field) for field in ("target", "true_target", "annotator")}
-        labels = {name: _label_array(archive, name, title, field) for field, name in fields.items() if name is not None}
-        rows = {len(array) for array in labels.values()}
-        if len(rows) > 1:
-            raise TableProblem(f"{title}: the arrays {listed(labels)} differ in length.", "file")
-        features = _feature_arrays(archive, set(labels), min(rows), title)
-    frame = pandas.concat([*features, pandas.DataFrame(labels)], axis=1)
-    return list(frame.columns), len(frame), partial(_selected, frame)
+    Both are drawn evenly by class, always in the same way; rows that are too many are left out.
+
+    Args:
+        y: Labels, (n,).
+        sizes: At most n in all.
+    """
+    rng = np.random.default_rng([_DIVISION_STREAM])
+    validation = stratified(y, sizes.validation, rng)
+    others = np.setdiff1d(np.arange(len(y)), validation)
+    return validation, others[stratified(y[others], sizes.seed + sizes.pool, rng)]
 
 
-def _label_array(archive: Any, name: str, title: str, field: str) -> npt.NDArray[Any]:
-    check_known(title, "array", field, name, archive.files)
-    array = _array(archive, name)
-    if array is None or array.ndim != 1:
-        raise TableProblem(f'"{name}" of {title} should be an array of one dimension, of numbers or text.', field)
-    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+def stratified(y: Labels, count: int, rng: np.random.Generator) -> Indices:
+    """Return ``count`` distinct indices into ``y``, (n,), ascending, with the shares of the classes in ``y``.
+
+    Every class is there, if ``count`` allows.
+    """
+    labels, sizes = np.unique(y, return_counts=True)
+    quotas = list(sampling.quotas(count, tuple(map(float, sizes))))
+    while count >= len(quotas) and 0 in quotas:
+        quotas[quotas.index(max(quotas))] -= 1
+        quotas[quotas.index(0)] += 1
+    drawn = [
+        rng.choice(np.flatnonzero(y == label), quota, replace=False)
+        for label, quota in zip(labels, quotas, strict=True)
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
-def _feature_arrays(archive: Any, labels: Collection[str], rows: int, title: str) -> list[pandas.DataFrame]:
-    """Return the features: array X or, where there is none, all others that are numbers and have as many rows."""
-    import pandas  # noqa: PLC0415
-
-    only_x = "X" in archive.files and "X" not in labels
-    frames = []
-    for name in ["X"] if only_x else [name for name in archive.files if name not in labels]:
-        array = _array(archive, name)
-        if array is not None and array.dtype.kind in "biuf" and array.ndim in (1, 2) and len(array) == rows:
-            names = [name] if array.ndim == 1 else [f"{name.lower()}{place}" for place in range(array.shape[1])]
-            frames.append(pandas.DataFrame(array, columns=names, copy=False))
-        elif only_x:
-            raise TableProblem(f"X of {title} should be numbers, ({rows:,} rows as the labels, features).", "file")
-    if not frames:
-        raise TableProblem(f"{title} has no array of numbers with {rows:,} rows, as its labels have.", "file")
-    return frames
+def balanced_weights(y: Labels) -> Floats:
+    """Return weights of rows, (n,), that add up to 1 in all and to the same for each class."""
+    _, which, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    weights: Floats = 1 / (len(sizes) * sizes[which.reshape(-1)])
+    return weights
 
 
-def _array(archive: Any, name: str) -> npt.NDArray[Any] | None:
-    """Return an array of an archive, None where it is one of Python objects, which may hide programs."""
-    with suppress(ValueError):
-        return np.asarray(archive[name])
-    return None
+def best_alpha(
+    make: Callable[[LearnerSettings], TableSource | GeneratorSource], settings: LearnerSettings, budget: int
+) -> LearnerSettings:
+    """Return settings with the best of ``ALPHAS``: the highest mean performance after a random purchase.
+
+    Labels are right, as far as that is known: tasks that differ in their noise alone have the same classifier.
+
+    Args:
+        make: Returns where the data come from, for settings of the learner.
+        settings: Their alpha is looked for.
+        budget: Samples that are bought.
+    """
+    found = {}
+    for alpha in ALPHAS:
+        tried = settings.model_copy(update={"alpha": alpha})
+        found[alpha] = fmean(_after_random(make(tried), seed, budget) for seed in MEASURED_SEEDS)
+    return settings.model_copy(update={"alpha": max(ALPHAS, key=lambda alpha: found[alpha])})
 
 
-def _bundled(table: Table) -> Source:
-    from sklearn import datasets  # noqa: PLC0415
-
-    bunch = getattr(datasets, f"load_{table.bundled}")(as_frame=True)
-    frame = bunch.frame.assign(target=np.asarray(bunch.target_names).astype(str)[bunch.target.to_numpy()])
-    return Source(str(table.bundled), "bundled", "target", list(frame.columns), partial(_selected, frame))
-
-
-def _openml(table: Table) -> Source:
-    from sklearn.datasets import fetch_openml  # noqa: PLC0415
-
-    version = table.version or "active"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as that it tries again
-            bunch = fetch_openml(table.openml, version=version, as_frame=True, parser="auto")
-    except (OSError, HTTPException):
-        raise TableProblem(f'"{table.openml}" could not be fetched: openml.org needs a network.', "openml") from None
-    except (ValueError, LookupError):
-        message = f'There is no such data set on openml.org: "{table.openml}", version {version}.'
-        raise TableProblem(message, "openml") from None
-    frame = bunch.frame.rename(columns=str)
-    targets = [table.target] if table.target is not None else list(bunch.target_names or ())
-    if len(targets) != 1:
-        raise TableProblem(f'"{table.openml}" has no one column of labels. Name it in target.', "target")
-    return Source(str(table.openml), "openml", targets[0], list(frame.columns), partial(_selected, frame))
+def _after_random(source: TableSource | GeneratorSource, seed: int, budget: int) -> float:
+    """Return the performance after a random purchase of the whole budget at once."""
+    rng = np.random.default_rng([seed, _TRIAL_STREAM])
+    start = source.start(seed)
+    dataset, learner = start.dataset, start.learner.copy()
+    available = np.flatnonzero(dataset.available)
+    bought = rng.choice(available, min(budget, len(available)), replace=False)
+    rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
+    learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
+    return performance_on(dataset, learner, dataset.y, rows)
 
 
-def _selected(frame: pandas.DataFrame, columns: list[str]) -> pandas.DataFrame:
-    return frame.drop(columns=[name for name in frame.columns if name not in columns])  # no view, as frame[columns] is
+def measured_range(
+    source: TableSource | GeneratorSource, seeds: tuple[int, ...] = MEASURED_SEEDS
+) -> tuple[float, float]:
+    """Return the mean performance at the start, and after training on the whole pool with right labels.
 
-
-def check_known(title: str, what: str, field: str, name: str, names: Collection[str]) -> None:
-    """Raise TableProblem, with those there are, unless a name that a field of the table gives is among ``names``."""
-    if name in names:
-        return
-    lowered = {known.lower(): known for known in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1)
-    guess = f' Did you mean "{lowered[near[0]]}"?' if near else ""
-    raise TableProblem(f'{title} has no {what} "{name}", which {field} names.{guess} It has {listed(names)}.', field)
-
-
-def _check_bytes(title: str, size: int) -> None:
-    if size > MOST_BYTES:
-        message = f"{title} is too large: {size / 1e6:,.0f} MB, where {MOST_BYTES / 1e6:,.0f} MB can be read."
-        raise TableProblem(f"{message} Choose fewer columns or rows and save them as a file of their own.", "file")
+    Args:
+        source: Where the data come from.
+        seeds: Which seeds to measure.
+    """
+    first, last = [], []
+    for seed in seeds:
+        start = source.start(seed)
+        dataset, learner = start.dataset, start.learner.copy()
+        rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + np.flatnonzero(dataset.available)])
+        learner.train(dataset.X, dataset.y, rows, MOST_PASSES, np.random.default_rng([seed, _WARM_UP_STREAM]))
+        first.append(start.performance)
+        last.append(performance_on(dataset, learner, dataset.y, rows))
+    return fmean(first), fmean(last)

@@ -14,7 +14,7 @@ from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.custom import encoding
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.encoding import MOST_CELLS, TableProblem, listed
-from dataselect_env.custom.sources import MOST_BYTES, Source, check_known, open_source
+from dataselect_env.custom.readers import MOST_BYTES, Reader, check_known, open_reader
 
 if TYPE_CHECKING:
     import pandas
@@ -55,13 +55,13 @@ def read_table(table: Table, folder: Path) -> RawTable:
     Raises:
         TableProblem: The table cannot be read or used; the message says what to change.
     """
-    source = open_source(table, folder)
-    fields = {"target": source.target, "true_target": table.true_target, "annotator": table.annotator}
+    reader = open_reader(table, folder)
+    fields = {"target": reader.target, "true_target": table.true_target, "annotator": table.annotator}
     labels = {field: name for field, name in fields.items() if name is not None}
-    wanted = {*_features(table, source, labels), *labels.values()}
-    frame = source.load([name for name in source.names if name in wanted])
+    wanted = {*_features(table, reader, labels), *labels.values()}
+    frame = reader.load([name for name in reader.names if name in wanted])
     if frame.empty:
-        raise TableProblem(f"{source.title} has no rows.", source.field)
+        raise TableProblem(f"{reader.title} has no rows.", reader.field)
     texts = {field: encoding.label_texts(frame[name], field) for field, name in labels.items()}
     for name in set(labels.values()):
         del frame[name]  # a selection of the others would copy them
@@ -76,7 +76,7 @@ def read_table(table: Table, folder: Path) -> RawTable:
         rows = encoding.drawn(y, table.max_rows)
         frame, y = frame.iloc[rows].reset_index(drop=True), y[rows]
         given, annotator = (None if codes is None else codes[rows] for codes in (given, annotator))
-    encoding.check_cells(frame, categorical, source.title)
+    encoding.check_cells(frame, categorical, reader.title)
     return RawTable(frame, categorical, y, given, classes, annotators, annotator)
 
 
@@ -91,21 +91,21 @@ def encode(raw: RawTable, fit_rows: Indices) -> Floats:
     return encoding.encode_frame(raw.frame, raw.categorical, fit_rows)
 
 
-def _features(table: Table, source: Source, labels: dict[str, str]) -> list[str]:
+def _features(table: Table, reader: Reader, labels: dict[str, str]) -> list[str]:
     """Return the names of the features, after all names that the table uses were found."""
     used = {"columns": table.columns or [], "exclude": table.exclude, "categorical": table.categorical}
     for field, names in {**{field: [name] for field, name in labels.items()}, **used}.items():
         for name in names:
-            check_known(source.title, "column", field, name, source.names)
+            check_known(reader.title, "column", field, name, reader.names)
     if labels.get("true_target") == labels["target"]:
         raise TableProblem("true_target should be another column than target, or be left out.", "true_target")
     leaks = [name for name in table.columns or () if name in labels.values()]
     if leaks:
         raise TableProblem(f"{listed(leaks)} cannot be both labels and features.", "columns")
     unwanted = {*labels.values(), *table.exclude}
-    features = [name for name in table.columns or source.names if name not in unwanted]
+    features = [name for name in table.columns or reader.names if name not in unwanted]
     if not features:
-        raise TableProblem(f"{source.title} has no column left to be a feature.", "exclude")
+        raise TableProblem(f"{reader.title} has no column left to be a feature.", "exclude")
     strays = [name for name in table.categorical if name not in features]
     if strays:
         raise TableProblem(f"{listed(strays)} cannot be in categorical: no features.", "categorical")

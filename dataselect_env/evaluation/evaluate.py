@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import get_task
-from dataselect_env.custom.taskfile import Loaded, loaded, restore
+from dataselect_env.custom.task_file import Loaded, loaded, restore
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import POLICIES, get_policy, plays

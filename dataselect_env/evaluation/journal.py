@@ -18,10 +18,10 @@ import numpy
 import sklearn
 from pydantic import Field, ValidationError
 
-from dataselect_env._version import __version__
+from dataselect_env import __version__
 from dataselect_env.core.models import ModelT, RewardMode, WireModel
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.custom.taskfile import fingerprints
+from dataselect_env.custom.task_file import fingerprints
 from dataselect_env.evaluation.rollout import Rollout
 
 Key = tuple[str, str, int]

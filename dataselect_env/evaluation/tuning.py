@@ -24,7 +24,7 @@ MIXES = ({"uncertainty": 1.0, "diversity": 1.0}, {"uncertainty": 1.0, "random": 
 
 def candidates(task: Task) -> tuple[str, ...]:
     """Return the constant policies to try: each strategy alone and some mixes, each in some batch sizes."""
-    mixes = [{name: 1.0} for name in (*STRATEGIES, *task.further_strategies)] + list(MIXES)
+    mixes = [{name: 1.0} for name in (*STRATEGIES, *task.extra_strategies)] + list(MIXES)
     even = task.budget / task.max_steps
     sizes = dict.fromkeys(max(task.min_batch, round(size * even)) for size in SIZES)
     return tuple(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, parse
-from dataselect_env.core.strategies.strategies import get_strategy
+from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import Task
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
 from dataselect_env.policies.learned import ppo, ppo_of
@@ -108,8 +108,8 @@ def plays(name: str, task: Task) -> bool:
     """Return whether a policy can play a task: it may need strategies, or a truth, that the task does not have."""
     policy = get_policy(name)
     if isinstance(policy, OraclePolicy):
-        return task.truth_known
-    return name in POLICIES or _strategy_alone(name) is None or name in task.further_strategies
+        return task.has_ground_truth
+    return name in POLICIES or _strategy_alone(name) is None or name in task.extra_strategies
 
 
 def _strategy_alone(name: str) -> Policy | None:
@@ -134,7 +134,7 @@ def _constant(name: str) -> Policy:
     def start(task: Task, _rng: np.random.Generator) -> Act:
         given = {"uncertainty": 0.0, "diversity": 0.0, "random": 0.0} | weights
         data = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": given}
-        action = parse(action_model(task.further_strategies), data)
+        action = parse(action_model(task.extra_strategies), data)
         return lambda _reply: action
 
     return Policy(name, f"Always asks for {batch_size} samples, {mix}.", start)

@@ -203,20 +203,20 @@ class Choices:
         stop: Whether a lane stops; the others' values stand for nothing there, (k,).
         batch_sizes: Samples to buy, (k,), from ``MIN_BATCH`` to the budget.
         weights: Weights of the strategies, (k, 3 + f), not all zero.
-        further: Names of the f strategies after the three.
+        extra: Names of the f strategies after the three.
     """
 
     stop: Mask
     batch_sizes: Indices
     weights: Floats
-    further: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
 
     def action(self, lane: int) -> Action:
         """Return the action of one lane."""
         if self.stop[lane]:
             return Action.stop()
-        weights = dict(zip((*STRATEGIES, *self.further), self.weights[lane].tolist(), strict=True))
-        return action_model(self.further).select(int(self.batch_sizes[lane]), **weights)
+        weights = dict(zip((*STRATEGIES, *self.extra), self.weights[lane].tolist(), strict=True))
+        return action_model(self.extra).select(int(self.batch_sizes[lane]), **weights)
 
 
 def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indices:
@@ -232,7 +232,7 @@ def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indice
     return sizes
 
 
-def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, further: tuple[str, ...] = ()) -> Choices:
+def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, extra: tuple[str, ...] = ()) -> Choices:
     """Return the actions that k vectors stand for.
 
     Args:
@@ -240,12 +240,12 @@ def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, furth
         max_steps: Of the same tasks, (k,) or a number.
         vectors: ``ACTIONS``, (k, 5 + f); entries outside of [-1, 1] are clipped. The environment cuts batch sizes to
             what is left.
-        further: Names of the f strategies after the three.
+        extra: Names of the f strategies after the three.
 
     Raises:
         InvalidInput: The array has another shape, or an entry is not finite.
     """
-    width = len(ACTIONS) + len(further)
+    width = len(ACTIONS) + len(extra)
     if vectors.ndim != 2 or vectors.shape[1] != width:
         raise InvalidInput(f"action: an action vector should have {width} entries", field="action")
     if not np.isfinite(vectors).all():
@@ -253,7 +253,7 @@ def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, furth
     stop, sizes, *entries = np.clip(vectors, -1.0, 1.0).T
     weights = np.exp(SHARPNESS * np.stack(entries, axis=1))
     weights /= weights.sum(axis=1, keepdims=True)
-    return Choices(stop > STOP_ABOVE, batch_sizes(budget, max_steps, sizes), weights, further)
+    return Choices(stop > STOP_ABOVE, batch_sizes(budget, max_steps, sizes), weights, extra)
 
 
 def decode(task: Task, vector: Floats) -> Action:
@@ -261,8 +261,8 @@ def decode(task: Task, vector: Floats) -> Action:
 
     One of (5,) leaves the further strategies of a task alone, if it has any.
     """
-    further = () if len(vector) == len(ACTIONS) else task.further_strategies
-    return decode_lanes(task.budget, task.max_steps, vector[None], further).action(0)
+    extra = () if len(vector) == len(ACTIONS) else task.extra_strategies
+    return decode_lanes(task.budget, task.max_steps, vector[None], extra).action(0)
 
 
 def encode(task: Task, action: Action) -> Floats:

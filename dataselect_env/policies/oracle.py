@@ -42,7 +42,7 @@ class OracleEnv(DataSelectEnv):
             EpisodeOver: After the end.
             InvalidInput: The right labels of the task are unknown.
         """
-        if not self._current().task.truth_known:
+        if not self._current().task.has_ground_truth:
             raise InvalidInput(
                 "policy: oracles need the right labels, and nobody knows those of this task", field="policy"
             )

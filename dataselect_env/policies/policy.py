@@ -109,7 +109,7 @@ def paced(name: str, description: str, built_in: int, **weights: float) -> Polic
     """Return the policy that buys :func:`pace` samples in each step with these weights."""
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
-        action = action_model(task.further_strategies).select(pace(task, built_in), **weights)
+        action = action_model(task.extra_strategies).select(pace(task, built_in), **weights)
         return lambda _reply: action
 
     return Policy(name, description, start)

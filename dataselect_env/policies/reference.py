@@ -99,7 +99,7 @@ def start_probing(task: Task, _rng: np.random.Generator) -> Act:
         if reply.info is not None and reply.info.noise_ratio is not None:
             noise.append(reply.info.noise_ratio)
         left = reply.observation.remaining_budget
-        if not task.truth_known:
+        if not task.has_ground_truth:
             return Action.select(pace(task, SAFE_BATCH), random=1)
         if not noise:
             return Action.select(PROBE, uncertainty=1)

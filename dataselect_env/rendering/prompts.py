@@ -57,13 +57,15 @@ def describe_task(task: Task) -> str:
     """Return what a task asks: its limits, what passes and how the score is made."""
     weights = (("noise_score", task.noise_weight), ("efficiency", task.efficiency_weight))
     parts = ("performance_score", *(name for name, weight in weights if weight))
-    further = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.further_strategies)
-    unknown = "" if task.truth_known else "; nobody knows which, and noise_estimate is a guess from what was bought"
+    extra = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.extra_strategies)
+    unknown = (
+        "" if task.has_ground_truth else "; nobody knows which, and noise_estimate is a guess from what was bought"
+    )
     return (
         f"Task {task.task_id}: {task.summary}\n"
         f"- budget: {task.budget} samples, in at most {task.max_steps} steps\n"
         f"- declared share of wrong labels in the pool: {task.flip_y:g}{unknown}\n"
-        f"{further}"
+        f"{extra}"
         f"- passes with: {task.success_criteria}\n"
         f"- score: {task.score_formula}\n"
         f"{fields(GradeBreakdown, parts)}"
@@ -126,8 +128,8 @@ def parse_answer(text: str, task: Task | None = None) -> Action:
         (0.0, 1.0, 0.0)
     """
     answer = THOUGHTS.sub("", text).strip()
-    further = () if task is None else task.further_strategies
-    names = (*WEIGHTS, *further)
+    extra = () if task is None else task.extra_strategies
+    names = (*WEIGHTS, *extra)
     candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found, names)) is not None]
     if not candidates:
         if answer.strip(" .`'\"*\n").lower() == "stop":
@@ -136,7 +138,7 @@ def parse_answer(text: str, task: Task | None = None) -> Action:
     chosen = candidates[-1]
     if chosen.get("action_type") == "stop":
         return Action.stop()
-    return parse(action_model(further), chosen)
+    return parse(action_model(extra), chosen)
 
 
 def _as_json(action: Action) -> str:

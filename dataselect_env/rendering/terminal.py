@@ -49,14 +49,14 @@ def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode)
         (
             "Budget",
             f"{task.budget} samples in at most {task.max_steps} steps; {task.flip_y:.0%} of the labels are "
-            f"{'' if task.truth_known else 'thought '}wrong",
+            f"{'' if task.has_ground_truth else 'thought '}wrong",
         ),
         ("Passes", task.success_criteria),
         ("Score", task.score_formula),
     ]
     heading = f"{'step':>5}{'unc.':>5}{'div.':>5}{'rand':>5}{'all':>6}{'wrong':>10}"
-    if task.further_strategies:
-        facts.append(("Further", f"{', '.join(task.further_strategies)}; what they bought counts in the column all"))
+    if task.extra_strategies:
+        facts.append(("Further", f"{', '.join(task.extra_strategies)}; what they bought counts in the column all"))
     heading += f"   {f'performance ({low:.2f}-{high:.2f})':<24}left"
     lines = [_wrapped(f"{name:<8}", text) for name, text in facts]
     lines += ["", click.style(heading, bold=True), _row(task, None, first, " " * PURCHASE_WIDTH)]

@@ -16,18 +16,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from dataselect_env._version import __version__
-from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound
-from dataselect_env.server import openapi, routes, taskapi, webpage, websocket
-from dataselect_env.server.about import DESCRIPTION, NAME
-from dataselect_env.server.front import Front
-from dataselect_env.server.mcp import mcp_http
-from dataselect_env.server.mcp.mcp_sessions import McpSessions
-from dataselect_env.server.running import run, run_workers
+from dataselect_env import __version__
+from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
+from dataselect_env.server import openapi, page, routes, task_api, websocket
+from dataselect_env.server.catalogue import DESCRIPTION, NAME
+from dataselect_env.server.mcp import http
+from dataselect_env.server.mcp.sessions import McpSessions
+from dataselect_env.server.middleware import Front
+from dataselect_env.server.process import run, run_workers
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings, SettingsError
-from dataselect_env.server.store.store import MEMORY, EpisodeStore, open_store
-from dataselect_env.server.wire import as_client_error
+from dataselect_env.server.store import open_store
+from dataselect_env.server.store.base import EpisodeStore
+from dataselect_env.server.store.sqlite import MEMORY
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -68,9 +69,9 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     app.state.get_service = get_service
     app.state.get_mcp_sessions = get_mcp_sessions
     app.include_router(routes.router)
-    app.include_router(mcp_http.router)
-    app.include_router(webpage.router)
-    app.include_router(taskapi.router)
+    app.include_router(http.router)
+    app.include_router(page.router)
+    app.include_router(task_api.router)
 
     @app.websocket("/ws")
     async def serve_websocket(socket: WebSocket) -> None:
@@ -128,7 +129,7 @@ def load_own_tasks(settings: Settings) -> None:
     """
     if settings.tasks is None:
         return
-    from dataselect_env.custom.taskfile import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no such file)
+    from dataselect_env.custom.task_file import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no such file)
 
     try:
         load_tasks(settings.tasks)

@@ -6,12 +6,20 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from dataselect_env._version import __version__
+from dataselect_env import __version__
 from dataselect_env.core.actions import action_model, offered
 from dataselect_env.core.models import Observation, RewardMode, State, WireModel
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import DEFAULT_TASK, DYNAMICS_VERSION, TASKS
-from dataselect_env.server.about import AUTHOR, DESCRIPTION, NAME
+
+NAME = "DataSelectEnv"
+AUTHOR = "InfraNova"
+DESCRIPTION = (
+    "A reinforcement-learning environment for data curation under a budget: an agent decides how many samples to buy"
+    " from a noisy pool and how to mix uncertainty, diversity and random selection, while a classifier is trained"
+    " incrementally on what was bought."
+)
+"""What openenv.yaml says too; a test compares them."""
 
 
 class TaskDescription(WireModel):
@@ -29,7 +37,7 @@ class TaskDescription(WireModel):
     strategies: list[str] = Field(description="Query strategies whose weights an action gives.")
     n_classes: int = Field(description="Number of classes.")
     pool_size: int = Field(description="Samples in the pool at the start.")
-    truth_known: bool = Field(description="Whether it is known, and told after each step, how many labels are wrong.")
+    has_ground_truth: bool = Field(description="Whether replies tell how many labels were wrong.")
 
 
 class TaskList(WireModel):
@@ -91,10 +99,10 @@ def task_list() -> TaskList:
                 min_batch=task.min_batch,
                 success_criteria=task.success_criteria,
                 score=task.score_formula,
-                strategies=[*STRATEGIES, *task.further_strategies],
+                strategies=[*STRATEGIES, *task.extra_strategies],
                 n_classes=task.n_classes,
                 pool_size=task.pool_size,
-                truth_known=task.truth_known,
+                has_ground_truth=task.has_ground_truth,
             )
             for task in TASKS.values()
         ],

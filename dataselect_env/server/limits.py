@@ -74,7 +74,7 @@ def client_name(address: str | None) -> str:
         return address
 
 
-class Watch:
+class SessionTimeout:
     """Ends the conversation with a WebSocket client that is silent, has stayed too long, or must go.
 
     A message costs three assignments: the timer looks only now and then, and sets itself anew. Whatever the reason, a

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 
-from dataselect_env._version import __version__
+from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

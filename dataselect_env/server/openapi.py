@@ -26,21 +26,21 @@ from dataselect_env.core.models import (
     WireModel,
 )
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS, get_spec_range, get_split
-from dataselect_env.server import catalogue, taskapi
-from dataselect_env.server.about import NAME
+from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS
-from dataselect_env.server.poolview import view
+from dataselect_env.server.catalogue import NAME
+from dataselect_env.server.pool_view import view
 from dataselect_env.server.settings import ENV_PREFIX, Settings
-from dataselect_env.server.store.store import EpisodeHeader, StoredEpisode, StoredStep
+from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
 
 REQUEST_MODELS: tuple[type[WireModel], ...] = (
     ResetRequest,
     StepRequest,
     StepEnvelope,
     GraderRequest,
-    taskapi.SplitRequest,
-    taskapi.TaskRequest,
-    taskapi.TaskRangeRequest,
+    task_api.SplitRequest,
+    task_api.TaskRequest,
+    task_api.TaskRangeRequest,
 )
 
 EPISODE = "$response.body#/episode_id"
@@ -104,7 +104,7 @@ def example_answers() -> dict[str, Any]:
 
 
 def _about_the_environment() -> Iterator[WireModel]:
-    specs = [taskapi.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
+    specs = [task_api.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
     yield from (
         catalogue.task_list(),
         catalogue.schemas(),
@@ -112,11 +112,11 @@ def _about_the_environment() -> Iterator[WireModel]:
         catalogue.health(3, 256),
         catalogue.readiness(),
     )
-    yield taskapi.TaskCount(num_tasks=get_split("test").num_tasks)
-    yield taskapi.SplitDescription(name="test", type="test")
-    yield taskapi.OneTask(task=specs[0])
-    yield taskapi.ManyTasks(tasks=specs)
-    yield taskapi.AllTasks(tasks=specs, env_name=NAME)
+    yield task_api.TaskCount(num_tasks=get_split("test").num_tasks)
+    yield task_api.SplitDescription(name="test", type="test")
+    yield task_api.OneTask(task=specs[0])
+    yield task_api.ManyTasks(tasks=specs)
+    yield task_api.AllTasks(tasks=specs, env_name=NAME)
 
 
 def _about_an_episode() -> Iterator[WireModel]:

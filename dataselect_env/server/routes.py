@@ -42,9 +42,9 @@ from dataselect_env.core.models import (
 from dataselect_env.evaluation.baseline import BaselineReport
 from dataselect_env.server import catalogue, metrics
 from dataselect_env.server.catalogue import Health, Metadata, Readiness, SchemaReply, TaskList
-from dataselect_env.server.poolview import PoolView
+from dataselect_env.server.json_input import parse_json
+from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.service import Service
-from dataselect_env.server.wire import parse_json
 
 router = APIRouter()
 

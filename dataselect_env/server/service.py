@@ -21,17 +21,17 @@ from dataselect_env.core.errors import (
 )
 from dataselect_env.core.models import EpisodeChoice, GraderReply, GraderRequest, Operation, Reply, State, parse
 from dataselect_env.core.tasks import get_task
-from dataselect_env.core.warmstart import load_libraries
+from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
-from dataselect_env.server import poolview
-from dataselect_env.server.limits import RateLimiter, Watch
+from dataselect_env.server import pool_view
+from dataselect_env.server.limits import RateLimiter, SessionTimeout
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
-from dataselect_env.server.poolview import PoolView
+from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import EpisodeStore, Transport
 from dataselect_env.server.store.retention import Retention
-from dataselect_env.server.store.store import EpisodeStore, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Service:
         self.metrics = Metrics()
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self._store = store
-        self._connected: dict[Session, Watch | None] = {}
+        self._connected: dict[Session, SessionTimeout | None] = {}
         self._stopping = asyncio.Event()
         self._live: OrderedDict[str, Session] = OrderedDict()  # HTTP episodes, least recently used first
         self._latest: str | None = None  # the episode most recently started over HTTP, by this process
@@ -70,11 +70,11 @@ class Service:
         """Sessions of WebSocket connections and MCP clients at this moment."""
         return len(self._connected)
 
-    def connect(self, watch: Watch | None = None, transport: Transport = "websocket") -> Session:
+    def connect(self, timeout: SessionTimeout | None = None, transport: Transport = "websocket") -> Session:
         """Return a session for a new WebSocket connection or MCP client; ``disconnect`` frees its place.
 
         Args:
-            watch: Told when the server stops.
+            timeout: Told when the server stops.
             transport: What the client came over.
 
         Raises:
@@ -89,12 +89,12 @@ class Service:
                 f"All {self.settings.max_sessions} sessions of this server are in use; try again later."
             )
         session = Session(self._store, transport)
-        self._connected[session] = watch
+        self._connected[session] = timeout
         return session
 
-    def attend(self, session: Session, watch: Watch | None) -> None:
+    def attend(self, session: Session, timeout: SessionTimeout | None) -> None:
         """Note who is told when the server stops: a connection that plays ``session``, or nobody."""
-        self._connected[session] = watch
+        self._connected[session] = timeout
 
     def disconnect(self, session: Session) -> None:
         """Free the place of a session whose client has gone."""
@@ -179,7 +179,7 @@ class Service:
             EpisodeNotFound: No such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
         """
-        return poolview.view(self._store.load(episode_id), points=points)
+        return pool_view.view(self._store.load(episode_id), points=points)
 
     async def check_ready(self) -> None:
         """Ask the store whether episodes can be played.
@@ -222,9 +222,9 @@ class Service:
     def stop(self) -> None:
         """Begin nothing new, and let every session end after the message that it is answering."""
         self._stopping.set()
-        for watch in self._connected.values():
-            if watch is not None:
-                watch.end(ServerStopping("The server is stopping; connect again in a moment."))
+        for timeout in self._connected.values():
+            if timeout is not None:
+                timeout.end(ServerStopping("The server is stopping; connect again in a moment."))
 
     async def drain(self) -> None:
         """Stop, and wait until every session has ended, as long as the settings allow."""

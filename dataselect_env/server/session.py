@@ -21,7 +21,7 @@ from dataselect_env.core.models import (
     parse,
 )
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.server.store.store import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 
 REPLAY_TOLERANCE = 1e-9
 """A replay whose rewards differ by more was recorded by other numerical libraries and is not continued."""
@@ -143,7 +143,7 @@ class Session:
 
     def _parse_action(self, data: object, header: EpisodeHeader) -> Action:
         request: StepEnvelope | StepRequest
-        bare, wrapped = request_models(get_task(header.task_id).further_strategies)
+        bare, wrapped = request_models(get_task(header.task_id).extra_strategies)
         if isinstance(data, dict) and "action" in data:
             request = parse(wrapped, data)
             action = request.action

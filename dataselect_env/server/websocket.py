@@ -25,15 +25,16 @@ from dataselect_env.core.errors import (
     ServerStopping,
     SessionNotFound,
     UnknownType,
+    as_client_error,
 )
 from dataselect_env.core.models import Envelope, MessageType, parse
-from dataselect_env.server.limits import Watch, client_name
-from dataselect_env.server.mcp import mcp_protocol
-from dataselect_env.server.mcp.mcp_sessions import McpSessions
-from dataselect_env.server.mcp.mcp_tools import SessionSeat
+from dataselect_env.server.json_input import parse_json
+from dataselect_env.server.limits import SessionTimeout, client_name
+from dataselect_env.server.mcp import protocol
+from dataselect_env.server.mcp.sessions import McpSessions
+from dataselect_env.server.mcp.tools import SessionBackend
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
-from dataselect_env.server.wire import as_client_error, parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def error_message(error: EnvError) -> str:
     return json.dumps({"type": "error", "data": error.body()})
 
 
-async def answer(seat: SessionSeat, frame: str) -> str | None:
+async def answer(backend: SessionBackend, frame: str) -> str | None:
     """Return the frame that answers ``frame``, or None when the client wants to close.
 
     Raises:
@@ -72,9 +73,9 @@ async def answer(seat: SessionSeat, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        told = await mcp_protocol.answer(envelope.data, seat)
+        told = await protocol.answer(envelope.data, backend)
         return json.dumps({"type": "mcp", "data": told})  # null for a notification
-    reply = await seat.play(envelope.type, envelope.data)
+    reply = await backend.play(envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
@@ -85,13 +86,13 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
     It has a session of its own, or plays the MCP session that ``?session_id=`` names, as OpenEnv's tool client asks.
     """
     await websocket.accept()
-    watch = Watch(service.settings.idle_timeout, service.settings.session_lifetime)
+    timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        with _session(service, mcp_sessions, websocket.query_params.get("session_id"), watch) as session:
-            async with watch.conversation():
-                await _converse(websocket, SessionSeat(session, service), service, watch)
-            if watch.reason is not None:
-                await _say_farewell(websocket, service, watch.reason)
+        with _session(service, mcp_sessions, websocket.query_params.get("session_id"), timeout) as session:
+            async with timeout.conversation():
+                await _converse(websocket, SessionBackend(session, service), service, timeout)
+            if timeout.reason is not None:
+                await _say_farewell(websocket, service, timeout.reason)
     except (CapacityReached, ServerStopping, SessionNotFound) as error:
         service.metrics.count(error)
         await websocket.send_text(error_message(error))
@@ -101,35 +102,37 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
 
 
 @contextmanager
-def _session(service: Service, mcp_sessions: McpSessions, session_id: str | None, watch: Watch) -> Iterator[Session]:
+def _session(
+    service: Service, mcp_sessions: McpSessions, session_id: str | None, timeout: SessionTimeout
+) -> Iterator[Session]:
     if session_id is not None:
         with mcp_sessions.attached(session_id) as session:
-            service.attend(session, watch)
+            service.attend(session, timeout)
             try:
                 yield session
             finally:
                 service.attend(session, None)
         return
-    session = service.connect(watch)
+    session = service.connect(timeout)
     try:
         yield session
     finally:
         service.disconnect(session)
 
 
-async def _converse(websocket: WebSocket, seat: SessionSeat, service: Service, watch: Watch) -> None:
+async def _converse(websocket: WebSocket, backend: SessionBackend, service: Service, timeout: SessionTimeout) -> None:
     limit, limiter = service.settings.max_message_bytes, service.limiter
     client = client_name(websocket.client.host if websocket.client else None)
-    while watch.reason is None:
+    while timeout.reason is None:
         event = await websocket.receive()
-        watch.begin()
+        timeout.begin()
         if event["type"] == "websocket.disconnect":
             return
         frame = event.get("text")
         if len(event.get("bytes") or b"" if frame is None else frame.encode()) > limit:
             error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
             service.metrics.count(error)
-            watch.done()
+            timeout.done()
             await websocket.send_text(error_message(error))
             await websocket.close(TOO_BIG)
             return
@@ -138,14 +141,14 @@ async def _converse(websocket: WebSocket, seat: SessionSeat, service: Service, w
                 limiter.count(client)
             if frame is None:
                 raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = await answer(seat, frame)
+            reply = await answer(backend, frame)
         except Exception as error:
             if not isinstance(error, EnvError):
                 logger.exception("a message failed")
             told = as_client_error(error)
             service.metrics.count(told)
             reply = error_message(told)
-        watch.done()
+        timeout.done()
         if reply is None:
             await websocket.close()
             return

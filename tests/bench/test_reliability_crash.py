@@ -13,7 +13,7 @@ from bench.reliability import crash
 from bench.reliability.ledger import Ledger
 from bench.reliability.scripts import Reply, Script, play_alone
 from dataselect_env.server.session import Session
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 
 
 def alone(scripts: Sequence[Script]) -> Iterator[list[Reply]]:

@@ -34,7 +34,7 @@ def test_an_open_server_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['File "/x/y.py", line 3', "sqlite3.OperationalError", "dataselect_env.server.store.store", "app.py"]
+    "text", ['File "/x/y.py", line 3', "sqlite3.OperationalError", "dataselect_env.server.store.sqlite", "app.py"]
 )
 def test_what_is_from_inside_is_found(text: str) -> None:
     found = doors.Found()

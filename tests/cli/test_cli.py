@@ -14,8 +14,7 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from dataselect_env import cli
-from dataselect_env._version import __version__
+from dataselect_env import __version__, cli
 from dataselect_env.cli import console
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import TASKS

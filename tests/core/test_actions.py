@@ -96,16 +96,16 @@ def test_the_refusal_of_an_unknown_weight_names_those_there_are() -> None:
 
 
 @settings(deadline=None, max_examples=80)
-@given(further=st.permutations(FURTHER), count=st.integers(1, 4), data=st.data())
-def test_weights_go_to_their_strategies_whatever_the_order(further: list[str], count: int, data: st.DataObject) -> None:
-    names = (*STRATEGIES, *further[:count])
+@given(extra=st.permutations(FURTHER), count=st.integers(1, 4), data=st.data())
+def test_weights_go_to_their_strategies_whatever_the_order(extra: list[str], count: int, data: st.DataObject) -> None:
+    names = (*STRATEGIES, *extra[:count])
     given_weights = data.draw(st.dictionaries(st.sampled_from(names), WEIGHT, min_size=1))
     if not any(given_weights.values()):
         given_weights[names[-1]] = 1.0
-    action = action_model(tuple(further[:count])).select(9, **given_weights)
+    action = action_model(tuple(extra[:count])).select(9, **given_weights)
     expected = tuple(given_weights.get(name, 0.0) for name in names)
     assert weights_of(action, names) == expected
-    swapped = (*STRATEGIES, *reversed(further))  # another task that offers them in another order
+    swapped = (*STRATEGIES, *reversed(extra))  # another task that offers them in another order
     assert dict(zip(swapped, weights_of(action, swapped), strict=True)) == {
         name: given_weights.get(name, 0.0) for name in swapped
     }
@@ -132,9 +132,9 @@ def test_weight_for_a_strategy_that_is_not_offered_is_refused() -> None:
 
 
 def test_stop_is_an_action_of_every_task() -> None:
-    for further in ((), TWO):
-        stop = action_model(further).stop()
-        assert type(stop) is action_model(further)
+    for extra in ((), TWO):
+        stop = action_model(extra).stop()
+        assert type(stop) is action_model(extra)
         assert stop.action_type == "stop"
 
 

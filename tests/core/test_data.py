@@ -27,7 +27,7 @@ from dataselect_env.core.data import (
     world_of,
 )
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SEED_LIMIT, SPLITS, TASKS, Task
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 
 ARRAYS = ("X_validation", "y_validation", "X_pool", "y_pool")
 NUMBER = accepted_datasets()["train"][0]

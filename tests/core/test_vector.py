@@ -14,7 +14,7 @@ from dataselect_env.core.models import Reply, RewardMode
 from dataselect_env.core.reward import TERMS
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.core.vector import OBSERVATION, Lanes, Steps
-from dataselect_env.core.warmstart import warm_start
+from dataselect_env.core.warm_start import warm_start
 
 MIX = [0.4, 0.4, 0.2]
 
@@ -160,5 +160,5 @@ def test_lanes_keep_their_data_however_many_there_are(monkeypatch: pytest.Monkey
     lanes = Lanes(3)
     lanes.reset(["easy"] * 3, [0, 1, 2])
     warm_start.cache_clear()
-    monkeypatch.setattr("dataselect_env.core.warmstart.make_warm_start", lambda _: pytest.fail("it was made anew"))
+    monkeypatch.setattr("dataselect_env.core.warm_start.make_warm_start", lambda _: pytest.fail("it was made anew"))
     lanes.step([5] * 3, [[1, 1, 1]] * 3)

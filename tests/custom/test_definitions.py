@@ -164,7 +164,7 @@ def test_what_contradicts_itself_is_told(fields: dict[str, Any], place: tuple[in
     ("noise", "known"), [(None, True), ({"uniform": 0.1}, True), ({"unknown": 0.0}, False), ({"unknown": 0.2}, False)]
 )
 def test_the_truth_is_unknown_only_where_it_is_said(noise: dict[str, Any] | None, known: bool) -> None:
-    assert TaskDefinition.model_validate({**TABLE, "noise": noise}).truth_known is known
+    assert TaskDefinition.model_validate({**TABLE, "noise": noise}).has_ground_truth is known
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b_c", "x" * 64])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats, Mask
 from dataselect_env.core.data import Dataset, Pool, world_of
-from dataselect_env.core.origin import origin_of
-from dataselect_env.core.warmstart import WarmStart
+from dataselect_env.core.source import source_of
+from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.custom.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown, ranks
 from tests.helpers.owning import RANGE, made
 
@@ -28,7 +28,7 @@ EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 
 @cache
 def start_of(kind: str) -> WarmStart:
-    return origin_of(made(**KINDS[kind], score=RANGE)).start(3)
+    return source_of(made(**KINDS[kind], score=RANGE)).start(3)
 
 
 def draw(model: NoiseModel, kind: str, seed: int = 0) -> Pool:

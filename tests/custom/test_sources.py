@@ -1,97 +1,283 @@
-"""Where tables come from: archives, bundled sets, OpenML, and how a CSV file is divided."""
+"""Pools from a user's own data: how rows are divided, and what two seeds have in common."""
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
-from urllib.error import URLError
 
 import numpy as np
 import pytest
-import sklearn.datasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_wine
+from sklearn.metrics import log_loss
 
-from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.tables import RawTable, read_table
-from tests.helpers.tabling import COLOURS, N, every, frame, refusal
+from dataselect_env.core.arrays import Floats
+from dataselect_env.core.strategies.sampling import quotas
+from dataselect_env.core.warm_start import WarmStart
+from dataselect_env.custom.sources import (
+    GeneratorSource,
+    Sizes,
+    TableSource,
+    balanced_weights,
+    divide,
+    measured_range,
+    stratified,
+)
+from tests.helpers.owning import RANGE, WINE, made, save
 
-
-def npz(folder: Path, table: dict[str, Any] | None = None, **arrays: Any) -> RawTable:
-    np.savez(folder / "t.npz", **arrays)
-    return read_table(Table(file="t.npz", **(table or {"target": "y"})), folder)
-
-
-def test_an_archive_has_features_x_and_labels(tmp_path: Path) -> None:
-    X, y, names = np.eye(N, 4, dtype=np.float32), np.arange(N) % 3, np.array([b"ann", b"bob"])[np.arange(N) % 2]
-    table = {"target": "given", "true_target": "y", "annotator": "who", "exclude": ["x1"]}
-    raw = npz(tmp_path, table, X=X, y=y, given=np.roll(y, 1), who=names, other=np.ones(3))
-    assert list(raw.frame.columns) == ["x0", "x2", "x3"]
-    assert raw.given is not None
-    np.testing.assert_array_equal(raw.y, y)
-    np.testing.assert_array_equal(raw.given, np.roll(y, 1))
-    assert raw.annotators == ("ann", "bob")
-    every(raw)
-
-
-def test_an_archive_without_x_has_all_numbers_of_as_many_rows(tmp_path: Path) -> None:
-    others: dict[str, Any] = {"mean": np.ones(3), "text": np.full(N, "x"), "things": np.array([{}] * N)}
-    raw = npz(tmp_path, Emb=np.eye(N)[:, :2], age=np.arange(N) % 40, y=np.arange(N) % 2, **others)
-    assert list(raw.frame.columns) == ["emb0", "emb1", "age"]
+GENERATOR: dict[str, Any] = {
+    "generator": {"n_features": 12, "n_informative": 6, "n_classes": 4, "class_sep": 1.5},
+    "split": {"seed": 30, "validation": 50, "pool": 150},
+    "score": RANGE,
+}
 
 
-@pytest.mark.parametrize(("arrays", "field", "words"), [
-    ({}, "file", "t.npz has no arrays"),
-    ({"X": np.ones((N, 2)), "Y": np.ones(N)}, "target", 'no array "y", which target names. Did you mean "Y"'),
-    ({"X": np.ones((N, 2)), "y": np.array([{}] * N)}, "target", '"y" of t.npz should be an array of one dimension'),
-    ({"X": np.ones((N, 2)), "y": np.ones((N, 2))}, "target", "one dimension"),
-    ({"X": np.array([[{}]] * N), "y": np.ones(N)}, "file", "X of t.npz should be numbers"),
-    ({"X": np.ones((9, 2)), "y": np.ones(N)}, "file", "60 rows"),
-    ({"X": np.ones((N, 2, 2)), "y": np.ones(N)}, "file", "X of t.npz should be numbers"),
-    ({"Z": np.ones((9, 2)), "y": np.ones(N)}, "file", "no array of numbers with 60 rows"),
-])  # fmt: skip
-def test_a_bad_archive_is_refused(tmp_path: Path, arrays: dict[str, Any], field: str, words: str) -> None:
-    refusal(lambda: npz(tmp_path, **arrays), field, words)
+def table_origin(**changes: Any) -> TableSource:
+    source = made(**{**WINE, **changes}).source
+    assert isinstance(source, TableSource)
+    return source
 
 
-@pytest.mark.parametrize(("name", "shape", "classes"), [
-    ("digits", (1797, 64), tuple("0123456789")),
-    ("breast_cancer", (569, 30), ("benign", "malignant")),
-    ("wine", (178, 13), ("class_0", "class_1", "class_2")),
-])  # fmt: skip
-def test_bundled_sets(name: Any, shape: tuple[int, int], classes: tuple[str, ...]) -> None:
-    raw = read_table(Table(bundled=name), Path())
-    X = every(raw)
-    assert (X.shape, raw.classes, raw.categorical) == (shape, classes, ())
-    assert np.isfinite(X).all()
-    bunch = getattr(sklearn.datasets, f"load_{name}")()
-    np.testing.assert_array_equal(np.array(classes)[raw.y], bunch.target_names.astype(str)[bunch.target])
+def generator_origin(**changes: Any) -> GeneratorSource:
+    source = made(**{**GENERATOR, **changes}).source
+    assert isinstance(source, GeneratorSource)
+    return source
 
 
-def test_openml(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = frame().astype({"colour": "category", "label": "category"})
-    fetch = Mock(side_effect=lambda *_, **__: sklearn.utils.Bunch(frame=data, target_names=["label"]))
-    monkeypatch.setattr("sklearn.datasets.fetch_openml", fetch)
-    assert read_table(Table(openml="people"), Path()).classes == ("no", "yes")
-    assert read_table(Table(openml="people", version=2, target="colour"), Path()).classes == COLOURS
-    assert [call.kwargs["version"] for call in fetch.mock_calls] == ["active", 2]
-    refusal(lambda: read_table(Table(openml="people", target="color"), Path()), "target", 'Did you mean "colour"')
-    fetch.side_effect = [sklearn.utils.Bunch(frame=data, target_names=[])]
-    refusal(lambda: read_table(Table(openml="people"), Path()), "target", "Name it in target")
+def fingerprint(start: WarmStart) -> tuple[bytes, bytes, bytes, float]:
+    """Return all that an episode takes from its start, bit for bit."""
+    dataset = start.dataset
+    return dataset.seed_rows.tobytes(), dataset.X.tobytes(), start.learner.model.coef_.tobytes(), start.performance
 
 
-def test_openml_without_network_or_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = ValueError("No active dataset people found.")
-    for error, words in ((URLError("no route"), "network"), (TimeoutError(), "network"), (unknown, "no such data set")):
-        monkeypatch.setattr("sklearn.datasets.fetch_openml", Mock(side_effect=error))
-        refusal(lambda: read_table(Table(openml="people"), Path()), "openml", words, "openml.org", '"people"')
+# --- drawing rows ---------------------------------------------------------------------------------------------------
+
+CLASS_SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("separator", [";", "\t", ","])
-def test_values_may_be_divided_by_semicolons_and_tabs(tmp_path: Path, separator: str) -> None:
-    text = "\n".join(
-        separator.join(row) for row in (("a", "b", "y"), *((f"{n}.5", "1", "uv"[n % 2]) for n in range(8)))
-    )
-    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
-    raw = read_table(Table(file="t.csv", target="y"), tmp_path)
-    assert list(raw.frame.columns) == ["a", "b"]
-    assert raw.classes == ("u", "v")
+@settings(deadline=None, max_examples=150)
+@given(sizes=CLASS_SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_a_stratified_draw_has_the_shares_of_the_classes(sizes: list[int], seed: int, data: st.DataObject) -> None:
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    count = data.draw(st.integers(1, len(y)))
+    drawn = stratified(y, count, np.random.default_rng(seed))
+    assert len(drawn) == count
+    assert (np.diff(drawn) > 0).all()
+    found = Counter(y[drawn].tolist())
+    shares = quotas(count, tuple(map(float, sizes)))
+    if count >= len(sizes):
+        assert len(found) == len(sizes)
+    if 0 not in shares:
+        assert [found[label] for label in range(len(sizes))] == list(shares)
+
+
+@settings(deadline=None, max_examples=150)
+@given(sizes=CLASS_SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_rows_are_divided_without_overlap_and_always_in_the_same_way(
+    sizes: list[int], seed: int, data: st.DataObject
+) -> None:
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    held = data.draw(st.integers(0, len(y) - 1))
+    wanted = Sizes(seed=0, validation=held, pool=data.draw(st.integers(1, len(y) - held)))
+    validation, others = divide(y, wanted)
+    assert (len(validation), len(others)) == (held, wanted.pool)
+    assert len(np.union1d(validation, others)) == wanted.total
+    again = divide(y, wanted)
+    assert validation.tolist() == again[0].tolist()
+    assert others.tolist() == again[1].tolist()
+
+
+@settings(deadline=None, max_examples=100)
+@given(y=st.lists(st.integers(0, 4), min_size=1, max_size=80))
+def test_balanced_weights_count_every_class_the_same(y: list[int]) -> None:
+    labels = np.array(y)
+    weights = balanced_weights(labels)
+    assert weights.sum() == pytest.approx(1)
+    for label in set(y):
+        assert weights[labels == label].sum() == pytest.approx(1 / len(set(y)))
+        assert len(set(weights[labels == label])) == 1
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_all_rows_of_a_table_are_used_once() -> None:
+    dataset = table_origin().start(0).dataset
+    assert (len(dataset.y_validation), len(dataset.y_seed), int(dataset.available.sum())) == (35, 9, 134)
+    theirs = sorted(Counter(load_wine().target.tolist()).values())
+    assert sorted(Counter(dataset.y.tolist()).values()) == theirs
+    assert len(np.unique(dataset.X, axis=0)) == len(np.unique(load_wine().data, axis=0))
+
+
+def test_validation_and_seed_set_have_the_shares_of_the_classes() -> None:
+    dataset = table_origin(split={"seed": 20, "validation": 60}).start(4).dataset
+    shares = np.bincount(dataset.y) / len(dataset.y)
+    assert np.abs(np.bincount(dataset.y_validation) - 60 * shares).max() < 1
+    assert np.abs(np.bincount(dataset.y_seed) - 20 * shares).max() < 1.2  # of what the validation split left
+
+
+def test_nothing_is_fitted_on_validation_rows() -> None:
+    dataset = table_origin().start(0).dataset
+    others = dataset.X[dataset.pool_rows]
+    assert others.mean(axis=0) == pytest.approx(np.zeros(13), abs=1e-12)
+    assert others.std(axis=0) == pytest.approx(np.ones(13))
+    assert np.abs(dataset.X_validation.mean(axis=0)).max() > 0.01
+
+
+def test_rows_of_the_seed_set_cannot_be_bought() -> None:
+    source = table_origin()
+    for seed in range(5):
+        dataset = source.start(seed).dataset
+        inside = dataset.seed_rows - dataset.pool_rows.start
+        assert not dataset.available[inside].any()
+        assert dataset.available.sum() == len(dataset.y_pool) - len(inside)
+
+
+def test_seeds_differ_in_seed_sets_and_share_rows_and_validation() -> None:
+    source = table_origin()
+    starts = [source.start(seed) for seed in range(5)]
+    assert len({tuple(start.dataset.seed_rows.tolist()) for start in starts}) == 5
+    assert all(start.dataset.X is source.base.X for start in starts)  # one matrix in memory, however many seeds
+    assert len({start.dataset.validation_rows.stop for start in starts}) == 1
+    assert len({start.performance for start in starts}) == 5
+
+
+def test_the_start_of_a_seed_does_not_depend_on_seeds_asked_before() -> None:
+    one, another = table_origin(), table_origin()
+    for seed in range(100):  # more than are kept
+        one.start(seed)
+    for seed in (3, 99, 2**32 - 1):
+        assert fingerprint(one.start(seed)) == fingerprint(another.start(seed))
+
+
+def test_labels_of_the_seed_set_are_the_right_ones() -> None:
+    task = made(**WINE, noise={"uniform": 0.45})
+    assert task.source is not None
+    for seed in range(5):
+        dataset = task.source.start(seed).dataset
+        pool = task.source.pool(task, seed, np.random.default_rng(seed))
+        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y_seed)
+
+
+def test_shared_arrays_cannot_be_written() -> None:
+    for dataset in (table_origin().start(0).dataset, generator_origin().start(0).dataset):
+        for array in (dataset.X, dataset.y):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+
+
+def test_balanced_log_loss_weighs_the_validation_rows() -> None:
+    for source in (
+        table_origin(score={**RANGE, "metric": "balanced_log_loss"}),
+        generator_origin(
+            generator={**GENERATOR["generator"], "class_shares": [0.7, 0.1, 0.1, 0.1]},
+            score={**RANGE, "metric": "balanced_log_loss"},
+        ),
+    ):
+        start = source.start(1)
+        dataset, y = start.dataset, start.dataset.y_validation
+        p = start.learner.model.predict_proba(dataset.X_validation)
+        p = p / (np.bincount(dataset.y_seed, minlength=dataset.n_classes) + 1)
+        p /= p.sum(axis=1, keepdims=True)
+        by_class = [log_loss(y[y == label], p[y == label], labels=range(dataset.n_classes)) for label in np.unique(y)]
+        assert start.performance == pytest.approx(1 / (1 + np.mean(by_class)), abs=1e-10)
+        assert start.performance != pytest.approx(1 / (1 + log_loss(y, p)), abs=1e-4)
+
+
+# --- generators -----------------------------------------------------------------------------------------------------
+
+
+def test_a_generator_has_the_sizes_and_classes_asked_for() -> None:
+    dataset = generator_origin().start(0).dataset
+    assert (len(dataset.y_seed), len(dataset.y_validation), len(dataset.y_pool)) == (30, 50, 150)
+    assert dataset.X.shape == (230, 12)
+    assert dataset.available.all()
+    assert set(dataset.y.tolist()) == {0, 1, 2, 3}
+
+
+def test_a_generator_makes_another_data_set_for_each_seed_and_the_same_one_again() -> None:
+    one, another = generator_origin(), generator_origin()
+    assert fingerprint(one.start(3)) != fingerprint(one.start(4))
+    another.start(9)
+    assert fingerprint(one.start(3)) == fingerprint(another.start(3))
+
+
+def test_a_generator_is_standardised_without_the_validation_split() -> None:
+    dataset = generator_origin().start(2).dataset
+    known = np.concatenate([dataset.X_seed, dataset.X_pool])
+    assert known.mean(axis=0) == pytest.approx(np.zeros(12), abs=1e-12)
+    assert known.std(axis=0) == pytest.approx(np.ones(12))
+
+
+def test_class_shares_are_those_of_the_generator() -> None:
+    shares = [0.7, 0.1, 0.1, 0.1]
+    source = generator_origin(generator={**GENERATOR["generator"], "class_shares": shares})
+    counts: Floats = np.mean([np.bincount(source.start(seed).dataset.y, minlength=4) for seed in range(5)], axis=0)
+    assert counts / 230 == pytest.approx(shares, abs=0.02)
+
+
+# --- both -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_learner_is_the_one_of_the_definition() -> None:
+    for make in (table_origin, generator_origin):
+        plain, other = make(), make(learner={"alpha": 0.1, "warm_up_passes": 3})
+        assert other.start(0).learner.model.alpha == 0.1
+        assert other.start(0).learner.model.t_ == 1 + 3 * len(other.start(0).dataset.seed_rows)
+        assert plain.start(0).learner.model.t_ == 1 + 10 * len(plain.start(0).dataset.seed_rows)
+
+
+def test_a_deep_copy_shares_its_data() -> None:
+    for source in (table_origin(), generator_origin()):
+        assert copy.deepcopy(source) is source
+        assert copy.deepcopy({"task": source})["task"] is source
+
+
+def test_the_measured_range_goes_from_the_start_to_the_whole_pool() -> None:
+    for source in (table_origin(), generator_origin()):
+        low, high = measured_range(source)
+        assert low == pytest.approx(np.mean([source.start(seed).performance for seed in (0, 1, 2)]))
+        assert low < high < 1
+        before = fingerprint(source.start(0))
+        measured_range(source)
+        assert fingerprint(source.start(0)) == before  # shared starts are not trained on
+
+
+# --- fingerprints ---------------------------------------------------------------------------------------------------
+
+
+def digest(folder: Path, changes: dict[str, Any], **table: Any) -> str:
+    save(folder, **changes)
+    fields: dict[str, Any] = {"table": {"file": "t.csv", "target": "label", **table}, "budget": 40, "score": RANGE}
+    if "annotator" in table:
+        fields["noise"] = {"annotators": {"a": {"rate": 0.1}, "b": {"rate": 0.2}}}
+    source = made(folder, **fields).source
+    assert isinstance(source, TableSource)
+    return source.digest()
+
+
+def test_a_fingerprint_tells_a_table_whose_features_or_labels_changed(tmp_path: Path) -> None:
+    first = digest(tmp_path, {})
+    assert digest(tmp_path, {}) == first
+    assert digest(tmp_path, {"x0": 1.5}) != first
+    labels = np.array(["ant", "bee", "cow"])[np.arange(300) % 3]
+    assert digest(tmp_path, {"label": labels}) != first
+
+
+def test_a_fingerprint_tells_given_labels_and_annotators_too(tmp_path: Path) -> None:
+    right, names = np.array(["ant", "bee", "cow"])[np.arange(300) % 3], np.array(["a", "b"])[np.arange(300) % 2]
+    noisy = {"true": right, "label": np.where(np.arange(300) % 10, right, "ant")}
+    noisier = {"true": right, "label": np.where(np.arange(300) % 5, right, "ant")}
+    assert digest(tmp_path, noisy, true_target="true") != digest(tmp_path, noisier, true_target="true")
+    one, other = ({"who": who} for who in (names, names[::-1]))
+    assert digest(tmp_path, one, annotator="who") != digest(tmp_path, other, annotator="who")
+
+
+def test_a_fingerprint_tells_generators_apart() -> None:
+    first = generator_origin().digest()
+    assert generator_origin().digest() == first
+    assert generator_origin(split={**GENERATOR["split"], "pool": 151}).digest() != first
+    assert generator_origin(generator={**GENERATOR["generator"], "class_sep": 1.0}).digest() != first

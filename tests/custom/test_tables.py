@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.custom import encoding, sources
+from dataselect_env.custom import encoding, readers
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.tables import RawTable, encode, read_table
 from tests.helpers.tabling import N, every, frame, refusal
@@ -100,7 +100,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None,
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
-    os.truncate(tmp_path / "t.csv", sources.MOST_BYTES + 10**8)
+    os.truncate(tmp_path / "t.csv", readers.MOST_BYTES + 10**8)
     refusal(lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, where 1,000 MB can be")
 
 
@@ -111,7 +111,7 @@ def test_what_unpacks_to_a_large_table_is_not_read(tmp_path: Path, monkeypatch: 
         np.savez_compressed(tmp_path / name, x=data["x"], y=data["y"])
     else:
         data.to_parquet(tmp_path / name) if name == "t.parquet" else data.to_csv(tmp_path / name, index=False)
-    monkeypatch.setattr(sources, "MOST_BYTES", 700_000)
+    monkeypatch.setattr(readers, "MOST_BYTES", 700_000)
     refusal(lambda: read_table(Table(file=name, target="y"), tmp_path), "file", "too large")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataselect_env.core.strategies.strategies import Candidates
+from dataselect_env.core.strategies.registry import Candidates
 
 
 def make(

@@ -17,10 +17,10 @@ from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Reply, RewardMode, StepInfo
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, unregister
-from dataselect_env.custom import taskfile
+from dataselect_env.custom import task_file
 from dataselect_env.custom.definitions import TaskDefinition
-from dataselect_env.custom.owntasks import make_task
-from dataselect_env.custom.taskfile import Loaded
+from dataselect_env.custom.task_builder import make_task
+from dataselect_env.custom.task_file import Loaded
 
 NAMES = ("ant", "bee", "cow", "dog", "elk", "fox")
 RANGE = {"performance_range": [0.3, 0.9]}
@@ -78,7 +78,7 @@ def made(folder: Path | None = None, **fields: Any) -> Task:
 
 def offered(name: str = "mine", folder: Path | None = None, **fields: Any) -> Task:
     """Return the task of a definition and offer it beside the others."""
-    return taskfile.add(Loaded(name, defined(**fields), folder or Path()))
+    return task_file.add(Loaded(name, defined(**fields), folder or Path()))
 
 
 def forget() -> None:
@@ -86,7 +86,7 @@ def forget() -> None:
     for name in tuple(TASKS):
         if name not in BUILT_IN:
             unregister(name)
-    taskfile._loaded.clear()
+    task_file._loaded.clear()
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def task_of(name: str) -> Task:
 
 def mix_of(task: Task, rng: np.random.Generator) -> dict[str, float]:
     """Return random weights of the strategies of a task, some of them 0."""
-    names = (*STRATEGIES, *task.further_strategies)
+    names = (*STRATEGIES, *task.extra_strategies)
     weights = rng.dirichlet(np.ones(len(names))) * (rng.random(len(names)) < 0.7)
     if not weights.any():
         weights[-1] = 1.0

@@ -19,10 +19,10 @@ from dataselect_env.core.errors import CapacityReached, EpisodeOver, InvalidInpu
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.integrations.remote import RemoteEnv, RemoteError, websocket_url
 from dataselect_env.policies import get_policy
-from dataselect_env.server.mcp.mcp_stdio import ServerUnreachable, at_server
+from dataselect_env.server.mcp.stdio import ServerUnreachable, at_server
 from tests.helpers.serving import LOOPBACK, Server, free_port, running_server
 
-HARD = "dataselect_env:DataSelect-Hard-v0"
+HARD = "dataselect_env.gym:DataSelect-Hard-v0"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from string import Template
 import pytest
 
 from dataselect_env import __version__
-from dataselect_env.server import about
+from dataselect_env.server import catalogue
 from tests.helpers.checkout import copy_checkout
 from tests.helpers.serving import ROOT, clean_environ, running_server
 
@@ -97,10 +97,10 @@ def test_the_base_is_slim_and_pinned_by_digest() -> None:
 def test_the_labels() -> None:
     prefix = "org.opencontainers.image."
     labels = {name.removeprefix(prefix): value for name, value in IMAGE.labels.items()}
-    assert labels["title"] == about.NAME
+    assert labels["title"] == catalogue.NAME
     assert labels["version"] == __version__
     assert labels["licenses"] == "MIT"
-    assert labels["vendor"] == about.AUTHOR
+    assert labels["vendor"] == catalogue.AUTHOR
     assert labels["description"]
 
 

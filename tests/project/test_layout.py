@@ -47,12 +47,12 @@ WINGS: dict[str, set[str]] = {
     "gym": {"gymnasium", "numpy"},
     "cli": {"click", "pydantic"},
 }
-TOP = {"_version", "client"}
-"""Modules beside the wings, which wings may not import, but for the version."""
+TOP = {"client"}
+"""Modules beside the wings, which no wing imports."""
 
 DOORS = {
     "server.py": "dataselect_env.cli",
-    "dataselect_env/client.py": "dataselect_env.integrations.client",
+    "dataselect_env/client.py": "dataselect_env.integrations.openenv_client",
     "server/app.py": "dataselect_env.server.app",
     "env.py": "dataselect_env",
     "sampling.py": "dataselect_env.core.strategies.sampling",
@@ -76,7 +76,8 @@ def imports_of(path: Path) -> Iterator[tuple[str, int]]:
             for alias in node.names:
                 module = node.module or ""
                 full = f"{module}.{alias.name}"  # of a module, or of a thing in one
-                yield (full if module.startswith("dataselect_env") and file_of(full) else module), node.level
+                whole = module == "dataselect_env" or (module.startswith("dataselect_env") and file_of(full))
+                yield (full if whole else module), node.level
 
 
 def run_python(code: str) -> str:
@@ -106,7 +107,7 @@ def test_the_package_has_these_wings() -> None:
 @pytest.mark.parametrize("wing", WINGS)
 def test_imports_point_down(wing: str) -> None:
     order = list(WINGS)
-    below = {*order[: order.index(wing) + 1], "_version"}
+    below = {*order[: order.index(wing) + 1], "__version__"}
     for path in (PACKAGE / wing).rglob("*.py"):
         for name, _ in imports_of(path):
             library, _, module = name.partition(".")
@@ -211,7 +212,7 @@ def test_every_way_to_start_it_from_a_checkout(command: tuple[str, ...]) -> None
 
 def test_the_version_stands_once_in_the_code() -> None:
     sources = [*PACKAGE.rglob("*.py"), *(ROOT / door for door in DOORS), ROOT / "pyproject.toml"]
-    assert [path.name for path in sources if __version__ in path.read_text(encoding="utf-8")] == ["_version.py"]
+    assert [path.name for path in sources if __version__ in path.read_text(encoding="utf-8")] == ["__init__.py"]
 
 
 def test_the_newest_entry_of_the_changelog_is_this_version() -> None:

@@ -14,7 +14,7 @@ from dataselect_env.core.episode import Episode
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.reward import selection_terms, stop_terms, terminal
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.server import about
+from dataselect_env.server import catalogue
 from dataselect_env.server.app import create_app
 
 MANIFEST: dict[str, Any] = yaml.safe_load(render_manifest.TARGET.read_text(encoding="utf-8"))
@@ -25,10 +25,10 @@ def test_it_is_rendered_from_the_code() -> None:
 
 
 def test_who_and_what_it_is() -> None:
-    assert MANIFEST["name"] == about.NAME == "DataSelectEnv"
+    assert MANIFEST["name"] == catalogue.NAME == "DataSelectEnv"
     assert MANIFEST["version"] == __version__
-    assert MANIFEST["authors"] == [about.AUTHOR] == ["InfraNova"]
-    assert MANIFEST["description"] == about.DESCRIPTION
+    assert MANIFEST["authors"] == [catalogue.AUTHOR] == ["InfraNova"]
+    assert MANIFEST["description"] == catalogue.DESCRIPTION
     assert {"openenv", "active-learning", "data-curation", "noisy-labels", "reinforcement-learning"} < {
         *MANIFEST["tags"]
     }

@@ -7,7 +7,7 @@ import pytest
 
 from dataselect_env.core.errors import ServerStopping, TooManyRequests
 from dataselect_env.server import limits
-from dataselect_env.server.limits import BURST_SECONDS, RateLimiter, Watch, client_name
+from dataselect_env.server.limits import BURST_SECONDS, RateLimiter, SessionTimeout, client_name
 
 
 class Clock:
@@ -68,19 +68,21 @@ def test_a_client_with_many_addresses_is_one_client() -> None:
     ]
 
 
-def converse(idle: float, lifetime: float, act: Callable[[Watch], object], busy: float = 0.0) -> Watch:
+def converse(
+    idle: float, lifetime: float, act: Callable[[SessionTimeout], object], busy: float = 0.0
+) -> SessionTimeout:
     """Hold a conversation whose client says something, after which the server waits for more."""
 
-    async def conversation() -> Watch:
-        watch = Watch(idle, lifetime)
-        async with asyncio.timeout(30), watch.conversation():
-            watch.begin()
-            act(watch)
+    async def conversation() -> SessionTimeout:
+        timeout = SessionTimeout(idle, lifetime)
+        async with asyncio.timeout(30), timeout.conversation():
+            timeout.begin()
+            act(timeout)
             await asyncio.sleep(busy)
-            watch.done()
-            while watch.reason is None:
+            timeout.done()
+            while timeout.reason is None:
                 await asyncio.sleep(60)
-        return watch
+        return timeout
 
     return asyncio.run(conversation())
 
@@ -99,13 +101,13 @@ def test_what_is_being_answered_is_answered_first() -> None:
     seen: list[bool] = []
 
     async def conversation() -> None:
-        watch = Watch(0.01, 0.01)
-        async with watch.conversation():
-            watch.begin()
-            watch.end(ServerStopping("stop"))
+        timeout = SessionTimeout(0.01, 0.01)
+        async with timeout.conversation():
+            timeout.begin()
+            timeout.end(ServerStopping("stop"))
             await asyncio.sleep(0.05)
             seen.append(True)
-            watch.done()
+            timeout.done()
 
     asyncio.run(conversation())
     assert seen == [True]
@@ -113,11 +115,11 @@ def test_what_is_being_answered_is_answered_first() -> None:
 
 def test_what_an_answer_takes_is_no_silence() -> None:
     async def conversation() -> float:
-        watch = Watch(0.2, 60)
-        async with watch.conversation():
-            watch.begin()
+        timeout = SessionTimeout(0.2, 60)
+        async with timeout.conversation():
+            timeout.begin()
             await asyncio.sleep(0.3)
-            watch.done()
+            timeout.done()
             answered = asyncio.get_running_loop().time()
             await asyncio.sleep(60)
         return asyncio.get_running_loop().time() - answered
@@ -127,21 +129,21 @@ def test_what_an_answer_takes_is_no_silence() -> None:
 
 def test_the_first_reason_counts_and_ending_late_changes_nothing() -> None:
     async def conversation() -> str:
-        watch = Watch(60, 60)
-        async with watch.conversation():
-            watch.end(ServerStopping("first"))
-            watch.end(ServerStopping("second"))
+        timeout = SessionTimeout(60, 60)
+        async with timeout.conversation():
+            timeout.end(ServerStopping("first"))
+            timeout.end(ServerStopping("second"))
             await asyncio.sleep(60)
-        assert watch.reason is not None
-        watch.end(ServerStopping("late"))
-        return watch.reason.message
+        assert timeout.reason is not None
+        timeout.end(ServerStopping("late"))
+        return timeout.reason.message
 
     assert asyncio.run(conversation()) == "first"
 
 
 def test_a_timeout_of_somebody_else_is_not_swallowed() -> None:
     async def conversation() -> None:
-        async with Watch(60, 60).conversation():
+        async with SessionTimeout(60, 60).conversation():
             raise TimeoutError("another one")
 
     with pytest.raises(TimeoutError, match="another one"):

@@ -60,7 +60,7 @@ def test_the_configuration_is_one_that_the_library_takes(
         logging.config.dictConfig(config(log_format, "info"))
         logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "1.2.3.4", "/ws?token=SECRET")
         logging.getLogger("uvicorn.error").info("Started server process")
-        logging.getLogger("dataselect_env.server.front").debug("too much")
+        logging.getLogger("dataselect_env.server.middleware").debug("too much")
     finally:
         for name, (handlers, propagate) in before.items():
             logging.getLogger(name).handlers = handlers

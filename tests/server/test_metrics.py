@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.core.errors import StoreUnavailable
 from dataselect_env.server.metrics import STEP_SECONDS, Histogram
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import select, stop
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+)="([^"\\\n]*)"\})? (\S+)')

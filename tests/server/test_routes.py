@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dataselect_env.core.tasks import MIN_BATCH, TASKS
-from dataselect_env.server.about import NAME
+from dataselect_env.server.catalogue import NAME
 from tests.helpers.actions import select, stop
 
 

@@ -20,7 +20,7 @@ from dataselect_env.core.models import Reply, State
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.store import SQLiteStore
+from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import SCRIPT, select, stop
 
 

@@ -16,7 +16,8 @@ from dataselect_env.core.errors import (
 )
 from dataselect_env.core.models import Operation, Reply, State
 from dataselect_env.server.session import Session
-from dataselect_env.server.store.store import SQLiteStore, StoredStep
+from dataselect_env.server.store.base import StoredStep
+from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import SCRIPT, select, stop
 
 

@@ -1,1 +1,55 @@
 """Where the server keeps episodes."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from dataselect_env.server.settings import SettingsError, default_store_path
+from dataselect_env.server.store.base import EpisodeStore
+from dataselect_env.server.store.sqlite import MEMORY, SQLITE_PREFIX, SQLiteStore
+
+logger = logging.getLogger(__name__)
+
+
+def open_store(url: str | None) -> EpisodeStore:
+    """Open the store that ``DATASELECT_STORE`` names.
+
+    Args:
+        url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory:``. None is the default file in the
+            user's data folder; where that cannot be written a temporary one takes its place, and the log says so.
+
+    Raises:
+        SettingsError: The URL is of no known kind, or the place that it names cannot be written.
+    """
+    if url == MEMORY:
+        return SQLiteStore(None)
+    if url is None:
+        return _open_default()
+    if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
+        raise SettingsError(
+            "DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:, not a URL of another"
+            " kind"
+        )
+    path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
+    try:
+        return SQLiteStore(path)
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(f"DATASELECT_STORE: {path} cannot be used as a store: {error}") from error
+
+
+def _open_default() -> SQLiteStore:
+    path = default_store_path()
+    try:
+        return SQLiteStore(path)
+    except (OSError, sqlite3.Error) as error:
+        temporary = Path(tempfile.mkdtemp(prefix="dataselect-env-")) / path.name
+        logger.warning(
+            "%s cannot be written (%s); episodes are kept in %s. Set DATASELECT_STORE to choose a place.",
+            path,
+            error,
+            temporary,
+        )
+        return SQLiteStore(temporary)

@@ -32,7 +32,7 @@ const RULES = {
       const ratio = reply.info?.noise_ratio ?? null;
       if (ratio !== null) noise.push(ratio);
       const left = reply.observation.remaining_budget;
-      if (!task.truth_known) return selectBatch(pace(task, SAFE_BATCH), { random: 1 });
+      if (!task.has_ground_truth) return selectBatch(pace(task, SAFE_BATCH), { random: 1 });
       if (noise.length === 0) return selectBatch(PROBE, { uncertainty: 1 });
       if (left < minBatch) return STOP;
       const evenShare = Math.ceil(left / (task.max_steps - reply.step));

@@ -11,8 +11,9 @@ from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.store import retention
+from dataselect_env.server.store.base import EpisodeHeader, StoredStep
 from dataselect_env.server.store.retention import Retention
-from dataselect_env.server.store.store import EpisodeHeader, SQLiteStore, StoredStep
+from dataselect_env.server.store.sqlite import SQLiteStore
 
 STEP = StoredStep(Action.select(10, random=1), 10, 3, 0.6, 0.1)
 GRADE = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
@@ -108,7 +109,7 @@ def test_nothing_is_written_while_nothing_leaves(store: SQLiteStore) -> None:
 def test_a_store_in_memory_keeps_fewer(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.setattr("dataselect_env.server.store.store.MEMORY_EPISODES", 4)
+    monkeypatch.setattr("dataselect_env.server.store.sqlite.MEMORY_EPISODES", 4)
     on_disk = SQLiteStore(tmp_path_factory.mktemp("store") / "episodes.db")
     left: Callable[[SQLiteStore], int] = lambda one: len(names(one))  # noqa: E731
     for one in (store, on_disk):

@@ -1,0 +1,287 @@
+"""The native vector environment: :class:`~dataselect_env.core.vector.Lanes` behind Gymnasium's ``VectorEnv``.
+
+    gymnasium.make_vec("dataselect_env.gym:DataSelect-Hard-v0", num_envs=8)
+
+It gives what ``gymnasium.vector.SyncVectorEnv`` gives over as many single environments, infos and draws of seeds
+included and numbers up to rounding, in all three autoreset modes; the steps of all lanes are computed together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from dataselect_env.core.arrays import Floats, Indices, Mask
+from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode
+from dataselect_env.core.models import DEFAULT_REWARD_MODE, RewardMode
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
+from dataselect_env.core.vector import OBSERVATION, Lanes, Steps
+from dataselect_env.custom.task_file import load_tasks
+from dataselect_env.gym import spaces
+from dataselect_env.gym.env import choose_seed, read_options
+from dataselect_env.gym.spaces import ActionKind, ObservationKind
+from dataselect_env.policies.features import Choices, Progress, Purchases
+
+Infos = dict[str, Any]
+
+
+class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
+    """Several episodes of one task in lock-step, each played as :class:`~dataselect_env.gym.env.DataSelectGymEnv`.
+
+    Lane i of ``reset(seed=n)`` plays the episode of seed n + i; a list names the seed of each lane, None draws it. Each
+    lane draws the seeds of its further episodes from a stream of its own.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        task_id: str = DEFAULT_TASK,
+        *,
+        observations: ObservationKind = "flat",
+        actions: ActionKind = "box",
+        split: str = DEFAULT_SPLIT,
+        reward_mode: RewardMode = DEFAULT_REWARD_MODE,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: None = None,
+        url: None = None,
+        task_file: str | None = None,
+    ) -> None:
+        """Prepare the lanes.
+
+        Args:
+            num_envs: Number of lanes, at least 1.
+            task_id: As for a single environment.
+            observations: As for a single environment.
+            actions: As for a single environment.
+            split: As for a single environment.
+            reward_mode: As for a single environment.
+            autoreset_mode: When an episode that is over is followed by the next: ``NEXT_STEP``, ``SAME_STEP`` or
+                ``DISABLED``, or the value of one of them.
+            max_episode_steps: Actions after which an episode is truncated, whatever the task allows; None for no limit.
+            render_mode: None. Single environments render; ``vectorization_mode="sync"`` makes some.
+            task_file: As for a single environment.
+            url: None. Single environments play on a server; ``vectorization_mode="async"`` makes some.
+
+        Raises:
+            TaskFileError: The task file cannot be used.
+            UnknownTask, UnknownSplit: No such thing.
+            InvalidInput: Another argument has a value that it must not have.
+        """
+        for name, value, mode in (("render_mode", render_mode, "sync"), ("url", url, "async")):
+            if value is not None:
+                raise InvalidInput(f'{name}: only with vectorization_mode="{mode}"', field=name)
+        if autoreset_mode not in [*AutoresetMode, *(mode.value for mode in AutoresetMode)]:
+            allowed = ", ".join(mode.value for mode in AutoresetMode)
+            raise InvalidInput(f"autoreset_mode: should be one of {allowed}", field="autoreset_mode")
+        if num_envs < 1:
+            raise InvalidInput(f"num_envs: should be at least 1, not {num_envs}", field="num_envs")
+        spaces.check_kind("reward_mode", reward_mode, RewardMode)
+        if task_file is not None:
+            load_tasks(task_file)
+        self.task, self.split = get_task(task_id), get_split(split)
+        self.num_envs = num_envs
+        self.observations, self.actions = observations, actions
+        self.max_episode_steps = max_episode_steps
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = spaces.observation_space(observations)
+        self.single_action_space = spaces.action_space(actions, self.task.extra_strategies)
+        self._lanes = Lanes(num_envs, reward_mode=reward_mode)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._progress = Progress(num_envs)
+        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._task_ids: NDArray[Any] = np.full(num_envs, None, dtype=object)
+        self._seeds = np.zeros(num_envs, dtype=np.int64)
+        self._started = np.zeros(num_envs, dtype=np.bool_)
+        self._over = np.zeros(num_envs, dtype=np.bool_)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, Infos]:
+        """Start an episode in every lane, or in those of a mask.
+
+        Args:
+            seed: Of the first lane, or of every lane, each as for a single environment.
+            options: ``task_id`` and ``split`` as for a single environment, and ``reset_mask``: which lanes, (n,).
+
+        Raises:
+            InvalidInput: Seeds or options are not what they must be.
+        """
+        options = dict(options or {})
+        lanes = self._masked(options.pop("reset_mask", None))
+        if seed is None or isinstance(seed, int | np.integer):
+            seeds = [None if seed is None else int(seed) + lane for lane in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+        if len(seeds) != self.num_envs:
+            raise InvalidInput(f"seed: should be one for each of {self.num_envs} lanes, not {len(seeds)}", field="seed")
+        infos: Infos = {}
+        self._start(lanes, [seeds[lane] for lane in lanes], options, infos)
+        return spaces.observe(self.observations, self._progress), infos
+
+    def step(self, actions: Any) -> tuple[Any, Floats, Mask, Mask, Infos]:
+        """Play one action in every lane whose episode goes on; arguments and results are those of Gymnasium.
+
+        Raises:
+            InvalidInput: They are no actions.
+            NoEpisode: Before the first reset.
+            EpisodeOver: An episode is over, and lanes are not reset by themselves.
+        """
+        if not self._started.all():
+            raise NoEpisode("There are lanes without an episode; reset starts one in each.")
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._over.any():
+            over = ", ".join(map(str, np.flatnonzero(self._over)))
+            raise EpisodeOver(f"The episodes of lanes {over} are over; reset them with the option reset_mask.")
+        lanes, idle = np.flatnonzero(~self._over), np.flatnonzero(self._over)
+        rewards: Floats = np.zeros(self.num_envs)
+        terminated, truncated = np.zeros((2, self.num_envs), dtype=np.bool_)
+        infos: Infos = {}
+        steps = None
+        if len(lanes):
+            choices = self._read_actions(lanes, actions)
+            steps = self._lanes.step(choices.batch_sizes, choices.weights, choices.stop, lanes.tolist())
+            self._progress.add(lanes, steps.observations, _purchases(steps))
+            rewards[lanes], terminated[lanes] = steps.rewards, steps.done
+            if self.max_episode_steps is not None:
+                truncated[lanes] = self._progress.step[lanes] >= self.max_episode_steps
+        if len(idle):
+            self._start(idle, [None] * len(idle), {}, infos)
+        self._over = terminated | truncated
+        if steps is not None:
+            self._tell(lanes, steps, infos)
+        return spaces.observe(self.observations, self._progress), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> Mask:
+        """Return which choices mean something now in each lane, (n, ...): see ``spaces.masks``.
+
+        Raises:
+            InvalidInput: Box actions have no masks.
+        """
+        return spaces.masks(self.actions, self._progress, self.task.extra_strategies)
+
+    def _read_actions(self, lanes: Indices, actions: Any) -> Choices:
+        """Return what the actions of some lanes stand for, out of one for each lane."""
+        actions = np.asarray(actions)
+        if actions.shape[:1] != (self.num_envs,):
+            raise InvalidInput(f"action: should be one for each of {self.num_envs} lanes", field="action")
+        progress = self._progress
+        return spaces.read_actions(
+            self.actions,
+            progress.budget[lanes],
+            progress.max_steps[lanes],
+            actions[lanes],
+            self.task.extra_strategies,
+        )
+
+    def _masked(self, mask: Any) -> Indices:
+        """Return the lanes of a reset mask; None is all."""
+        if mask is None:
+            return np.arange(self.num_envs)
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise InvalidInput(
+                f"options: reset_mask should be {self.num_envs} booleans, at least one of them true", field="options"
+            )
+        return np.flatnonzero(mask)
+
+    def _start(self, lanes: Indices, seeds: Sequence[int | None], options: Infos, infos: Infos) -> None:
+        """Start episodes in some lanes, and tell of them."""
+        task, split = read_options(options, self.task, self.split)
+        numbers = []
+        for lane, seed in zip(lanes, seeds, strict=True):
+            rng = self._rngs[lane]
+            if seed is not None or rng is None:
+                rng, _ = seeding.np_random(seed)
+            self._rngs[lane] = rng
+            numbers.append(choose_seed(seed, split, rng))
+        observed = self._lanes.reset([task.task_id] * len(lanes), numbers, lanes.tolist())
+        self._progress.start(lanes, [task] * len(lanes), observed)
+        self._task_ids[lanes], self._seeds[lanes] = task.task_id, numbers
+        self._started[lanes], self._over[lanes] = True, False
+        self._put(infos, lanes, self._identity(lanes))
+
+    def _tell(self, lanes: Indices, steps: Steps, infos: Infos) -> None:
+        """Tell of a step; with ``SAME_STEP`` of lanes that are over under ``final_info``, and reset these."""
+        over = self._over[lanes]
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP or not over.any():
+            self._tell_rows(lanes, steps, np.arange(len(lanes)), infos)
+            return
+        ended, final = lanes[over], Infos()
+        self._tell_rows(lanes, steps, np.flatnonzero(over), final)
+        last = spaces.observe(self.observations, self._progress)
+        final_obs: NDArray[Any] = np.full(self.num_envs, None, dtype=object)
+        for lane in ended:
+            final_obs[lane] = spaces.lane(self.observations, last, lane)
+        mask = np.isin(np.arange(self.num_envs), ended)
+        infos |= {"final_obs": final_obs, "_final_obs": mask, "final_info": final, "_final_info": mask.copy()}
+        self._start(ended, [None] * len(ended), {}, infos)
+        self._tell_rows(lanes, steps, np.flatnonzero(~over), infos)
+
+    def _tell_rows(self, lanes: Indices, steps: Steps, rows: Indices, infos: Infos) -> None:
+        """Tell what some rows of a step did, each in its lane; what there is not is left out."""
+        self._put(infos, lanes[rows], self._identity(lanes[rows]))
+        bought = rows[steps.bought[rows] > 0]
+        known = rows[np.isfinite(steps.mislabelled[rows])]
+        counts = dict(zip((*STRATEGIES, *self.task.extra_strategies), steps.bought_by[rows].T, strict=True))
+        self._put(
+            infos,
+            lanes[rows],
+            {
+                "reward_terms": {name: term[rows] for name, term in steps.reward_terms.items()},
+                "batch_size": steps.bought[rows],
+                "bought_by": counts,
+            },
+        )
+        self._put(infos, lanes[known], {"mislabelled": steps.mislabelled[known].astype(np.int64)})
+        audited = np.intersect1d(known, bought)
+        noise_ratio = steps.mislabelled[audited] / steps.bought[audited]
+        self._put(infos, lanes[audited], {"noise_ratio": noise_ratio})
+        self._put(
+            infos,
+            lanes[bought],
+            {
+                "redundancy": steps.redundancy[bought],
+                "gain": steps.gain[bought],
+            },
+        )
+        for row in rows:
+            reason, grade = steps.end_reasons[row], steps.grades[row]
+            if reason is not None and grade is not None:
+                told = {"end_reason": reason, "grade": grade.model_dump(exclude_none=True)}
+                infos |= self._add_info(infos, told, int(lanes[row]))
+
+    def _identity(self, lanes: Indices) -> Infos:
+        steps = self._progress.step[lanes].astype(np.int64)
+        return {"task_id": self._task_ids[lanes], "seed": self._seeds[lanes], "step": steps}
+
+    def _put(self, infos: Infos, lanes: Indices, told: Infos) -> None:
+        """Put values of some lanes into infos, beside masks, as Gymnasium's ``_add_info`` does one by one."""
+        if not len(lanes):
+            return
+        for name, values in told.items():
+            if isinstance(values, dict):
+                self._put(infos.setdefault(name, {}), lanes, values)
+            else:
+                empty: Any = None if values.dtype == object else 0
+                infos.setdefault(name, np.full(self.num_envs, empty, dtype=values.dtype))[lanes] = values
+            infos.setdefault(f"_{name}", np.zeros(self.num_envs, dtype=np.bool_))[lanes] = True
+
+
+def _purchases(steps: Steps) -> Purchases:
+    """Return what a step bought; where the right labels are unknown, with as many wrong ones as are to be expected."""
+    expected = steps.bought * steps.observations[:, OBSERVATION.index("noise_estimate")]
+    return Purchases(
+        bought_by=steps.bought_by.astype(np.float64),
+        mislabelled=np.where(np.isnan(steps.mislabelled), expected, steps.mislabelled),
+        redundancy=np.nan_to_num(steps.redundancy),
+        gain=np.nan_to_num(steps.gain),
+    )

@@ -1,0 +1,300 @@
+"""The tools of the Model Context Protocol: what an agent can call, and what it is told.
+
+Descriptions and schemas are rendered from the table of tasks and the wire types, so that a language model that sees
+them needs no other instruction. None is named reset, step, state or close: OpenEnv keeps those names for itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import Field
+
+from dataselect_env.core.actions import action_model, offered, with_strategies
+from dataselect_env.core.errors import EnvError, EpisodeNotFound, NoEpisode, as_client_error
+from dataselect_env.core.models import (
+    Action,
+    EpisodeId,
+    GraderReply,
+    Operation,
+    Reply,
+    ResetRequest,
+    State,
+    StrategyWeights,
+    WireModel,
+    parse,
+)
+from dataselect_env.core.tasks import SPLITS, TASKS, get_task
+from dataselect_env.rendering import prompts
+from dataselect_env.server import catalogue
+
+if TYPE_CHECKING:
+    from dataselect_env.server.service import Service
+    from dataselect_env.server.session import Session
+
+logger = logging.getLogger(__name__)
+
+WHICH_EPISODE = "Id that start_episode returned; default: the episode that you started last."
+
+
+class EpisodeBackend(Protocol):
+    """Where an agent plays: whatever knows its episode."""
+
+    async def handle(self, operation: Operation, data: object) -> Reply | State:
+        """Do one operation on the agent's episode."""
+
+    def grade(self, data: object) -> GraderReply:
+        """Return the grade of a finished episode; by default the agent's own."""
+
+
+class SessionBackend:
+    """The seat of an agent that has a session of its own: it plays that session's episode and no other.
+
+    Args:
+        session: The session.
+        service: Who grades.
+    """
+
+    def __init__(self, session: Session, service: Service) -> None:
+        self.session = session
+        self._service = service
+
+    async def play(self, operation: Operation, data: object) -> Reply | State:
+        """Do one operation on the session's episode, from the data of a WebSocket message."""
+        return await self._service.play(self.session, operation, data)
+
+    async def handle(self, operation: Operation, data: object) -> Reply | State:
+        """Do one operation on the session's episode; an ``episode_id`` that names another one is refused."""
+        if operation != "state":
+            return await self.play(operation, data)
+        wanted = parse(EpisodeArguments, data).episode_id
+        if wanted not in (None, self.session.episode_id):
+            raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
+        return await self.play(operation, None)
+
+    def grade(self, data: object) -> GraderReply:
+        """Return the grade of a finished episode; by default the session's own."""
+        wanted = parse(EpisodeArguments, data).episode_id or self.session.episode_id
+        if wanted is None:
+            raise NoEpisode("There is no episode yet; start_episode starts one.")
+        return self._service.grade({"episode_id": wanted})
+
+
+class EpisodeArguments(WireModel):
+    """Which episode is meant."""
+
+    episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
+
+
+class BatchArguments(StrategyWeights):
+    """A batch, flat: size and weights side by side."""
+
+    batch_size: int = Field(ge=0, description=Action.model_fields["batch_size"].description)
+    episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
+
+    def as_tuple(self) -> tuple[float, ...]:
+        """Return the weights, those of further strategies too, in the order of the fields."""
+        return tuple(self.weights().values())
+
+    def weights(self) -> dict[str, float]:
+        """Return the weights by strategy."""
+        return {name: weight for name, weight in self if name not in ("batch_size", "episode_id")}
+
+    def action(self) -> Action:
+        """Return the action that buys this batch."""
+        weights = {name: weight for name, weight in self.weights().items() if weight}
+        extra = tuple(name for name in weights if name not in StrategyWeights.model_fields)
+        return action_model(extra).select(self.batch_size, **weights)
+
+
+class NoArguments(WireModel):
+    """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool tells: text for a language model, the same as data for a program."""
+
+    text: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        name, title, description: What clients show.
+        arguments: What it takes.
+        call: What it does.
+        reads_only: Whether it changes nothing.
+    """
+
+    name: str
+    title: str
+    description: str
+    arguments: type[WireModel]
+    call: Callable[[EpisodeBackend, Any], Awaitable[ToolResult]]
+    reads_only: bool = False
+
+    def told(self) -> str:
+        """Return the description as of now: to start an episode one must know the tasks."""
+        if self.arguments is not ResetRequest:
+            return self.description
+        return f"{self.description}\n\nTasks: {' '.join(f'{task.task_id}: {task.summary}' for task in TASKS.values())}"
+
+    def model(self) -> type[WireModel]:
+        """Return the arguments as of now: of a batch also the weights of further strategies that tasks offer."""
+        extra = offered() if self.arguments is BatchArguments else ()
+        return with_strategies(self.arguments, extra) if extra else self.arguments
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the tool as ``tools/list`` tells it."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.told(),
+            "inputSchema": _input_schema(self.model()),
+            "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
+        }
+
+
+async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """Call a tool and return its result as ``tools/call`` tells it; whatever went wrong is told in the result.
+
+    Raises:
+        KeyError: There is no such tool.
+    """
+    tool = TOOLS[name]
+    try:
+        answer, failed = await tool.call(backend, parse(tool.model(), dict(arguments))), False
+    except EnvError as error:
+        answer, failed = ToolResult(error.message, error.body()), True
+    except Exception as defect:
+        logger.exception("the tool %s failed", name)
+        told = as_client_error(defect)
+        answer, failed = ToolResult(told.message, told.body()), True
+    return {"content": [{"type": "text", "text": answer.text}], "structuredContent": answer.data, "isError": failed}
+
+
+async def _list_tasks(_backend: EpisodeBackend, _: NoArguments) -> ToolResult:
+    text = "\n\n".join(prompts.describe_task(task) for task in TASKS.values())
+    return ToolResult(text, catalogue.task_list().model_dump(mode="json", exclude={"action_schema"}))
+
+
+async def _start_episode(backend: EpisodeBackend, arguments: ResetRequest) -> ToolResult:
+    reply = await backend.handle("reset", arguments.model_dump(exclude_none=True))
+    assert isinstance(reply, Reply)  # noqa: S101  (what a reset answers)
+    answer = _told(reply)
+    task = get_task(reply.task_id)
+    return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{answer.text}", answer.data)
+
+
+async def _select_batch(backend: EpisodeBackend, batch: BatchArguments) -> ToolResult:
+    return await _play(backend, batch.action(), batch.episode_id)
+
+
+async def _stop(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolResult:
+    return await _play(backend, Action.stop(), arguments.episode_id)
+
+
+async def _play(backend: EpisodeBackend, action: Action, episode_id: str | None) -> ToolResult:
+    reply = await backend.handle("step", {**action.model_dump(), "episode_id": episode_id})
+    assert isinstance(reply, Reply)  # noqa: S101  (what a step answers)
+    return _told(reply)
+
+
+async def _get_state(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolResult:
+    state = (await backend.handle("state", arguments.model_dump())).model_dump(mode="json")
+    return ToolResult("\n".join(f"{name}: {value}" for name, value in state.items() if value is not None), state)
+
+
+async def _get_grade(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolResult:
+    reply = backend.grade(arguments.model_dump())
+    text = f"episode_id: {reply.episode_id}\ntask_id: {reply.task_id}\n{prompts.render_grade(reply)}"
+    return ToolResult(text, reply.model_dump(mode="json"))
+
+
+def _told(reply: Reply) -> ToolResult:
+    """Return a reply without what it says twice for OpenEnv's own clients."""
+    data = reply.model_dump(mode="json", exclude={"metadata": True, "observation": {"metadata"}})
+    return ToolResult(prompts.render_reply(get_task(reply.task_id), reply), data)
+
+
+def _input_schema(model: type[WireModel]) -> dict[str, Any]:
+    """Return the JSON schema of a tool's arguments, flat: what may be null may also be left out, and names are listed.
+
+    Not every client, and not every model, understands ``anyOf``.
+    """
+    schema = model.model_json_schema()
+    choices = {"task_id": list(TASKS), "split": list(SPLITS)}
+    properties = {}
+    for name, told in schema.get("properties", {}).items():
+        plain = {key: value for key, value in told.items() if key not in ("anyOf", "default", "title", "examples")}
+        for option in told.get("anyOf", []):
+            plain |= {} if option == {"type": "null"} else option
+        if name in choices:
+            plain = {"type": "string", "enum": choices[name], "description": told["description"]}
+        if told.get("default") is not None:
+            plain["default"] = told["default"]
+        properties[name] = plain
+    required = {"required": schema["required"]} if "required" in schema else {}
+    return {"type": "object", "properties": properties, "additionalProperties": False, **required}
+
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "list_tasks",
+            "List the tasks",
+            "List the tasks: what each asks, its budget and steps, what passes and how the score is made.",
+            NoArguments,
+            _list_tasks,
+            reads_only=True,
+        ),
+        Tool(
+            "start_episode",
+            "Start an episode",
+            f"Start an episode; call this first, then select_batch until the episode is over.\n\n{prompts.rules()}",
+            ResetRequest,
+            _start_episode,
+        ),
+        Tool(
+            "select_batch",
+            "Buy a batch",
+            "Buy one batch of samples and train the classifier on it. Returns what was bought, how many of its labels"
+            " are wrong where that is known, the reward and what you see next; the last step returns the grade. The"
+            " weights say how to mix the query strategies; only their ratios matter, and at least one must be greater"
+            " than 0.",
+            BatchArguments,
+            _select_batch,
+        ),
+        Tool(
+            "stop",
+            "Stop",
+            "End the episode now, without buying more, and return its grade.",
+            EpisodeArguments,
+            _stop,
+        ),
+        Tool(
+            "get_state",
+            "Look at the state",
+            "Tell where the episode stands: steps, remaining budget, performance, whether and why it is over.",
+            EpisodeArguments,
+            _get_state,
+            reads_only=True,
+        ),
+        Tool(
+            "get_grade",
+            "Get the grade",
+            "Return the grade of an episode that is over, with its parts; refused while it goes on.",
+            EpisodeArguments,
+            _get_grade,
+            reads_only=True,
+        ),
+    )
+}

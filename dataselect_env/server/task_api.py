@@ -1,0 +1,179 @@
+"""OpenEnv's Task API: which tasks there are to choose from; playing one is a matter of ``reset``.
+
+Wire format as in OpenEnv 0.10: ``GET`` lists environments and splits, ``POST`` with a split asks for tasks.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
+
+from dataselect_env.core.errors import NotFound
+from dataselect_env.core.models import SpecIndex, SplitName, WireModel, parse
+from dataselect_env.core.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
+from dataselect_env.server.catalogue import NAME
+from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
+
+router = APIRouter(tags=["Task API"])
+EXAMPLE_SPLIT = {"split": "test"}
+
+
+class SplitRequest(WireModel):
+    """A split."""
+
+    split: SplitName = Field(description=f"One of {', '.join(SPLITS)}.")
+
+
+class TaskRequest(SplitRequest):
+    """A place in a split."""
+
+    index: SpecIndex = Field(description="From 0 to num_tasks - 1.")
+
+
+class TaskRangeRequest(SplitRequest):
+    """A range of places in a split, read as Python reads a slice."""
+
+    start: int | None = Field(None, description="First index; default the beginning.")
+    stop: int | None = Field(None, description="Index after the last; default the end.")
+
+
+class SplitDescription(WireModel):
+    """A split and what it is for."""
+
+    name: str = Field(description="Name in requests.")
+    type: str = Field(description="train, validation or test.")
+
+
+class TaskSpecification(WireModel):
+    """One task with one seed."""
+
+    id: str = Field(description="Name of this specification, unique over all splits.")
+    split: str = Field(description="Split that it belongs to.")
+    index: int = Field(ge=0, description="Its place in the split; reset takes split and index.")
+    task_id: str = Field(description="Task to play.")
+    seed: int = Field(ge=0, description="Seed to play it with.")
+    difficulty: str = Field(description="Difficulty of the task.")
+    group: str = Field(description="Shared by the specifications of one seed: the same data set under every task.")
+
+
+class TaskCount(WireModel):
+    """Size of a split."""
+
+    num_tasks: int = Field(ge=0, description="Task specifications in the split.")
+
+
+class OneTask(WireModel):
+    """A task specification."""
+
+    task: TaskSpecification
+
+
+class ManyTasks(WireModel):
+    """Task specifications in the order of their indices."""
+
+    tasks: list[TaskSpecification]
+
+
+class AllTasks(ManyTasks):
+    """All task specifications of a split."""
+
+    env_name: str = Field(description="Name of the environment.")
+
+
+RequestT = TypeVar("RequestT", bound=SplitRequest)
+
+
+async def read(request: Request, env_name: str, model: type[RequestT]) -> RequestT:
+    """Return the request's body as a ``model``, once it is clear that this environment is meant.
+
+    Raises:
+        EnvError: Another environment is meant, or the body does not fit.
+    """
+    check_name(env_name)
+    return parse(model, await read_json(request))
+
+
+def check_name(env_name: str) -> None:
+    """Accept the environment's name in any case.
+
+    Raises:
+        NotFound: It is another name.
+    """
+    if env_name.lower() != NAME.lower():
+        raise NotFound(f"There is no such environment here; this server has {NAME}.")
+
+
+def specification(spec: TaskSpec) -> TaskSpecification:
+    """Return a task spec as it travels."""
+    return TaskSpecification.model_validate(spec, from_attributes=True)
+
+
+@cache
+def spec_texts(split: str) -> list[str]:
+    """Return the JSON of every task specification of a split; made once, the largest split has thousands."""
+    return [specification(spec).model_dump_json() for spec in get_spec_range(split)]
+
+
+@router.get("/list_environments", responses=errors())
+async def list_environments() -> list[str]:
+    """Name the environments of this server."""
+    return [NAME]
+
+
+@router.get("/{env_name}/splits", responses=errors(404, 422))
+async def splits(env_name: str) -> list[SplitDescription]:
+    """List the splits; their seeds and their data sets are disjoint."""
+    check_name(env_name)
+    return [SplitDescription(name=name, type=name) for name in SPLITS]
+
+
+@router.post(
+    "/{env_name}/num_tasks",
+    responses=errors(*READS_BODY, 404),
+    openapi_extra=body_of(SplitRequest, required=True, example=EXAMPLE_SPLIT),
+)
+async def num_tasks(env_name: str, request: Request) -> TaskCount:
+    """Count the task specifications of a split."""
+    asked = await read(request, env_name, SplitRequest)
+    return TaskCount(num_tasks=get_split(asked.split).num_tasks)
+
+
+@router.post(
+    "/{env_name}/tasks",
+    responses=errors(*READS_BODY, 404),
+    openapi_extra=body_of(SplitRequest, required=True, example=EXAMPLE_SPLIT),
+    response_model=AllTasks,
+)
+async def tasks(env_name: str, request: Request) -> Response:
+    """List all task specifications of a split."""
+    asked = await read(request, env_name, SplitRequest)
+    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
+    return Response(f'{{"tasks":[{",".join(texts)}],"env_name":"{NAME}"}}', media_type="application/json")
+
+
+@router.post(
+    "/{env_name}/task",
+    responses=errors(*READS_BODY, 404),
+    openapi_extra=body_of(TaskRequest, required=True, example={**EXAMPLE_SPLIT, "index": 0}),
+)
+async def task(env_name: str, request: Request) -> OneTask:
+    """Give one task specification."""
+    asked = await read(request, env_name, TaskRequest)
+    return OneTask(task=specification(get_spec(asked.split, asked.index)))
+
+
+@router.post(
+    "/{env_name}/task_range",
+    responses=errors(*READS_BODY, 404),
+    openapi_extra=body_of(TaskRangeRequest, required=True, example={**EXAMPLE_SPLIT, "start": 0, "stop": 3}),
+    response_model=ManyTasks,
+)
+async def task_range(env_name: str, request: Request) -> Response:
+    """Give the task specifications of a range of indices."""
+    asked = await read(request, env_name, TaskRangeRequest)
+    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
+    return Response(f'{{"tasks":[{",".join(texts[asked.start : asked.stop])}]}}', media_type="application/json")

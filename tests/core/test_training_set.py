@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from dataselect_env.core.training_set import TrainingSet
+
+
+def test_sums_follow_the_rows() -> None:
+    X = np.random.default_rng(0).normal(1, 3, (20, 4))
+    parts = [np.arange(6), np.array([19]), np.array([7, 12, 8])]
+    acquired = TrainingSet(parts[0], X[parts[0]])
+    for count in (1, 2, 3):
+        if count > 1:
+            acquired.extend(parts[count - 1], X[parts[count - 1]])
+        rows = np.concatenate(parts[:count])
+        assert acquired.rows.tolist() == rows.tolist()
+        assert acquired.centroid == pytest.approx(X[rows].mean(axis=0), abs=1e-12)
+        assert acquired.spread == pytest.approx(X[rows].std(), abs=1e-12)
+
+
+def test_the_rows_given_are_not_shared() -> None:
+    rows = np.arange(2)
+    acquired = TrainingSet(rows, np.eye(3)[rows])
+    rows[0] = 2
+    assert acquired.rows.tolist() == [0, 1]

@@ -1,0 +1,246 @@
+import sqlite3
+from asyncio import run
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.grading import TracePoint, grade
+from dataselect_env.core.models import Action
+from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.server.settings import SettingsError
+from dataselect_env.server.store import open_store
+from dataselect_env.server.store.base import EpisodeHeader, StoredStep, Transport
+from dataselect_env.server.store.sqlite import SQLiteStore
+
+STEP = StoredStep(Action.select(10, diversity=0.1, random=0.2), 10, 3, 0.612345678901234567, -0.1234567890123456)
+GRADE = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
+
+
+def header(episode_id: str = "one", transport: Transport = "http") -> EpisodeHeader:
+    return EpisodeHeader(episode_id, transport, "easy", 2**32 - 1, "shaped", DYNAMICS_VERSION)
+
+
+def test_what_was_stored_comes_back_exactly(store: SQLiteStore) -> None:
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, None))
+    run(store.append("one", 2, STEP, GRADE))
+    stored = store.load("one")
+    assert stored.header == header()
+    assert stored.steps == (STEP, STEP)
+    assert stored.grade == GRADE
+
+
+def test_an_episode_without_a_grade_is_running(store: SQLiteStore) -> None:
+    run(store.create(header()))
+    assert store.load("one").grade is None
+    assert store.load("one").steps == ()
+
+
+def test_steps_are_counted(store: SQLiteStore) -> None:
+    assert store.step_count("one") == 0
+    for number in range(1, 4):
+        if number == 1:
+            run(store.create(header()))
+        run(store.append("one", number, STEP, None))
+        assert store.step_count("one") == number
+
+
+def test_an_id_is_used_once(store: SQLiteStore) -> None:
+    run(store.create(header()))
+    with pytest.raises(EpisodeExists, match="in use"):
+        run(store.create(header()))
+
+
+def test_an_unknown_episode_is_not_found(store: SQLiteStore) -> None:
+    with pytest.raises(EpisodeNotFound):
+        store.load("nobody")
+
+
+def test_latest_is_told_by_transport(store: SQLiteStore) -> None:
+    assert store.latest("http") is None
+    for episode_id, transport in (("a", "http"), ("b", "http"), ("c", "websocket")):
+        run(store.create(header(episode_id, transport)))  # type: ignore[arg-type]
+    assert store.latest("http") == "b"
+    assert store.latest("websocket") == "c"
+
+
+def test_a_step_and_its_grade_are_stored_together_or_not_at_all(store: SQLiteStore) -> None:
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, None))
+    with pytest.raises(EpisodeConflict):
+        run(store.append("one", 1, STEP, GRADE))  # the same step twice
+    assert store.load("one").grade is None
+    run(store.append("one", 2, STEP, GRADE))
+    assert store.load("one").grade == GRADE
+
+
+def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "episodes.db"
+    first = SQLiteStore(path)
+    run(first.create(header()))
+    run(first.append("one", 1, STEP, GRADE))
+    second = SQLiteStore(path)  # the first one is never closed, as after a kill
+    assert second.load("one").steps == (STEP,)
+    second.close()
+    first.close()
+
+
+def test_a_step_of_an_episode_that_is_gone_is_not_acknowledged(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    run(store.create(header()))
+    with sqlite3.connect(tmp_path / "episodes.db") as operator:
+        operator.execute("DELETE FROM episodes")
+    operator.close()
+    with pytest.raises(EpisodeNotFound):
+        run(store.append("one", 1, STEP, GRADE))
+    store.close()
+
+
+def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "episodes.db") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(SettingsError, match="another version"):
+        open_store(f"sqlite:///{tmp_path}/episodes.db")
+
+
+def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.db"
+    store = SQLiteStore(path)
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, GRADE))
+    expected = store.load("one")
+    store.close()
+    with sqlite3.connect(path) as older:
+        older.execute("ALTER TABLE episodes DROP COLUMN task_digest")
+        older.execute("PRAGMA user_version = 1")
+    older.close()
+    again = SQLiteStore(path)
+    assert again.load("one") == expected
+    run(again.create(replace(header("two"), task_digest="abc")))
+    assert again.load("two").header.task_digest == "abc"
+    again.close()
+
+
+def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+
+    def play(name: int) -> int:
+        run(store.create(header(f"episode-{name}")))
+        for number in range(1, 9):
+            run(store.append(f"episode-{name}", number, STEP, GRADE if number == 8 else None))
+        return len(store.load(f"episode-{name}").steps)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(play, range(40))) == [8] * 40
+    store.close()
+
+
+def test_a_closed_database_is_a_clear_error_and_says_nothing_of_its_inside(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    store.close()
+    with pytest.raises(StoreUnavailable) as caught:
+        run(store.create(header()))
+    assert "sqlite" not in caught.value.message.lower()
+    assert str(tmp_path) not in caught.value.message
+
+
+def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store("sqlite:///relative.db").close()
+    open_store(f"sqlite:///{tmp_path}/absolute.db").close()
+    assert (tmp_path / "relative.db").is_file()
+    assert (tmp_path / "absolute.db").is_file()
+
+
+def test_a_store_tells_what_opens_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = open_store("sqlite:///relative.db")
+    run(first.create(header()))
+    monkeypatch.chdir("/")
+    second = open_store(first.url)
+    assert second.load("one").header == header()
+    first.close()
+    second.close()
+    memory = open_store("memory:")
+    memory.close()
+    assert memory.url == "memory:"
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "postgres://host/db", "episodes.db", "memory"])
+def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"DATASELECT_STORE: .*sqlite:///.*memory:"):
+        open_store(url)
+
+
+def test_a_configured_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(SettingsError, match="cannot be used as a store"):
+        open_store(f"sqlite:///{tmp_path}/file/episodes.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("certainly not a database " * 100)
+    with pytest.raises(SettingsError, match="cannot be used as a store"):
+        open_store(f"sqlite:///{tmp_path}/notes.txt")
+
+
+def test_the_default_place_is_in_the_users_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.server.store.default_store_path", lambda: tmp_path / "data" / "episodes.db")
+    open_store(None).close()
+    assert (tmp_path / "data" / "episodes.db").is_file()
+
+
+def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr("dataselect_env.server.store.default_store_path", lambda: tmp_path / "file" / "episodes.db")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = open_store(None)
+    run(store.create(header()))
+    store.close()
+    assert "cannot be written" in caplog.text
+    assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
+
+
+def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.db"
+    store = SQLiteStore(path)
+    run(store.create(header()))
+    saboteur = sqlite3.connect(path, isolation_level=None)
+    saboteur.execute("CREATE TRIGGER no BEFORE UPDATE ON episodes BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(StoreUnavailable):
+        run(store.append("one", 1, STEP, GRADE))
+    saboteur.execute("DROP TRIGGER no")
+    saboteur.close()
+    assert store.load("one").steps == ()
+    run(store.append("one", 1, STEP, GRADE))
+    store.close()
+
+
+def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.server.store.sqlite.BUSY_TIMEOUT", 0.05)
+    store = SQLiteStore(tmp_path / "episodes.db")
+    with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreUnavailable):
+            run(store.create(header()))
+        other.execute("ROLLBACK")
+    run(store.create(header()))
+    store.close()
+
+
+def test_a_store_that_another_process_locks_can_be_read(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    run(store.create(header()))
+    with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert store.load("one").header == header()
+        assert (store.step_count("one"), store.latest("http")) == (0, "one")
+        other.execute("ROLLBACK")
+    store.close()

@@ -1,0 +1,92 @@
+"""What every answer has: id, safe headers, HEAD; and what is logged of it."""
+
+import asyncio
+import logging
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+
+from dataselect_env.server.logs import facts
+from dataselect_env.server.middleware import Front
+
+GET_ROUTES = [
+    "/health",
+    "/ready",
+    "/metrics",
+    "/tasks",
+    "/metadata",
+    "/schema",
+    "/openapi.json",
+    "/docs",
+    "/list_environments",
+]
+
+
+@pytest.mark.parametrize("path", [*GET_ROUTES, "/nothing", "/state", "/reset"])
+def test_head_answers_like_get_without_a_body(client: TestClient, path: str) -> None:
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    own = {"x-request-id", "content-length"} if path == "/metrics" else {"x-request-id"}
+    assert {n: v for n, v in head.headers.items() if n not in own} == {
+        n: v for n, v in got.headers.items() if n not in own
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/nothing", "/docs"])
+def test_every_answer_has_safe_headers(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "https://huggingface.co" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"]
+    assert "server" not in headers
+
+
+def test_a_request_keeps_its_id_or_gets_one(client: TestClient) -> None:
+    assert client.get("/health", headers={"X-Request-ID": "abc-1.2"}).headers["X-Request-ID"] == "abc-1.2"
+    given = {client.get("/health").headers["X-Request-ID"] for _ in range(3)}
+    assert len(given) == 3
+    for bad in ("", "x" * 129, "a b", 'a"b', "\xe4"):
+        answered = client.get("/health", headers={b"X-Request-ID": bad.encode("latin-1")}).headers["X-Request-ID"]
+        assert len(answered) == 32
+        assert answered != bad
+
+
+def test_a_defect_s_answer_has_its_id_and_its_headers_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.server.catalogue.metadata", lambda: 1 / 0)
+    response = TestClient(client.app, raise_server_exceptions=False).get("/metadata", headers={"X-Request-ID": "d"})
+    assert (response.status_code, response.headers["X-Request-ID"]) == (500, "d")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_what_fails_is_logged_by_the_server_under_the_request_s_id(client: TestClient) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ZeroDivisionError("of course")
+
+    async def serve() -> str | None:
+        front = Front(fail, client.app.state.get_service)  # type: ignore[attr-defined]
+        scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"x-request-id", b"r-1")]}
+        with pytest.raises(ZeroDivisionError):
+            await front(scope, None, None)  # type: ignore[arg-type]
+        return facts(logging.makeLogRecord({})).get("request_id")
+
+    assert asyncio.run(serve()) == "r-1"
+
+
+def test_a_connection_has_an_id_too(client: TestClient) -> None:
+    with client.websocket_connect("/ws", headers={"X-Request-ID": "conn-1"}) as socket:
+        assert (b"x-request-id", b"conn-1") in (socket.extra_headers or [])
+
+
+def test_a_request_is_one_line_of_the_log_without_its_query(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="dataselect_env.server.middleware"):
+        client.get("/tasks%0AWARNING%20forged", params={"token": "SECRET"})
+        with client.websocket_connect("/ws?token=SECRET"):
+            pass
+    first, second = (record for record in caplog.records if record.name == "dataselect_env.server.middleware")
+    assert first.getMessage() == "GET /tasks%0AWARNING%20forged"
+    assert first.facts["status"] == 404  # type: ignore[attr-defined]
+    assert second.getMessage() == "WS /ws"
+    assert "SECRET" not in str([vars(record) for record in (first, second)])

@@ -1,0 +1,131 @@
+"""Sessions on tasks of a user's own: further strategies are stored, resumed and refused."""
+
+from __future__ import annotations
+
+from asyncio import run
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dataselect_env import DataSelectEnv
+from dataselect_env.core.actions import action_model
+from dataselect_env.core.errors import DynamicsMismatch, InvalidInput, UnknownTask
+from dataselect_env.core.models import Reply
+from dataselect_env.core.tasks import unregister
+from dataselect_env.policies.policy import pace
+from dataselect_env.server.session import Session
+from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers.owning import OWN, forgotten, info_of, offered, plain, script, select
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    with forgotten():
+        yield
+
+
+def ask(session: Session, operation: Any, data: Any) -> Reply:
+    return cast(Reply, run(session.handle(operation, data)))
+
+
+@pytest.mark.parametrize("name", ["ranks", "quotas", "unknown", "six"])
+def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteStore, name: str) -> None:
+    task = offered(**OWN[name])
+    through, session = Session(store, "http"), Session(store, "http")
+    ask(through, "reset", {"task_id": "mine", "seed": 3, "episode_id": "through"})
+    ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
+    actions = script(task, 3)
+    for action in actions[:2]:
+        assert plain(ask(session, "step", action)) == plain(ask(through, "step", {"action": action}))
+    stored = store.load("one")
+    sent = [action["strategy_weights"] for action in actions[:2]]
+    assert [dict(step.action.strategy_weights) for step in stored.steps] == sent
+    resumed = Session.resume(store, stored)
+    for action in actions[2:]:
+        after, reference = ask(resumed, "step", action), ask(through, "step", action)
+        assert plain(after) == plain(reference)
+        if after.done:
+            break
+    assert after.done
+    assert store.load("one").grade == info_of(after).grade
+
+
+def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
+    task = offered(**OWN["quotas"])
+    store = SQLiteStore(tmp_path / "episodes.db")
+    session = Session(store, "http")
+    ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
+    before = ask(session, "step", select(9, k_center=2.0, margin=1.0))
+    store.close()
+    offered(**OWN["quotas"])  # as another process makes it
+    again = SQLiteStore(tmp_path / "episodes.db")
+    stored = again.load("one")
+    assert stored.steps[0].action == action_model(task.extra_strategies).select(9, k_center=2, margin=1)
+    assert stored.steps[0].reward == before.reward
+    assert Session.resume(again, stored).step_count == 1
+    again.close()
+
+
+def test_an_episode_of_a_task_that_changed_is_not_continued(store: SQLiteStore) -> None:
+    offered(**OWN["wine"])
+    session = Session(store, "http")
+    ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
+    ask(session, "step", select(9, random=1.0))
+    offered(**{**OWN["wine"], "noise": {"uniform": 0.4}})
+    with pytest.raises(DynamicsMismatch, match="definition"):
+        Session.resume(store, store.load("one"))
+    unregister("mine")
+    with pytest.raises(UnknownTask):
+        Session.resume(store, store.load("one"))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_session_refuses_weights_that_its_task_does_not_offer(store: SQLiteStore, wrapped: bool) -> None:
+    offered(**OWN["two"])
+    session = Session(store, "http")
+    for task_id, weight in (("mine", "k_center"), ("easy", "margin")):
+        ask(session, "reset", {"task_id": task_id, "seed": 3})
+        action = select(9, **{weight: 1.0})
+        with pytest.raises(InvalidInput, match="allowed are uncertainty, diversity, random") as caught:
+            ask(session, "step", {"action": action} if wrapped else action)
+        assert caught.value.field == ("action." if wrapped else "") + f"strategy_weights.{weight}"
+        assert session.step_count == 0
+        assert ask(session, "step", {"action": select(9, random=1.0)} if wrapped else select(9, random=1.0)).step == 1
+
+
+def test_the_even_share_spends_the_budget() -> None:
+    task = offered(**OWN["quotas"])
+    env = DataSelectEnv()
+    reply = env.reset(task_id="mine", seed=2)
+    while not reply.done:
+        reply = env.step(action_model(task.extra_strategies).select(pace(task, 0), margin=1))
+    assert reply.observation.remaining_budget == 0
+    assert reply.step == task.max_steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budget": 45},
+        {"max_steps": 4},
+        {"score": {"performance_range": [0.1, 0.2]}},
+        {"strategies": ["margin"]},
+        {"noise": {"uniform": 0.1}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_episode_is_not_continued_when_its_task_has_changed(store: SQLiteStore, change: dict[str, Any]) -> None:
+    """Some changes give the same rewards so far, and would be graded otherwise in the end."""
+    definition = {**OWN["wine"], "strategies": ["k_center"]}
+    offered(**definition)
+    session = Session(store, "http")
+    ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
+    ask(session, "step", select(6, random=1))
+    assert Session.resume(store, store.load("one")).step_count == 1
+    offered(**{**definition, **change})
+    with pytest.raises(DynamicsMismatch, match="another definition of its task"):
+        Session.resume(store, store.load("one"))
+    offered(**definition)
+    assert Session.resume(store, store.load("one")).step_count == 1
