@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
             chosen = settings or Settings.load()
             load_own_tasks(chosen)
             opened.append(Service(chosen, store or open_store(chosen.store)))
-            mcp_sessions[:] = [McpSessions(opened[0])]
+            mcp_sessions[:] = [McpSessions(opened[0].sessions)]
         return opened[0]
 
     def get_mcp_sessions() -> McpSessions:
@@ -57,11 +57,11 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service = get_service()
-        tidying = asyncio.create_task(service.tidy())
+        pruning = asyncio.create_task(service.prune())
         yield
-        service.stop()
+        service.sessions.stop()
         try:
-            await tidying
+            await pruning
         finally:
             opened.pop().close()
 
@@ -147,7 +147,7 @@ def serve(settings: Settings) -> None:
     store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
     if settings.workers == 1:
         app = create_app(settings, store)
-        run(app, settings, lambda: app.state.get_service().drain())
+        run(app, settings, lambda: app.state.get_service().sessions.drain(settings.stop_timeout))
         return
     store.close()
     if store.url == MEMORY:
@@ -158,7 +158,8 @@ def serve(settings: Settings) -> None:
 
 async def drain() -> None:
     """Let the running steps of this process end: what a worker does before it closes its connections."""
-    await app.state.get_service().drain()
+    service: Service = app.state.get_service()
+    await service.sessions.drain(service.settings.stop_timeout)
 
 
 def main() -> None:
