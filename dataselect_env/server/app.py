@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
+import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -23,12 +26,16 @@ from dataselect_env.server.catalogue import DESCRIPTION, NAME
 from dataselect_env.server.mcp import http
 from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.middleware import Front
-from dataselect_env.server.process import run, run_workers
+from dataselect_env.server.process import options, run
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings, SettingsError
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
+from dataselect_env.server.supervisor import Supervisor
+
+STOP_MARGIN = 5.0
+"""Seconds that worker processes may take to stop beyond the time that requests have."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -45,7 +52,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
-            load_own_tasks(chosen)
+            load_custom_tasks(chosen)
             opened.append(Service(chosen, store or open_store(chosen.store)))
             mcp_sessions[:] = [McpSessions(opened[0].sessions)]
         return opened[0]
@@ -121,7 +128,7 @@ def _framework_error(error: HTTPException) -> Exception:
     return error
 
 
-def load_own_tasks(settings: Settings) -> None:
+def load_custom_tasks(settings: Settings) -> None:
     """Offer the tasks of the task file that the settings name, where they name one.
 
     Raises:
@@ -141,25 +148,43 @@ def serve(settings: Settings) -> None:
     """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store or task file cannot be used, or the store not by several processes.
+        SettingsError: The configured store or task file cannot be used, or several workers cannot share the store.
+        SystemExit: The server could not start, or did not stop in time.
     """
-    load_own_tasks(settings)
-    store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
+    load_custom_tasks(settings)
+    store = open_store(settings.store)  # before the server starts, so that a mistake is reported in a sentence
     if settings.workers == 1:
-        app = create_app(settings, store)
-        run(app, settings, lambda: app.state.get_service().sessions.drain(settings.stop_timeout))
+        serve_app(create_app(settings, store), settings)
         return
     store.close()
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
-    settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
-    run_workers("dataselect_env.server.app:app", settings, drain)
+    if sys.platform == "win32":
+        raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
+    settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
+    listener = uvicorn.Config("", **options(settings)).bind_socket()
+    supervisor = Supervisor(
+        serve_worker,
+        (settings, listener),
+        count=settings.workers,
+        patience=2 * settings.stop_timeout + STOP_MARGIN,  # sessions first, then requests
+    )
+    sys.exit(supervisor.run())
 
 
-async def drain() -> None:
-    """Let the running steps of this process end: what a worker does before it closes its connections."""
-    service: Service = app.state.get_service()
-    await service.sessions.drain(service.settings.stop_timeout)
+def serve_app(app: FastAPI, settings: Settings, **how: Any) -> None:
+    """Serve an application that :func:`create_app` returned; ``how`` are further arguments of ``process.run``."""
+
+    async def drain() -> None:
+        service: Service = app.state.get_service()
+        await service.sessions.drain(settings.stop_timeout)
+
+    run(app, settings, drain, **how)
+
+
+def serve_worker(settings: Settings, listener: socket.socket, on_start: Callable[[], None]) -> None:
+    """Serve in a worker process, on a socket that all workers share."""
+    serve_app(create_app(settings), settings, listener=listener, on_start=on_start)
 
 
 def main() -> None:
