@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,7 @@ from starlette.routing import Match
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
-from dataselect_env.server import openapi, page, routes, task_api, websocket
+from dataselect_env.server import metrics, openapi, page, routes, task_api, websocket
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
 from dataselect_env.server.mcp import http
 from dataselect_env.server.mcp.sessions import McpSessions
@@ -32,7 +33,7 @@ from dataselect_env.server.settings import Settings, SettingsError
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
-from dataselect_env.server.supervisor import Supervisor
+from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
 STOP_MARGIN = 5.0
 """Seconds that worker processes may take to stop beyond the time that requests have."""
@@ -105,7 +106,7 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         field = str(first["loc"][-1])
         error = InvalidInput(f"{field}: {first['msg']}", field=field)
     told = as_client_error(error)
-    routes.service_of(request).metrics.count(told)
+    routes.service_of(request).metrics.count_error(told)
     return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
 
 
@@ -163,13 +164,16 @@ def serve(settings: Settings) -> None:
         raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
     settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
     listener = uvicorn.Config("", **options(settings)).bind_socket()
-    supervisor = Supervisor(
-        serve_worker,
-        (settings, listener),
-        count=settings.workers,
-        patience=2 * settings.stop_timeout + STOP_MARGIN,  # sessions first, then requests
-    )
-    sys.exit(supervisor.run())
+    with metrics.shared_folder() as folder:
+        supervisor = Supervisor(
+            serve_worker,
+            (settings, listener, folder),
+            count=settings.workers,
+            patience=2 * settings.stop_timeout + STOP_MARGIN,  # sessions first, then requests
+            on_exit=metrics.forget_worker,
+        )
+        status = supervisor.run()
+    sys.exit(status)
 
 
 def serve_app(app: FastAPI, settings: Settings, **how: Any) -> None:
@@ -182,9 +186,20 @@ def serve_app(app: FastAPI, settings: Settings, **how: Any) -> None:
     run(app, settings, drain, **how)
 
 
-def serve_worker(settings: Settings, listener: socket.socket, on_start: Callable[[], None]) -> None:
-    """Serve in a worker process, on a socket that all workers share."""
-    serve_app(create_app(settings), settings, listener=listener, on_start=on_start)
+def serve_worker(settings: Settings, listener: socket.socket, folder: str, on_start: Callable[[], None]) -> None:
+    """Serve in a worker process, on a socket that all workers share.
+
+    Args:
+        settings: Settings of the server.
+        listener: The socket.
+        folder: Folder of the workers' metrics; removed here when the process that made it has been killed.
+        on_start: Called once connections are accepted.
+    """
+    try:
+        serve_app(create_app(settings), settings, listener=listener, on_start=on_start)
+    finally:
+        if not parent_is_alive():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:

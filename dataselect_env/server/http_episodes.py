@@ -32,10 +32,6 @@ class HTTPEpisodes:
         self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
         self._latest: str | None = None  # the episode that this process started last
 
-    def __len__(self) -> int:
-        """Episodes in memory."""
-        return len(self._live)
-
     async def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation on the episode that ``data`` names, by default the most recently started one.
 
@@ -92,3 +88,4 @@ class HTTPEpisodes:
         self._live.move_to_end(episode_id)
         if len(self._live) > self._limit:
             self._live.popitem(last=False)
+        self._service.metrics.live_episodes.set(len(self._live))

@@ -249,7 +249,7 @@ async def ready(request: Request) -> Response:
     tags=["Server"],
 )
 async def prometheus(request: Request) -> Response:
-    """Give this process's counters and gauges in the text format of Prometheus."""
+    """Return counters and gauges, of all workers together, in the text format of Prometheus."""
     return Response(await run_in_threadpool(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
 
 

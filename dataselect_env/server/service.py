@@ -48,7 +48,8 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
-        self.sessions = Sessions(store, settings.max_sessions)
+        self.metrics.sessions_max.set(settings.max_sessions)
+        self.sessions = Sessions(store, settings.max_sessions, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, settings)
         self._store = store
         self._has_loaded = False
@@ -68,7 +69,7 @@ class Service:
         began = time.perf_counter()
         reply = await session.handle(operation, data)
         if isinstance(reply, Reply):
-            self.metrics.played(reply.task_id, reply.step, reply.done, time.perf_counter() - began)
+            self.metrics.count_step(reply.task_id, reply.step, reply.done, time.perf_counter() - began)
             if operation == "reset":
                 note_episode(reply.episode_id)
         return reply
@@ -140,20 +141,14 @@ class Service:
         self.sessions.check_running()
         await self._store.check()
 
-    def metrics_text(self) -> str:
-        """Return counters and gauges in the text format of Prometheus."""
-        gauges = {
-            "sessions": ("WebSocket sessions.", len(self.sessions)),
-            "sessions_max": ("WebSocket sessions that there may be.", self.settings.max_sessions),
-            "live_episodes": ("HTTP episodes held in memory.", len(self.http)),
-            "rate_limited_clients": ("Clients that the rate limit remembers.", len(self.limiter or ())),
-        }
+    def metrics_text(self) -> bytes:
+        """Return the metrics of this process, or of all workers, in the text format of Prometheus."""
+        gauges: dict[str, tuple[str, float]] = {"store_up": ("Whether the store can be read.", 1)}
         try:
-            size = self._store.size()
+            gauges["store_bytes"] = ("Size of the store.", self._store.size())
         except StoreUnavailable:
-            return self.metrics.text({**gauges, "store_up": ("Whether the store answers.", 0)})
-        gauges["store_bytes"] = ("Size of the store.", size)
-        return self.metrics.text({**gauges, "store_up": ("Whether the store answers.", 1)})
+            gauges["store_up"] = (gauges["store_up"][0], 0)
+        return self.metrics.text(gauges)
 
     async def prune(self) -> None:
         """Remove expired episodes from the store, a few at a time, until the server stops."""

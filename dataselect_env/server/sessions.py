@@ -24,11 +24,13 @@ class Sessions:
     Args:
         store: Where their episodes are stored.
         limit: Largest number of open sessions.
+        on_change: Called with the number of open sessions whenever it may have changed.
     """
 
-    def __init__(self, store: EpisodeStore, limit: int) -> None:
+    def __init__(self, store: EpisodeStore, limit: int, on_change: Callable[[int], object] = lambda _: None) -> None:
         self._store = store
         self._limit = limit
+        self._on_change = on_change
         self._connections: dict[Session, SessionTimeout | None] = {}  # open sessions; None: no connection right now
         self._stopping = asyncio.Event()
         self.evict_idle: Callable[[], None] = lambda: None
@@ -61,6 +63,7 @@ class Sessions:
             raise CapacityReached(f"All {self._limit} sessions of this server are in use; try again later.")
         session = Session(self._store, transport)
         self._connections[session] = timeout
+        self._on_change(len(self))
         return session
 
     def attach(self, session: Session, timeout: SessionTimeout | None) -> None:
@@ -71,6 +74,7 @@ class Sessions:
     def close(self, session: Session) -> None:
         """Free the place of a session; closing it again does nothing."""
         self._connections.pop(session, None)
+        self._on_change(len(self))
 
     def check_running(self) -> None:
         """Raise ServerStopping when the server is stopping."""

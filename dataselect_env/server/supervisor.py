@@ -177,3 +177,9 @@ def _stop_with_parent() -> None:
     assert parent is not None  # noqa: S101  (this is a worker)
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def parent_is_alive() -> bool:
+    """Return whether the supervisor of this worker is alive."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.is_alive()

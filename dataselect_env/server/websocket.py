@@ -98,7 +98,7 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
             if timeout.reason is not None:
                 await _say_farewell(websocket, service, timeout.reason)
     except (CapacityReached, ServerStopping, SessionNotFound) as error:
-        service.metrics.count(error)
+        service.metrics.count_error(error)
         await websocket.send_text(error_message(error))
         await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else NORMAL)
     except WebSocketDisconnect:
@@ -142,7 +142,7 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, ti
             if not isinstance(error, EnvError):
                 logger.exception("a message failed")
             refusal = as_client_error(error)
-            service.metrics.count(refusal)
+            service.metrics.count_error(refusal)
             reply = error_message(refusal)
             close_code = TOO_BIG if isinstance(error, PayloadTooLarge) else None
         timeout.done()
@@ -185,7 +185,7 @@ async def _say_farewell(websocket: WebSocket, service: Service, reason: EnvError
             if isinstance(reason, ServerStopping):
                 await websocket.close(SERVICE_RESTART, reason.message)
                 return
-            service.metrics.count(reason)
+            service.metrics.count_error(reason)
             await websocket.send_text(error_message(reason))
             await websocket.close(PRIVATE + reason.status, reason.message)
     except TimeoutError:

@@ -145,6 +145,37 @@ def test_a_replacement_that_cannot_start_is_tried_again_while_the_other_serves_o
         assert server.terminate() == 0
 
 
+def metrics_of(server: Server) -> dict[str, float]:
+    with urllib.request.urlopen(server.base_url + "/metrics") as response:
+        lines = [line.rpartition(" ") for line in response.read().decode().splitlines() if line[0] != "#"]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
+    with two_workers(tmp_path, TMPDIR=str(tmp_path)) as (server, workers):
+        for worker in workers:
+            with only(worker, workers):
+                post(server, "/reset", {"episode_id": f"of-{worker}"})
+                post(server, "/step", {**SCRIPT[0], "episode_id": f"of-{worker}"})
+        with connect(server.ws_url) as socket:
+            socket.send('{"type": "reset"}')
+            socket.recv()
+            for worker in workers:
+                with only(worker, workers):
+                    found = metrics_of(server)
+                    assert found['dataselect_steps_total{task="easy"}'] == 2
+                    assert (found["dataselect_sessions"], found["dataselect_sessions_max"]) == (1, 512)
+                    assert (found["dataselect_live_episodes"], found["dataselect_store_up"]) == (2, 1)
+            os.kill(workers[0], signal.SIGKILL)
+            wait_until(lambda: f"worker {workers[0]} ended" in server.log)
+            with only(workers[1], workers[1:]):
+                found = metrics_of(server)
+            assert found['dataselect_steps_total{task="easy"}'] == 2
+            assert found["dataselect_live_episodes"] == 1
+        assert server.terminate() == 0
+        assert not list(tmp_path.glob("dataselect-metrics-*"))
+
+
 def test_the_interrupt_of_a_terminal_stops_all_with_status_0(tmp_path: Path) -> None:
     with two_workers(tmp_path) as (server, workers):
         for process in (*workers, server.process.pid):  # a terminal sends it to all of them
@@ -155,10 +186,12 @@ def test_the_interrupt_of_a_terminal_stops_all_with_status_0(tmp_path: Path) -> 
 
 
 def test_workers_end_with_the_process_that_started_them_and_free_the_port(tmp_path: Path) -> None:
-    with two_workers(tmp_path) as (server, workers):
+    with two_workers(tmp_path, TMPDIR=str(tmp_path)) as (server, workers):
+        assert list(tmp_path.glob("dataselect-metrics-*"))
         server.kill()
         wait_until(lambda: not any(command_of(worker) for worker in workers))
         socket.create_server((LOOPBACK, server.port)).close()
+        assert not list(tmp_path.glob("dataselect-metrics-*"))
 
 
 def test_a_port_in_use_is_an_error_in_the_exit_status(tmp_path: Path) -> None:

@@ -40,9 +40,6 @@ class McpSessions:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # longest idle first
         sessions.evict_idle = self._evict_idle
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def create(self) -> str:
         """Return the id of a new session.
 
