@@ -50,7 +50,18 @@ class BatchSelector:
         """By how much the entropy of wrong labels is raised, in nats."""
         return sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0
 
-    def by_quotas(self, counts: tuple[int, ...]) -> Indices:
+    def select(self, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
+        """Return a batch, as indices into the pool, in the order of choice.
+
+        Args:
+            counts: Samples that each strategy contributes under ``quotas``; their sum is the batch size.
+            weights: Weights of the strategies, which ``ranks`` reads instead.
+        """
+        if self.task.mixing == "quotas":
+            return self._by_quotas(counts)
+        return self._by_ranks(sum(counts), weights)
+
+    def _by_quotas(self, counts: tuple[int, ...]) -> Indices:
         """Return the batch of which each strategy chooses its share, as indices into the pool."""
         start, centroid = self.start, self.acquired.centroid
         X = start.dataset.X_pool
@@ -76,7 +87,7 @@ class BatchSelector:
         entropy = sampling.entropy_of(self.learner.probabilities(X)) + trap * wrong
         return sampling.highest(np.where(left, entropy, -np.inf), count)
 
-    def by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
+    def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
         """Return the batch of the highest sums of the strategies' ranks, as indices into the pool."""
         total, left = np.zeros(len(self.available)), self.available
         candidates = self._candidates(left, self.learner.probabilities(self.start.dataset.X_pool))

@@ -42,7 +42,7 @@ def sizes(task: Task) -> tuple[int, int, int]:
     assert task.source is not None
     dataset = task.source.start(0).dataset
     assert task.pool_size == int(dataset.available.sum())
-    return len(dataset.y_seed), len(dataset.y_validation), task.pool_size
+    return len(dataset.y[dataset.seed_rows]), len(dataset.y_validation), task.pool_size
 
 
 # --- what is filled in ----------------------------------------------------------------------------------------------
