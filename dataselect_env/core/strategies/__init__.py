@@ -1,1 +1,1 @@
-"""Query strategies: how a batch is ranked and chosen."""
+"""Query strategies: utilities of pool samples, and the choice of a batch by them."""

@@ -121,7 +121,7 @@ def test_a_class_of_scikit_activeml_tells_agents_what_it_is() -> None:
     strategy = get_strategy("skactiveml:QueryByCommittee")
     assert strategy is get_strategy("skactiveml:QueryByCommittee")
     assert strategy.name == "skactiveml_query_by_committee"
-    assert strategy.description == "Query-by-Committee (QBC), by scikit-activeml on a model of its own."
+    assert strategy.description == "Query-by-Committee (QBC), by scikit-activeml with its own model."
     assert strategy.source.startswith("H. S. Seung, M. Opper, and H. Sompolinsky. Query by Committee.")
     assert strategy.source.endswith("1992.")
 
