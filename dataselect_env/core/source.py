@@ -22,7 +22,7 @@ class Source(Protocol):
 
 
 class BuiltInSource:
-    """Pinned data sets of a generator, with label noise in one of two hidden worlds (:mod:`dataselect_env.core.data`)."""
+    """Pinned data sets of a generator, with label noise in one of two worlds (:mod:`dataselect_env.core.data`)."""
 
     def start(self, seed: int) -> WarmStart:
         """Return the warm start of the seed's data set."""
