@@ -13,7 +13,7 @@ import numpy as np
 
 from dataselect_env.core import reward as rewards
 from dataselect_env.core.actions import weights_of
-from dataselect_env.core.arrays import Indices, Mask, total
+from dataselect_env.core.arrays import Floats, Indices, Mask, total
 from dataselect_env.core.data import Pool
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.learner import passes_for
@@ -104,6 +104,7 @@ class Episode:
         self.budget_used = 0
         self.end_reason: EndReason | None = None
         self._return = 0.0  # sum of the rewards so far
+        self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
 
     # --- properties -------------------------------------------------------------------------------------------------
 
@@ -217,6 +218,7 @@ class Episode:
             pool=self._pool,
             available=self._available,
             rng=self._selection_rng,
+            memory=self._memory,
         )
         return self._acquire(start, selector.select(counts, weights), counts)
 
