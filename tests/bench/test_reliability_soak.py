@@ -7,6 +7,8 @@ import pytest
 from bench.reliability import soak
 from bench.reliability.process import Usage
 
+pytestmark = pytest.mark.slow
+
 CALM: dict[str, Any] = {"resident": 100.0, "peak": 110.0, "files": 20, "threads": 7}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
@@ -110,7 +110,6 @@ def test_performance_of_overconfident_answers_stays_in_range_and_silent() -> Non
     assert 0 < learner.performance(1e9 * X, y) < 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(batches=st.lists(st.integers(SAMPLES_PER_PASS, SAMPLES_PER_PASS * MOST_PASSES), min_size=1, max_size=12))
 def test_small_batches_together_pay_for_as_much_as_they_would_at_once(batches: list[int]) -> None:
     bought, passes = 0, 0
@@ -120,7 +119,6 @@ def test_small_batches_together_pay_for_as_much_as_they_would_at_once(batches: l
     assert passes == bought // SAMPLES_PER_PASS
 
 
-@settings(deadline=None, max_examples=100)
 @given(bought=st.integers(0, 300), batch=st.integers(1, 300))
 def test_every_batch_pays_for_a_pass_and_none_for_more_than_the_most(bought: int, batch: int) -> None:
     passes = passes_for(bought, bought + batch)

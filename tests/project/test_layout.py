@@ -161,6 +161,7 @@ def test_a_door_hands_on_the_very_same_objects() -> None:
     assert server.main is dataselect_env.server.app.main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
@@ -192,6 +193,7 @@ def test_server_app_run_as_a_file_takes_the_package_beside_its_folder(tmp_path: 
     assert done.stdout == "found\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

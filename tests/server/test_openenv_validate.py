@@ -18,6 +18,8 @@ from dataselect_env.core.tasks import TASKS
 from tests.helpers.checkout import copy_checkout
 from tests.helpers.serving import Server, clean_environ, running_server
 
+pytestmark = pytest.mark.slow
+
 RUNTIME_CHECKS = (
     "runtime.startup",
     "runtime.reward_well_formed",
