@@ -47,7 +47,7 @@ def test_the_package_is_valid(tmp_path: Path) -> None:
 
 def test_a_running_server_is_valid() -> None:
     with running_server() as server:
-        done = openenv("validate", "--url", server.base_url, "--json")
+        done = openenv("validate", "--url", server.base_url, "--json", "--timeout", "120")
         assert done.returncode == 0, done.stdout + done.stderr + server.log
     report = json.loads(done.stdout)
     assert report["passed"] is True

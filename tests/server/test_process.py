@@ -93,7 +93,7 @@ def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, wor
 
 @pytest.mark.slow
 def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_path: Path) -> None:
-    limits = {"DATASELECT_IDLE_TIMEOUT": "2", "DATASELECT_MAX_SESSIONS": "1"}
+    limits = {"DATASELECT_IDLE_TIMEOUT": "5", "DATASELECT_MAX_SESSIONS": "1"}
     with running_server(env=limits, store="sqlite:///episodes.db", cwd=tmp_path) as server:
         with connect(server.ws_url) as silent:
             episode_id = tell(silent, "reset", seed=5)["data"]["episode_id"]
@@ -112,7 +112,7 @@ def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_p
 
 @pytest.mark.slow
 def test_a_client_that_answers_no_ping_frees_its_place() -> None:
-    limits = {"DATASELECT_PING_INTERVAL": "0.2", "DATASELECT_PING_TIMEOUT": "0.2"}
+    limits = {"DATASELECT_PING_INTERVAL": "2", "DATASELECT_PING_TIMEOUT": "2"}
     with running_server(env=limits) as server, connect(server.ws_url, ping_interval=None) as deaf:
         assert server.get("/health")["active_sessions"] == 1
         deaf.protocol.receive_data = lambda data: None  # type: ignore[method-assign]  # noqa: ARG005
