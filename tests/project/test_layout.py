@@ -131,11 +131,6 @@ def test_the_core_loads_no_server_and_no_framework() -> None:
     assert run_python(f"import sys, {modules}; print(sorted({foreign} & set(sys.modules)))") == "[]"
 
 
-def test_the_server_loads_no_framework_and_no_test_library() -> None:
-    foreign = {"openenv", "gymnasium", "gradio", "pytest", "httpx"}
-    assert run_python(f"import sys, dataselect_env.server.app; print(sorted({foreign} & set(sys.modules)))") == "[]"
-
-
 # --- doors ----------------------------------------------------------------------------------------------------------
 
 
