@@ -22,7 +22,6 @@ SERVE_COMMAND = "pip install . && python server.py"
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"(?:<!-- (\w+): ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TERMINAL = ("terminal", "evaluate", "evaluate-own", "own-readme")
-SLOW = {"own-readme": pytest.mark.slow}  # it looks for a best constant first
 IN_PROCESS: dict[str, Callable[[str], bool]] = {
     # What each of the examples in Python prints: lines of words.
     "python": lambda out: out.split()[-1] in ("True", "False"),
@@ -141,6 +140,7 @@ def test_its_two_commands_are_the_ones_that_are_tested_elsewhere() -> None:
     assert TEST_COMMAND in (render.ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_curl_example(server: Server, tmp_path: Path) -> None:
     printed = run_curl("curl", server, tmp_path)
     assert printed.count('"observation"') == 3
@@ -148,6 +148,7 @@ def test_curl_example(server: Server, tmp_path: Path) -> None:
     assert '"code"' not in printed
 
 
+@pytest.mark.slow
 def test_curl_in_the_tutorial(server: Server, tmp_path: Path) -> None:
     assert run_curl("tutorial-curl", server, tmp_path).count('"episode_id":"my-first"') >= 2
     printed = run_curl("tutorial-grade", server, tmp_path)
@@ -162,6 +163,7 @@ def test_examples_in_process(name: str, capsys: pytest.CaptureFixture[str]) -> N
     assert IN_PROCESS[name](printed), printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     play(name, server)
@@ -169,6 +171,7 @@ def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureF
     assert SERVED[name](printed), printed
 
 
+@pytest.mark.slow
 def test_the_client_and_the_environment_give_the_same_grade(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     play("in-process")
     play("client", server)
@@ -176,18 +179,21 @@ def test_the_client_and_the_environment_give_the_same_grade(server: Server, caps
     assert first == second
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in TERMINAL])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TERMINAL)
 def test_terminal_examples(name: str, tmp_path: Path) -> None:
     run_commands(name, tmp_path)
     assert (tmp_path / "evaluation.png").is_file() == (name != "terminal")
 
 
+@pytest.mark.slow
 def test_the_policy_of_the_tutorial_plays(tmp_path: Path) -> None:
     (tmp_path / "my_policy.py").write_text(example("policy"), encoding="utf-8")
     assert "careful" in run_commands("tutorial-play", tmp_path)
     assert "careful" in run_commands("tutorial-evaluate", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_episode_that_it_says(tmp_path: Path) -> None:
     story = picture.tell()
     for (before, reply), batch in zip(pairwise(story.replies), story.batches, strict=True):

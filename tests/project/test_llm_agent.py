@@ -24,6 +24,8 @@ from dataselect_env.rendering import prompts
 from examples.llm_agent import ATTEMPTS, FALLBACK, main
 from tests.helpers.serving import LOOPBACK, Server, running_server
 
+pytestmark = pytest.mark.slow
+
 FIRST = SPLITS["test"].first_seed
 Conversation = list[dict[str, str]]
 Answer = Callable[[Conversation], "str | int"]

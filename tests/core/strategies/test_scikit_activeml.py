@@ -59,12 +59,12 @@ def test_without_the_library_the_message_says_how_to_get_it() -> None:
         get_strategy("skactiveml:NeverLoadedBefore")
 
 
-SLOW = {"Badge", "BatchBALD", "CostEmbeddingAL", "DiscriminativeAL", "FourDs"}
-"""Classes that take seconds."""
+QUICK = {"CoreSet", "EpistemicUncertaintySampling", "QueryByCommittee", "UncertaintySampling"}
+"""Classes that stand for the others in the default run: distances, two classes only, an ensemble, probabilities."""
 
 
 @pytest.mark.parametrize(
-    "class_name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SKACTIVEML]
+    "class_name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SKACTIVEML]
 )
 def test_a_class_of_scikit_activeml_picks_a_batch(class_name: str) -> None:
     pytest.importorskip("skactiveml")
