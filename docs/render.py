@@ -188,10 +188,10 @@ def validation() -> str:
 
 
 def speed() -> str:
-    """Return the goals of speed with what was measured."""
+    """Return in three sentences how fast a step, a served step and a start are."""
     from bench.speed import page  # noqa: PLC0415  (it takes its own tables from here)
 
-    return page.goals(page.load())
+    return page.in_short(page.load())
 
 
 def transfer() -> str:

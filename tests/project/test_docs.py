@@ -13,6 +13,7 @@ import pytest
 from dataselect_env.server.settings import DEFAULT_PORT
 from docs import picture, render
 from tests.helpers.serving import Server, clean_environ, running_server
+from tests.project.test_layout import WINGS
 
 TEXTS = {path: path.read_text(encoding="utf-8") for path in render.DOCUMENTS}
 README = TEXTS[render.ROOT / "README.md"]
@@ -70,6 +71,16 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
         if test := re.fullmatch(r"`(test_\w+)`", name):
             assert f"def {test[1]}(" in (path.parent / target).read_text(encoding="utf-8"), name
+
+
+def test_contributors_find_every_wing_and_every_path_that_is_named() -> None:
+    text = TEXTS[render.ROOT / "docs" / "contributing.md"]
+    table = text[text.index("<!-- paths -->") : text.index("<!-- /paths -->")]
+    paths = re.findall(r"`([\w.]+/[\w./]*)`", table)
+    assert [path for path in paths if not (render.ROOT / path).exists()] == []
+    assert [path.split("/")[1] for path in re.findall(r"^\| `(dataselect_env/\w+/)`", table, re.MULTILINE)] == [*WINGS]
+    topics = [path for path in (render.ROOT / "bench").iterdir() if (path / "README.md").is_file()]
+    assert {f"bench/{path.name}/" for path in topics} <= set(paths)
 
 
 def test_every_acceptance_test_has_its_row() -> None:
@@ -139,6 +150,22 @@ def test_its_two_commands_are_the_ones_that_are_tested_elsewhere() -> None:
     assert example("test", "command").strip() == TEST_COMMAND
     assert f"<!-- command: serve -->\n```bash\n{SERVE_COMMAND}\n" in README
     assert TEST_COMMAND in (render.ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_readme_examples_pass_mypy_strict(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    scripts = [code for _, _, language, code in BLOCK.findall(README) if language == "python"]
+    assert len(scripts) == 3
+    for number, script in enumerate(scripts):
+        (tmp_path / f"example_{number}.py").write_text(script, encoding="utf-8")
+    # As a user has it: without our configuration. openenv ships no types.
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--ignore-missing-imports"]
+    options += [f"--cache-dir={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "mypy", *options, *sorted(str(path) for path in tmp_path.glob("*.py"))]
+    environ = {**clean_environ(), "MYPYPATH": str(render.ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_curl_example(server: Server, tmp_path: Path) -> None:
