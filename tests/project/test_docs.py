@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dataselect_env.core import data, episode, learner, reward
 from dataselect_env.server.settings import DEFAULT_PORT
 from docs import picture, render
 from tests.helpers.serving import Server, clean_environ, running_server
@@ -71,6 +72,28 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
         if test := re.fullmatch(r"`(test_\w+)`", name):
             assert f"def {test[1]}(" in (path.parent / target).read_text(encoding="utf-8"), name
+
+
+def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
+    card = " ".join(TEXTS[render.ROOT / "docs" / "environment.md"].split())
+    share, passes, weight = learner.SAMPLES_PER_PASS, learner.MOST_PASSES, episode.NOISE_PRIOR_STRENGTH
+    assert (share, passes, weight) == (5, 4, 10)
+    rows = [(one.start, one.stop) for one in (data.SEED_ROWS, data.VALIDATION_ROWS, data.POOL_ROWS)]
+    assert rows == [(0, 100), (200, 400), (400, 1_500)]
+    for words in (
+        "Rows 0 to 99 are the seed set",
+        "rows 200 to 399 the validation split, rows 400 to 1,499 the pool of 1,100",
+        f"makes {data.N_SAMPLES:,} samples",
+        "earned by every fifth sample bought",
+        "at least one pass and at most four",
+        f"({weight} flip_y + mislabelled) / ({weight} + bought)",
+        "weighs as much as ten samples",
+        f"gain = {reward.PERFORMANCE_COEFFICIENT:g} x (change of performance) + {reward.DISTANCE_COEFFICIENT:g} x distance",
+        f"reward = gain - {reward.COST_PER_SAMPLE:g} x batch_size - {reward.REDUNDANCY_COEFFICIENT:g} x redundancy - "
+        f"(1 + 2 flip_y) x noise_ratio + {reward.BASELINE:g}",
+        f"pays {reward.TERMINAL_COEFFICIENT:g} x grade on top",
+    ):
+        assert words in card
 
 
 def test_contributors_find_every_wing_and_every_path_that_is_named() -> None:
