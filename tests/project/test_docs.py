@@ -28,7 +28,6 @@ SLOW = {"own-readme": pytest.mark.slow}  # it looks for a best constant first
 IN_PROCESS: dict[str, Callable[[str], bool]] = {
     # What each of the examples in Python prints: lines of words.
     "python": lambda out: out.split()[-1] in ("True", "False"),
-    "in-process": lambda out: 0 <= float(out) <= 1,
     "rollout": lambda out: out.split()[-1] == "8",
     "prompts": lambda out: out.endswith("True True\n"),
     "gym": lambda out: abs(float(out.split()[0]) - float(out.split()[1])) < 1e-9,
@@ -43,17 +42,10 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "gym-remote": lambda out: not out,
 }
 OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym", "own-strategy")
-"""Examples that test_docs_own runs."""
-OTHERS = (
-    *OWN_DATA,
-    "curl",
-    "tutorial-curl",
-    "tutorial-grade",
-    "client",
-    "policy",
-    "tutorial-play",
-    "tutorial-evaluate",
-)
+"""Examples that test_docs_custom runs."""
+TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
+"""Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""
+OTHERS = (*OWN_DATA, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))
@@ -88,7 +80,8 @@ def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
         "at least one pass and at most four",
         f"({weight} flip_y + mislabelled) / ({weight} + bought)",
         "weighs as much as ten samples",
-        f"gain = {reward.PERFORMANCE_COEFFICIENT:g} x (change of performance) + {reward.DISTANCE_COEFFICIENT:g} x distance",
+        f"gain = {reward.PERFORMANCE_COEFFICIENT:g} x (change of performance) + "
+        f"{reward.DISTANCE_COEFFICIENT:g} x distance",
         f"reward = gain - {reward.COST_PER_SAMPLE:g} x batch_size - {reward.REDUNDANCY_COEFFICIENT:g} x redundancy - "
         f"(1 + 2 flip_y) x noise_ratio + {reward.BASELINE:g}",
         f"pays {reward.TERMINAL_COEFFICIENT:g} x grade on top",
@@ -198,13 +191,6 @@ def test_curl_example(server: Server, tmp_path: Path) -> None:
     assert '"code"' not in printed
 
 
-def test_curl_in_the_tutorial(server: Server, tmp_path: Path) -> None:
-    assert run_curl("tutorial-curl", server, tmp_path).count('"episode_id":"my-first"') >= 2
-    printed = run_curl("tutorial-grade", server, tmp_path)
-    assert '"score"' in printed
-    assert '"code"' not in printed
-
-
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_examples_in_process(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     play(name)
@@ -219,23 +205,10 @@ def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureF
     assert SERVED[name](printed), printed
 
 
-def test_the_client_and_the_environment_give_the_same_grade(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    play("in-process")
-    play("client", server)
-    first, second = capsys.readouterr().out.split()
-    assert first == second
-
-
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in TERMINAL])
 def test_terminal_examples(name: str, tmp_path: Path) -> None:
     run_commands(name, tmp_path)
     assert (tmp_path / "evaluation.png").is_file() == (name != "terminal")
-
-
-def test_the_policy_of_the_tutorial_plays(tmp_path: Path) -> None:
-    (tmp_path / "my_policy.py").write_text(example("policy"), encoding="utf-8")
-    assert "careful" in run_commands("tutorial-play", tmp_path)
-    assert "careful" in run_commands("tutorial-evaluate", tmp_path)
 
 
 def test_the_picture_shows_the_episode_that_it_says(tmp_path: Path) -> None:
