@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from docs import render
 from tests.helpers.serving import Server, running_server
-from tests.project.test_docs import BLOCK, TEXTS, example, play, render, run, run_commands, run_curl
+from tests.project.test_docs import BLOCK, TEXTS, example, play, run, run_commands, run_curl
 
 TUTORIAL = TEXTS[render.ROOT / "docs" / "tutorial.md"]
 PRINTS = {name: code for kind, name, _, code in BLOCK.findall(TUTORIAL) if kind == "prints"}
@@ -45,7 +46,7 @@ def contains(whole: Any, part: Any) -> bool:
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(key in whole and contains(whole[key], part[key]) for key in part)
     if isinstance(part, float):
-        return round(whole, len(str(part).partition(".")[2])) == part
+        return bool(round(whole, len(str(part).partition(".")[2])) == part)
     return bool(whole == part)
 
 
