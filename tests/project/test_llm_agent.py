@@ -218,8 +218,8 @@ def test_sampling_parameters_are_sent_only_where_they_are_given(server: Server, 
     given: Requests = []
     stop, options = '{"action_type": "stop"}', ("--seeds", "1", "--tasks", "easy")
     run(server, lambda _: stop, tmp_path / "transcript.jsonl", *options, requests=plain)
-    options = (*options, "--temperature", "0.5", "--max-tokens", "99")
-    run(server, lambda _: stop, tmp_path / "transcript.jsonl", *options, requests=given)
+    limits = ("--temperature", "0.5", "--max-tokens", "99")
+    run(server, lambda _: stop, tmp_path / "transcript.jsonl", *options, *limits, requests=given)
     assert [set(request) for request in plain] == [{"model", "messages"}]
     assert [(request["temperature"], request["max_tokens"]) for request in given] == [(0.5, 99)]
 
