@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dataselect_env.core import data, episode, learner, reward
+import dataselect_env
+from dataselect_env.core import data, episode, errors, learner, reward
 from dataselect_env.server.settings import DEFAULT_PORT
 from docs import picture, render
 from tests.helpers.serving import Server, clean_environ, running_server
@@ -87,6 +88,14 @@ def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
         f"pays {reward.TERMINAL_COEFFICIENT:g} x grade on top",
     ):
         assert words in card
+
+
+def test_the_api_page_has_every_public_name_and_every_error() -> None:
+    documented = re.findall(r"^::: (\S+)$", TEXTS[render.ROOT / "docs" / "api.md"], re.MULTILINE)
+    public = [getattr(dataselect_env, name) for name in dataselect_env.__all__ if not name.startswith("__")]
+    raised = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EnvError)]
+    assert len(raised) > 20
+    assert {f"{one.__module__}.{one.__qualname__}" for one in (*public, *raised)} <= set(documented)
 
 
 def test_contributors_find_every_wing_and_every_path_that_is_named() -> None:
