@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -88,6 +89,16 @@ def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
         f"pays {reward.TERMINAL_COEFFICIENT:g} x grade on top",
     ):
         assert words in card
+
+
+def test_names_that_the_changelog_gives_for_old_ones_exist() -> None:
+    text = (render.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    moved = re.findall(r"^\| `dataselect_env\S+`(.*) \| `(dataselect_env\S+)`(.*) \|$", text, re.MULTILINE)
+    assert len(moved) > 10
+    for others_before, name, others in moved:
+        assert others == others_before
+        for path in (name, *(f"{name.rpartition('.')[0]}.{other}" for other in re.findall(r"`(\w+)`", others))):
+            resolve_name(path)
 
 
 def test_the_api_page_has_every_public_name_and_every_error() -> None:
