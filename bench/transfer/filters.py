@@ -40,7 +40,7 @@ from dataselect_env.core.strategies.filters import FILTERS
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, Task
 from dataselect_env.custom.definitions import TaskDefinition
-from dataselect_env.custom.task_builder import make_task
+from dataselect_env.custom.task_builder import Problem, make_task
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "filters.json", HERE / "filters.md"
@@ -96,8 +96,8 @@ def scores(task: Task, name: str) -> list[float]:
     return found
 
 
-def play(name: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Return the mean scores on one table, by kind of noise and contender."""
+def play(name: str, folder: Path) -> dict[str, dict[str, float]] | str:
+    """Return the mean scores on one table, by kind of noise and contender; or why it cannot be a task."""
     offer_cleanlab()
     if name in tables.BUNDLED:
         table: dict[str, Any] = {"bundled": name}
@@ -117,7 +117,10 @@ def play(name: str, folder: Path) -> dict[str, dict[str, float]]:
             "strategies": EXTRA,
             "noise_trap": kind == "worlds and trap",
         }
-        task = make_task(name, TaskDefinition.model_validate(fields), folder)
+        try:
+            task = make_task(name, TaskDefinition.model_validate(fields), folder)
+        except Problem as problem:
+            return f"{kind}: {problem.message}"
         found[kind] = {contender: float(np.mean(scores(task, contender))) for contender in CONTENDERS}
     return found
 
@@ -171,6 +174,7 @@ def page(results: dict[str, Any]) -> str:
         told = "" if gap is None else f"{row[f'less {peer}']:+.3f} ({gap[0]:+.3f} to {gap[1]:+.3f})"
         cells = " | ".join(f"{row[kind]:.2f}" for kind in NOISE)
         lines.append(f"| `{name}` | {cells} | {row['all']:.3f} ({low:.3f} to {high:.3f}) | {told} |")
+    lines += [f"\nLeft out: `{name}`, {reason}." for name, reason in results["left out"].items()]
     facts = results["versions"]
     lines += [
         "",
@@ -190,11 +194,13 @@ def main(processes: int) -> None:
         with click.progressbar(
             executor.map(partial(play, folder=folder), chosen), len(chosen), label="tables", file=sys.stderr
         ) as bar:
-            by_table = dict(zip(chosen, bar, strict=True))
+            played = dict(zip(chosen, bar, strict=True))
+    by_table = {name: kinds for name, kinds in played.items() if not isinstance(kinds, str)}
     results = {
         "versions": {**versions(), "processor": processor(), "cleanlab": cleanlab.__version__},
         "seeds": SEEDS,
         "tables": by_table,
+        "left out": {name: reason for name, reason in played.items() if isinstance(reason, str)},
         "summary": summarise(by_table),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
