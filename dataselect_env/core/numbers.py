@@ -32,5 +32,5 @@ def as_float(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(as_integer)]
-Weight = Annotated[float, BeforeValidator(as_float), Field(ge=0)]
+Weight = Annotated[float, Field(ge=0), BeforeValidator(as_float)]
 """Weight of a query strategy, at least 0."""

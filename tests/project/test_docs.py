@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 import pytest
 
 import dataselect_env
-from dataselect_env.core import data, episode, errors, learner, reward
+from dataselect_env.core import data, errors, learner, noise_estimate, reward
 from dataselect_env.server.settings import DEFAULT_PORT
 from docs import picture, render
 from tests.helpers.serving import Server, clean_environ, running_server
@@ -35,7 +35,6 @@ IN_PROCESS: dict[str, Callable[[str], bool]] = {
     "gym-readme": lambda out: len(out.split()) == 2,
     "gym-choices": lambda out: "medium" in out,
     "gym-vector": lambda out: out == "(8, 21)\n",
-    "lanes": lambda out: out.endswith("[False False]\n"),
 }
 SERVED: dict[str, Callable[[str], bool]] = {
     "openenv": lambda out: len(out.splitlines()) > 1 and 0 <= float(out.splitlines()[-1]) <= 1,
@@ -69,7 +68,7 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
 
 def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
     card = " ".join(TEXTS[render.ROOT / "docs" / "environment.md"].split())
-    share, passes, weight = learner.SAMPLES_PER_PASS, learner.MOST_PASSES, episode.NOISE_PRIOR_STRENGTH
+    share, passes, weight = learner.SAMPLES_PER_PASS, learner.MOST_PASSES, noise_estimate.NOISE_PRIOR_STRENGTH
     assert (share, passes, weight) == (5, 4, 10)
     rows = [(one.start, one.stop) for one in (data.SEED_ROWS, data.VALIDATION_ROWS, data.POOL_ROWS)]
     assert rows == [(0, 100), (200, 400), (400, 1_500)]

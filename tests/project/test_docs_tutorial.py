@@ -15,6 +15,8 @@ from docs import render
 from tests.helpers.serving import Server, running_server
 from tests.project.test_docs import BLOCK, TEXTS, example, play, run, run_commands, run_curl
 
+pytestmark = pytest.mark.slow
+
 TUTORIAL = TEXTS[render.ROOT / "docs" / "tutorial.md"]
 PRINTS = {name: code for kind, name, _, code in BLOCK.findall(TUTORIAL) if kind == "prints"}
 
