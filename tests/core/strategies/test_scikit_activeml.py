@@ -1,4 +1,4 @@
-"""Query strategies of scikit-activeml: what works, what is refused, and what may not leak from them."""
+"""Query strategies of scikit-activeml: those that work, those that are refused, and isolation of global state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_without_the_library_the_message_says_how_to_get_it() -> None:
 
 
 SLOW = {"Badge", "BatchBALD", "CostEmbeddingAL", "DiscriminativeAL", "FourDs"}
-"""Classes that take seconds."""
+"""Classes that take seconds for a batch."""
 
 
 @pytest.mark.parametrize(
