@@ -1,6 +1,6 @@
-"""The environment as an agent meets it: order of calls, isolation, determinism, rewards and replies.
+"""The environment from the agent's side: order of calls, isolation, determinism, rewards and replies.
 
-``python tests/test_env.py`` runs this file alone, also from a checkout that is not installed.
+``python tests/test_env.py`` runs this file alone, even from a checkout that is not installed.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def played(actions: list[Action], **choices: Any) -> list[Reply]:
 
 
 def nameless(replies: list[Reply]) -> list[dict[str, Any]]:
-    """Return the replies without the episode's id."""
+    """Return the replies without the episode id."""
     return [reply.model_dump(exclude={"episode_id": True, "metadata": {"episode_id"}}) for reply in replies]
 
 
 def solo(actions: list[Action], **choices: Any) -> list[dict[str, Any]]:
-    """Return the replies to these actions in an environment of its own, without the episode's id."""
+    """Return the replies to these actions in a new environment, without the episode id."""
     return nameless(played(actions, **choices))
 
 
@@ -60,7 +60,7 @@ def info_of(reply: Reply) -> StepInfo:
 
 
 def global_streams() -> bytes:
-    return pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - to see that nobody uses it
+    return pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - to check that it is not used
 
 
 # --- order of calls -------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_global_random_streams_are_neither_read_nor_moved(task_id: str) -> None:
     first = solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED)
     assert global_streams() == before
     random.random()
-    np.random.random()  # noqa: NPY002 - to see that nobody uses it
+    np.random.random()  # noqa: NPY002 - to check that it is not used
     warm_start.cache_clear()
     assert solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED) == first
 
@@ -267,7 +267,7 @@ def test_an_environment_says_where_it_is_and_closes() -> None:
         assert repr(env).endswith(", over: stop>")
     with pytest.raises(NoEpisode):
         _ = env.state
-    assert env.reset(seed=1).step == 0  # a closed environment may be used again
+    assert env.reset(seed=1).step == 0  # a closed environment can be reset
 
 
 def test_the_public_names_are_listed() -> None:

@@ -1,4 +1,4 @@
-"""Whatever an agent does, the books balance: budget, pool, steps, end and audit, for any sequence of valid actions."""
+"""Budget, pool, steps, end and audit stay consistent for any sequence of valid actions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GAMES = st.fixed_dictionaries(
 
 
 def play(env: DataSelectEnv, game: dict[str, Any], script: list[Action]) -> list[tuple[Action, Reply]]:
-    """Play the script as far as the episode goes."""
+    """Play the script until it or the episode ends."""
     env.reset(**game)
     played = []
     for action in script:
@@ -62,7 +62,7 @@ def expected_purchase(action: Action, remaining: int, available: int) -> int:
 
 
 def expected_end(action: Action, task: Task, step: int, remaining: int) -> str | None:
-    """Return the first reason for an end, in the order in which they count; no budget empties the pool."""
+    """Return the end reason that takes precedence; no budget is large enough to empty the pool."""
     if action.action_type == "stop":
         return "stop"
     if remaining == 0:

@@ -1,4 +1,4 @@
-"""Actions of tasks that offer further strategies."""
+"""Actions of tasks that offer extra strategies."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_weights_go_to_their_strategies_whatever_the_order(extra: list[str], cou
     action = action_model(tuple(extra[:count])).select(9, **given_weights)
     expected = tuple(given_weights.get(name, 0.0) for name in names)
     assert weights_of(action, names) == expected
-    swapped = (*STRATEGIES, *reversed(extra))  # another task that offers them in another order
+    swapped = (*STRATEGIES, *reversed(extra))  # another task with the same strategies in another order
     assert dict(zip(swapped, weights_of(action, swapped), strict=True)) == {
         name: given_weights.get(name, 0.0) for name in swapped
     }

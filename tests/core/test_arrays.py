@@ -1,4 +1,4 @@
-"""The one order of summation."""
+"""The fixed order of summation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets and pools: shapes, splits, flips and worlds, and what may not leak into what."""
+"""Data sets and pools: shapes, splits, label noise and worlds, and the absence of leakage between splits."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_seed_set_and_pool_are_standardised_together() -> None:
 
 
 def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One validation row is changed: every other row of every part stays as it was."""
+    """If one validation row changes, all other rows of all parts stay the same."""
 
     def with_a_changed_row(**settings: Any) -> tuple[Any, Any]:
         X, y = make_classification(**settings)

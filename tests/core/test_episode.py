@@ -1,4 +1,4 @@
-"""The dynamics of an episode: what is bought, trained on and measured, recomputed from data set and pool."""
+"""The dynamics of an episode: purchases, training and measurements, recomputed from data set and pool."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def dataset_of(seed: int) -> Dataset:
 
 
 def pool_of(task: Task, seed: int) -> Pool:
-    """Make the pool of an episode anew, from the first of its streams."""
+    """Rebuild the pool of an episode from its stream of label noise."""
     stream = np.random.SeedSequence(seed).spawn(3)[0]
     dataset = dataset_of(seed)
     margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
@@ -48,7 +48,7 @@ def pool_of(task: Task, seed: int) -> Pool:
 
 
 def warm_model(dataset: Dataset) -> SGDClassifier:
-    """Return a plain scikit-learn model after the warm-up, one call a pass."""
+    """Return a plain scikit-learn model after the warm-up, with one ``partial_fit`` for each pass."""
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=1)
     rng = np.random.default_rng(dataset.number)
     for _ in range(WARM_UP_PASSES):
@@ -58,12 +58,12 @@ def warm_model(dataset: Dataset) -> SGDClassifier:
 
 
 def bought(episode: Episode) -> Indices:
-    """Return the pool indices of everything that was bought, in rising order."""
+    """Return the pool indices of everything bought, ascending."""
     return np.flatnonzero(~episode._available)
 
 
 def training_features(episode: Episode) -> Floats:
-    """Return what an episode must have trained on: the seed set, and of the pool what is no longer there."""
+    """Return the rows that an episode must have trained on: the seed set and the samples gone from the pool."""
     dataset = dataset_of(episode.seed)
     return np.concatenate([dataset.X_seed, dataset.X_pool[bought(episode)]])
 

@@ -1,4 +1,4 @@
-"""The vocabulary of mistakes: stable codes, fitting statuses, one body."""
+"""Errors: stable codes, matching statuses, one body."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PUBLISHED = {
     "STORE_UNAVAILABLE": 503,
     "INTERNAL_ERROR": 500,
 }
-"""Codes that programs may rely on: none of them may change or vanish; others may be added."""
+"""Published codes: none may change or be removed; others may be added."""
 
 
 def test_published_codes_keep_their_status() -> None:

@@ -1,8 +1,8 @@
-"""The dynamics are those of their version: recorded episodes come out the same.
+"""Golden episodes: recorded episodes of this dynamics version are reproduced.
 
-A difference here means that episodes have changed. That takes a new ``DYNAMICS_VERSION`` and new recordings
-(``python -m bench.record_golden``); refactoring and faster code must reproduce the old ones: to a relative 1e-6
-everywhere, bit for bit on any version of Python where the same libraries compute on the same kind of processor.
+A failure means that the dynamics have changed, which requires a new ``DYNAMICS_VERSION`` and new recordings
+(``python -m bench.record_golden``). Refactored or faster code must reproduce the recordings: to a relative 1e-6
+everywhere, and bit for bit on every version of Python where the same libraries run on the same kind of processor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXACT = FOLDER.with_name(f"exact-{DYNAMICS_VERSION}.json")
 
 
 def differences(recorded: Any, now: Any, place: str = "") -> list[str]:
-    """Return where two JSON values differ: floats by more than the tolerance, anything else at all."""
+    """Return the paths at which two JSON values differ: floats by more than the tolerance, other values at all."""
     if isinstance(recorded, dict) and isinstance(now, dict) and recorded.keys() == now.keys():
         return [text for key in recorded for text in differences(recorded[key], now[key], f"{place}.{key}")]
     if isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):

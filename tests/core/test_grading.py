@@ -1,4 +1,4 @@
-"""Grades: hand-computed cases, directions in which a grade may move, and bounds that always hold."""
+"""Grades: hand-computed cases, monotonicity and bounds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def graded(task: Task, performance: float, *, bought: int = 0, mislabelled: int 
 
 
 def with_noise(share: float) -> int:
-    """Return how many of medium's whole budget are mislabelled when this share of the noise ceiling is reached."""
+    """Return the number of wrong labels in medium's whole budget at this share of the noise ceiling."""
     return round(share * NOISE_CEILING * MEDIUM.budget)
 
 

@@ -30,7 +30,7 @@ def trained(seed: int, *, passes: int = 4) -> Learner:
 
 
 def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassifier:
-    """Train as anyone would write it: one ``partial_fit`` for each pass."""
+    """Train in the obvious way: one ``partial_fit`` for each pass."""
     rng = np.random.default_rng(seed)
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
     for X, y, passes in batches:
@@ -180,7 +180,7 @@ def test_probabilities_of_two_classes_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_rows_far_out_have_finite_losses_and_probabilities(classes: int) -> None:
-    """Where one-vs-rest gives every class nearly nothing, scikit-learn divides zero by zero."""
+    """If one-vs-rest gives every class almost no probability, scikit-learn divides zero by zero."""
     learner, (X, y) = Learner(classes), many(60, classes, 2)
     train(learner, X, y, 3, np.random.default_rng(0))
     p = learner.probabilities(1e9 * X)

@@ -1,4 +1,4 @@
-"""Wire types: what is refused, in which words, and that every field is described."""
+"""Wire types: validation, error messages and schemas."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refusal(model: type[WireModel], data: object) -> InvalidInput:
 
 
 def schema_fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return every field of a JSON schema, those of nested objects too."""
+    """Return every field of a JSON schema, including fields of nested objects."""
     owners = [schema, *schema.get("$defs", {}).values()]
     return [pair for owner in owners for pair in owner.get("properties", {}).items()]
 

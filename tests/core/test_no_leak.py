@@ -1,4 +1,4 @@
-"""Replies tell nothing of hidden labels but what the specification names; bench/validity/leak.py says how."""
+"""Replies reveal nothing about hidden labels beyond the documented audit; see bench/validity/leak.py."""
 
 from __future__ import annotations
 

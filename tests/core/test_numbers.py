@@ -1,4 +1,4 @@
-"""Numbers of any numeric type are taken; booleans and texts are not numbers."""
+"""Numbers of any numeric type are accepted; booleans and strings are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of calls: one table, read by every way to play."""
+"""The order of calls: one table for every way to play."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reward is the specification's formula, told as terms that add up to it."""
+"""The reward: named terms that add up to the documented formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast ways of training: the weights of partial_fit, and never used where they are not."""
+"""Fast training: it gives the weights of ``partial_fit``, and is not used where it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes on data of a user's own: the rules, rewards and replies of the built-in tasks, on any table."""
+"""Episodes on custom data follow the rules, rewards and replies of the built-in tasks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_own_task_brings_its_origin() -> None:
 
 @EACH
 def test_an_episode_is_repeated_bit_for_bit(name: str) -> None:
-    """Also after other seeds were played, on another object of the same task, and from a copy halfway."""
+    """This holds after other seeds, for another instance of the task, and for a copy made during the episode."""
     task = offered(**OWN[name])
     env = DataSelectEnv()
     first = play(env, task, 7)
@@ -84,7 +84,7 @@ def test_an_episode_is_repeated_bit_for_bit(name: str) -> None:
 
 
 def balanced(p: Floats, env: DataSelectEnv) -> Floats:
-    """Return probabilities less what the shares of the classes in the training set explain."""
+    """Return probabilities adjusted for the class shares of the training set."""
     episode = env._checked("state")
     trained_on = episode._pool.labels[episode._acquired.rows]
     p = p / (np.bincount(trained_on, minlength=p.shape[1]) + 1)
@@ -102,7 +102,7 @@ def test_performance_is_that_of_scikit_learn(name: str) -> None:
         if dataset.weights is not None:
             p = balanced(p, env)
         loss = log_loss(dataset.y_validation, p, labels=range(task.n_classes), sample_weight=dataset.weights)
-        # Not to 1e-10: far out, scikit-learn's probability of the rarer class is rounded before its logarithm is taken.
+        # Not to 1e-10: scikit-learn rounds tiny probabilities of the rarer class before it takes the logarithm.
         assert reply.observation.current_performance == pytest.approx(1 / (1 + loss), abs=1e-9)
         if not reply.done:
             reply = env.step(action)
@@ -156,7 +156,7 @@ def test_the_grade_follows_from_what_the_replies_told(name: str) -> None:
 def test_batches_keep_the_rules_of_the_task(
     name: str, seed: int, wanted: list[int], smallest: int, most: int | None
 ) -> None:
-    """Raised to the smallest, cut to the largest, the budget and the pool; no sample twice, none of the seed set."""
+    """Batches respect minimum, maximum, budget and pool, repeat no sample and contain no sample of the seed set."""
     task = copy.copy(task_of(name))
     object.__setattr__(task, "min_batch", smallest)
     object.__setattr__(task, "max_batch", most)

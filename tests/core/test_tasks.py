@@ -1,4 +1,4 @@
-"""The table of tasks is SPEC section 5, and task specs, splits and seeds fit together."""
+"""The table of tasks has the documented values; task specs, splits and seeds are consistent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dynamics, stated a second time with plain scikit-learn calls: the same episodes, whichever way it is trained."""
+"""A second implementation of the dynamics, with plain scikit-learn calls, gives the same episodes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gymnasium environments for tasks of a user's own."""
+"""Gymnasium environments for custom tasks."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_the_vector_environment_equals_single_ones(name: str, mode: AutoresetMod
 
 
 def same(one: Any, other: Any) -> None:
-    """Hold two results to each other, whatever is nested in them."""
+    """Compare two nested results."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for name in one:

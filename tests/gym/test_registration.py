@@ -1,4 +1,4 @@
-"""Gymnasium ids: their module registers them, and the package alone imports no Gymnasium."""
+"""Gymnasium ids: importing their package registers them; importing ``dataselect_env`` does not import Gymnasium."""
 
 from __future__ import annotations
 

@@ -87,10 +87,11 @@ def density_weighted(candidates: Candidates, _count: int) -> Floats:
 
 
 def k_center(candidates: Candidates, count: int) -> Floats:
-    """Choose again and again the sample farthest from all acquired and chosen ones (Sener and Savarese 2018).
+    """Choose samples one after the other, each farthest from all acquired and chosen ones (Sener and Savarese 2018).
 
-    Considers at most ``MOST_CANDIDATES`` samples, or ``count``, drawn at random. Those not chosen follow by their
-    distance from what was. Ties go to the lower index; with an empty training set the first choice is the lowest index.
+    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Samples not chosen follow in order
+    of their distance from the nearest acquired or chosen one. Ties go to the lower index; with an empty training set
+    the first choice is the lowest index.
     """
     rows = considered(candidates, count)
     chosen, nearest = farthest_first(candidates.X[rows], candidates.X_acquired, count)
@@ -98,10 +99,10 @@ def k_center(candidates: Candidates, count: int) -> Floats:
 
 
 def cluster_medoid(candidates: Candidates, count: int) -> Floats:
-    """Choose of each of ``count`` k-means clusters the sample nearest to its centre, larger clusters first.
+    """Choose the sample nearest to the centre of each of ``count`` k-means clusters, larger clusters first.
 
-    Considers at most ``MOST_CANDIDATES`` samples, or ``count``, drawn at random. Those that are no medoids follow, the
-    nearer to their centre the better; duplicated rows can make fewer clusters than asked for (Xu et al. 2003).
+    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Other samples follow, those nearest
+    to their centre first. Duplicated rows can leave fewer clusters than ``count`` (Xu et al. 2003).
     """
     rows = considered(candidates, count)
     clusters, distances = k_means(candidates.X[rows], count, candidates.rng)

@@ -1,4 +1,4 @@
-"""Query strategies: fair quotas, exact utilities, and a trap that reads the mask for one purpose."""
+"""Query strategies: fair quotas, exact utilities, and a noise trap that affects entropy only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOG_ODDS = SOURCE.normal(0, 2, ROWS)
 MISLABELLED = SOURCE.random(ROWS) < 0.3
 FAR = SOURCE.random(ROWS)
 EVERYTHING = np.ones(ROWS, dtype=np.bool_)
-NOBODY = np.zeros(ROWS, dtype=np.bool_)
+NONE_WRONG = np.zeros(ROWS, dtype=np.bool_)
 
 WEIGHT = st.floats(0, 1e308, allow_nan=False) | st.sampled_from([0.0, 5e-324, 1e308])
 WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
@@ -42,7 +42,7 @@ WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
 def choose(counts: tuple[int, int, int], *, seed: int = 0, available: Mask = EVERYTHING) -> Indices:
     return select(
         picks=(
-            lambda left, count: most_uncertain(LOG_ODDS, NOBODY, 0.0, left, count),
+            lambda left, count: most_uncertain(LOG_ODDS, NONE_WRONG, 0.0, left, count),
             lambda left, count: highest(np.where(left, FAR, -np.inf), count),
             at_random(np.random.default_rng(seed)),
         ),
@@ -205,7 +205,7 @@ def test_nothing_is_chosen_that_is_not_available(counts: tuple[int, int, int], s
 
 def test_strategies_are_asked_when_needed_only() -> None:
     def unneeded(_left: Mask, _count: int) -> Indices:
-        raise AssertionError("nobody needs this")
+        raise AssertionError("called although its count is 0")
 
     picks = (unneeded, unneeded, at_random(np.random.default_rng(0)))
     chosen = select(picks=picks, available=EVERYTHING, counts=(0, 0, 3))

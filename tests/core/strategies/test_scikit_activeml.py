@@ -1,4 +1,4 @@
-"""Query strategies of scikit-activeml: what works, what is refused, and what may not leak from them."""
+"""Query strategies of scikit-activeml: those that work, those that are refused, and isolation of global state."""
 
 from __future__ import annotations
 
