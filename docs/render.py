@@ -1,9 +1,8 @@
-"""Write the tables of README.md and docs/ from the code: every number stands once, in the package.
+"""Render the tables of README.md and docs/ from the code, so that every number is defined once.
 
     python -m docs.render
 
-A table stands between ``<!-- rendered: NAME -->`` and ``<!-- /rendered: NAME -->``; a test fails when one is out of
-date.
+A table is between ``<!-- rendered: NAME -->`` and ``<!-- /rendered: NAME -->``. A test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MARKED = re.compile(r"(<!-- rendered: (\w+) -->\n).*?(<!-- /rendered: \2 -->)", 
 
 
 def table(heading: str, rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; ``heading`` has its titles, divided by bars."""
+    """Return a Markdown table; ``heading`` has the column titles, separated by bars."""
     titles = [title.strip() for title in heading.split("|")]
     lines = [titles, ["---"] * len(titles), *([str(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -99,13 +98,13 @@ def error_codes() -> str:
         (
             (f"`{kind.code}`", kind.status, (kind.__doc__ or "").splitlines()[0])
             for kind in errors.EnvError.__subclasses__()
-            if kind.__module__ == errors.__name__  # clients have some of their own
+            if kind.__module__ == errors.__name__  # not those of clients
         ),
     )
 
 
 def fields(model: type[WireModel]) -> str:
-    """Return a table of a wire type's fields."""
+    """Return a table of the fields of a wire type."""
     properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return table(
         "field | type | meaning",
@@ -114,7 +113,7 @@ def fields(model: type[WireModel]) -> str:
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """Return a JSON schema's type with its range, in a few words."""
+    """Return the type and range of a JSON schema in words."""
     if "anyOf" in schema:
         return " or ".join(kind(option) for option in schema["anyOf"])
     if "enum" in schema:
@@ -165,7 +164,7 @@ def versions() -> str:
 
 
 def ladder() -> str:
-    """Return the grades of the policies on the ladder, as bench/validity measured them on the test split."""
+    """Return the grades of the policies on the ladder, measured by bench/validity on the test split."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     by_task = results["blocks"]["test split"]["ladder"]
 
@@ -183,7 +182,7 @@ def ladder() -> str:
 
 
 def validation() -> str:
-    """Return how many of the quality bar's tests have which status, as docs/validation.md says in its tables."""
+    """Return how many tests of the quality bar have each status in the tables of docs/validation.md."""
     page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     counts = Counter(re.findall(r"^\| \d+ \| [^|]+ \| \**([a-z ]+?)\** \|", page, re.MULTILINE))
     return table("status | tests", counts.most_common())
@@ -191,14 +190,14 @@ def validation() -> str:
 
 def speed() -> str:
     """Return in three sentences how fast a step, a served step and a start are."""
-    from bench.speed import page  # noqa: PLC0415  (it takes its own tables from here)
+    from bench.speed import page  # noqa: PLC0415  (it imports this module)
 
     return page.in_short(page.load())
 
 
 def transfer() -> str:
-    """Return how policies that were tuned on synthetic tasks do on real data."""
-    from bench.transfer import page  # noqa: PLC0415  (it takes its own tables from here)
+    """Return the results on real data of policies that were tuned on synthetic tasks."""
+    from bench.transfer import page  # noqa: PLC0415  (it imports this module)
 
     return page.summary(page.load())
 
@@ -213,7 +212,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "ladder": ladder,
     "observation": lambda: fields(ObservationFields),
     "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
-    "own_fields": lambda: table("field | default | what it says", render_own.fields()),
+    "own_fields": lambda: table("field | default | meaning", render_own.fields()),
     "reward": reward_terms,
     "settings": settings,
     "speed": speed,
@@ -227,10 +226,10 @@ RENDERERS: dict[str, Callable[[], str]] = {
 
 
 def rendered(text: str) -> str:
-    """Return a document with its tables as the code has them now.
+    """Return a document with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]]()}{found[3]}", text)
 

@@ -90,8 +90,8 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
                 messages.append({"role": "user", "content": text})
                 said = {"event": "answer", "task_id": task.task_id, "seed": reply.seed, "step": reply.step + 1}
                 answer, action, problem = _answer(ask, messages, task)
-                told = None if action is None else action.model_dump(exclude={"metadata"})
-                log({**said, "message": text, "answer": answer, "action": told, "problem": problem})
+                parsed = None if action is None else action.model_dump(exclude={"metadata"})
+                log({**said, "message": text, "answer": answer, "action": parsed, "problem": problem})
                 messages.append({"role": "assistant", "content": answer})
                 if action is not None:
                     return action

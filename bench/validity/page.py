@@ -1,4 +1,4 @@
-"""The page README.md: its tables, made from results.json, tuning.json and one_bit.json."""
+"""Render README.md from results.json, tuning.json and one_bit.json."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def odds(results: Results) -> str:
 
 
 def one_bit(_results: Results) -> str:
-    """Return what the first batch by uncertainty tells, and grades with the noise trap and without it."""
+    """Return what the first batch by uncertainty reveals, and the grades with the noise trap and without it."""
     cases = json.loads(ONE_BIT.read_text(encoding="utf-8"))["cases"]
     rows = (
         (
@@ -204,7 +204,7 @@ def tuning(_results: Results) -> str:
 
 
 def versions(results: Results) -> str:
-    """Return what it was measured with."""
+    """Return the versions and the machine of the measurement."""
     found, machine = results["versions"], results["machine"]
     return (
         f"dataselect-env {found['package']}, dynamics {found['dynamics']}, numpy {found['numpy']}, scikit-learn "
@@ -229,10 +229,10 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
 
 
 def rendered(text: str, results: Results) -> str:
-    """Return the page with its tables as the results have them.
+    """Return the page with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]](results)}{found[3]}", text)
 

@@ -234,7 +234,7 @@ def test_terminal_examples(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_picture_shows_the_episode_that_it_says(tmp_path: Path) -> None:
-    story = picture.tell()
+    story = picture.record()
     for (before, reply), batch in zip(pairwise(story.replies), story.batches, strict=True):
         assert reply.info is not None
         assert before.observation.remaining_budget - reply.observation.remaining_budget == len(batch)

@@ -1,4 +1,4 @@
-"""The example of a language model's agent, with a local endpoint that plays a policy from what it is told."""
+"""examples/llm_agent.py against a local endpoint that answers with the actions of a policy."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def endpoint(answer: Answer, requests: Requests) -> Iterator[str]:
 
 
 def understood(text: str) -> Reply:
-    """Return the reply that a message tells, as far as policies look at it."""
-    told = dict(re.findall(r"^(\w+): (\S+)", text, re.MULTILINE))
+    """Parse a message back into a reply, as far as policies look at it."""
+    fields = dict(re.findall(r"^(\w+): (\S+)", text, re.MULTILINE))
     info = None
-    if "mislabelled" in told:
-        wrong, size = int(told["mislabelled"]), int(told["bought"])
+    if "mislabelled" in fields:
+        wrong, size = int(fields["mislabelled"]), int(fields["bought"])
         info = StepInfo(
             reward_terms={},
             batch_size=size,
@@ -95,10 +95,10 @@ def understood(text: str) -> Reply:
             grade=None,
         )
     return Reply.build(
-        observation=ObservationFields(**{name: json.loads(told[name]) for name in prompts.OBSERVED}),
+        observation=ObservationFields(**{name: json.loads(fields[name]) for name in prompts.OBSERVED}),
         reward=None,
         done=False,
-        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(told["step"]), info=info),
+        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(fields["step"]), info=info),
     )
 
 
