@@ -217,6 +217,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "speed": speed,
     "splits": splits,
+    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
     "transfer": transfer,

@@ -65,13 +65,15 @@ def test_the_example_in_process(
 @pytest.mark.usefixtures("restored_registry")
 def test_the_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "STRATEGIES", dict(registry.STRATEGIES))
+    monkeypatch.setattr(registry, "FILTERS", dict(registry.FILTERS))
     exec(compile(example("own-strategy"), "own-strategy", "exec"), {})  # noqa: S102  (that is the test)
-    task = offered(table={"bundled": "wine"}, strategies=["largest"], budget=40)
+    task = offered(table={"bundled": "wine"}, strategies=["largest", "large_margin"], budget=40)
     episode = Episode(task, 3)
     X = source_of(task).start(3).dataset
     bought = episode.select_batch(5, (0.0, 0.0, 0.0, 1.0)).samples
     lengths = np.where(X.available, np.linalg.norm(X.X_pool, axis=1), 0.0)
     assert set(bought.tolist()) == set(np.argsort(lengths)[-5:].tolist())
+    assert (lengths[episode.select_batch(5, (0.0, 0.0, 0.0, 0.0, 1.0)).samples] >= 1).all()
 
 
 @pytest.mark.slow
