@@ -38,6 +38,7 @@ WINGS: dict[str, set[str]] = {
         "fastapi",
         "numpy",
         "platformdirs",
+        "prometheus_client",
         "pydantic",
         "pydantic_settings",
         "starlette",
