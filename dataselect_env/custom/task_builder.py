@@ -12,7 +12,7 @@ from dataselect_env.core.data import Dataset
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.selection import strategies_of
-from dataselect_env.core.strategies.registry import NATIVE, get_strategy
+from dataselect_env.core.strategies.registry import get_strategy, is_native
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import POOL_SIZE, Task
 from dataselect_env.custom.definitions import LearnerSettings, Noise, TaskDefinition
@@ -114,7 +114,7 @@ def make_task(name: str, definition: TaskDefinition, folder: Path) -> Task:
 
 def _try_strategy(task: Task, name: str, number: int) -> None:
     """Let a strategy that is not our own choose a batch: it may not be made for such data."""
-    if name in NATIVE:
+    if is_native(get_strategy(name)):
         return
     weights = tuple(float(one == name) for one in strategies_of(task))
     try:

@@ -16,7 +16,7 @@ from sklearn.datasets import make_classification
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Reply, RewardMode, StepInfo
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, unregister
+from dataselect_env.core.tasks import BUILT_IN, TASKS, Task
 from dataselect_env.custom import task_file
 from dataselect_env.custom.definitions import TaskDefinition
 from dataselect_env.custom.task_builder import make_task
@@ -85,7 +85,7 @@ def forget() -> None:
     """Remove all tasks that are not built in."""
     for name in tuple(TASKS):
         if name not in BUILT_IN:
-            unregister(name)
+            del TASKS[name]
     task_file._loaded.clear()
 
 

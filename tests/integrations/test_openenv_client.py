@@ -24,6 +24,8 @@ from dataselect_env.integrations.openenv_client import (
 )
 from tests.helpers.serving import ROOT, Server, running_server
 
+pytestmark = pytest.mark.slow
+
 COMPANION = ROOT / "packages" / "openenv-dataselect-env" / "pyproject.toml"
 
 

@@ -38,12 +38,14 @@ def remote(server: Server) -> Iterator[RemoteEnv]:
     env.close()
 
 
+@pytest.mark.slow
 def test_it_passes_gymnasiums_own_check(server: Server) -> None:
     env = gymnasium.make(HARD, url=server.base_url)
     check_env(env.unwrapped, skip_render_check=True)
     env.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward_mode", ["shaped", "grade"])
 def test_it_plays_what_is_played_in_process(server: Server, reward_mode: str) -> None:
     choices: Any = {
@@ -57,12 +59,14 @@ def test_it_plays_what_is_played_in_process(server: Server, reward_mode: str) ->
     there.close()
 
 
+@pytest.mark.slow
 def test_policies_play_on_it(remote: RemoteEnv) -> None:
     policy = get_policy("probing")
     there = rollout(policy, "medium", 20_001, env=remote)
     assert there.grade == rollout(policy, "medium", 20_001).grade
 
 
+@pytest.mark.slow
 def test_the_server_says_what_was_wrong(remote: RemoteEnv) -> None:
     with pytest.raises(NoEpisode, match="reset starts one"):
         remote.step(Action.stop())
@@ -77,6 +81,7 @@ def test_the_server_says_what_was_wrong(remote: RemoteEnv) -> None:
         remote.step(Action.stop())
 
 
+@pytest.mark.slow
 def test_a_full_server_says_so_and_takes_the_next_reset_when_there_is_room(server: Server) -> None:
     envs = [RemoteEnv(server.base_url) for _ in range(4)]
     for env in envs[:3]:
@@ -96,6 +101,7 @@ def test_a_full_server_says_so_and_takes_the_next_reset_when_there_is_room(serve
         env.close()
 
 
+@pytest.mark.slow
 def test_a_copy_has_a_connection_of_its_own(remote: RemoteEnv) -> None:
     remote.reset(seed=1)
     copy = pickle.loads(pickle.dumps(remote))  # noqa: S301  (made here)
@@ -106,6 +112,7 @@ def test_a_copy_has_a_connection_of_its_own(remote: RemoteEnv) -> None:
     copy.close()
 
 
+@pytest.mark.slow
 def test_after_a_lost_connection_a_reset_connects_anew(server: Server) -> None:
     with running_server() as mortal:
         env = RemoteEnv(mortal.base_url)
@@ -120,6 +127,7 @@ def test_after_a_lost_connection_a_reset_connects_anew(server: Server) -> None:
     env.close()
 
 
+@pytest.mark.slow
 def test_a_token_is_shown_to_a_server_that_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     token = "a-token-of-this-test"  # noqa: S105
     with running_server(env={"DATASELECT_TOKEN": token}) as server:
