@@ -15,6 +15,7 @@ from dataselect_env.server import pool_view
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
+from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.metrics import Metrics
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
@@ -35,6 +36,7 @@ class Service:
     Attributes:
         settings: Limits.
         sessions: Sessions of connected clients.
+        mcp_sessions: Those of MCP clients over HTTP, by id.
         http: Episodes that are played over HTTP.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
@@ -50,6 +52,7 @@ class Service:
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.metrics.sessions_max.set(settings.max_sessions)
         self.sessions = Sessions(store, settings.max_sessions, self.metrics.sessions.set)
+        self.mcp_sessions = McpSessions(self.sessions)
         self.http = HTTPEpisodes(self, store, settings)
         self._store = store
         self._has_loaded = False

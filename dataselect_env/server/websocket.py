@@ -33,7 +33,6 @@ from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.limits import SessionTimeout, client_name
 from dataselect_env.server.mcp import protocol
 from dataselect_env.server.mcp.backend import SessionBackend
-from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 
@@ -77,14 +76,14 @@ async def answer(session: Session, service: Service, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        result = await protocol.answer(envelope.data, SessionBackend(session, service))
+        result = await protocol.respond(envelope.data, SessionBackend(session, service))
         return json.dumps({"type": "mcp", "data": result})  # null for a notification
     reply = await service.run(session, envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
 
-async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSessions) -> None:
+async def serve(websocket: WebSocket, service: Service) -> None:
     """Serve one connection until either side closes it.
 
     It plays its own session, or the MCP session that ``?session_id=`` names, which OpenEnv's tool client asks for.
@@ -92,7 +91,7 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        with _session(service, mcp_sessions, websocket.query_params.get("session_id"), timeout) as session:
+        with _session(service, websocket.query_params.get("session_id"), timeout) as session:
             async with timeout.conversation():
                 await _converse(websocket, session, service, timeout)
             if timeout.reason is not None:
@@ -106,11 +105,9 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
 
 
 @contextmanager
-def _session(
-    service: Service, mcp_sessions: McpSessions, session_id: str | None, timeout: SessionTimeout
-) -> Iterator[Session]:
+def _session(service: Service, session_id: str | None, timeout: SessionTimeout) -> Iterator[Session]:
     if session_id is not None:
-        with mcp_sessions.attached(session_id) as session:
+        with service.mcp_sessions.attached(session_id) as session:
             service.sessions.attach(session, timeout)
             try:
                 yield session
@@ -168,13 +165,13 @@ def check_size(event: Message, limit: int) -> None:
     else:
         too_large = len(text) * MOST_BYTES_A_CHARACTER > limit and len(text.encode()) > limit
     if too_large:
-        raise PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
+        raise PayloadTooLarge(f"The message exceeds the limit of {limit} bytes.")
 
 
 def _text_of(event: Message) -> str:
     text: str | None = event.get("text")
     if text is None:
-        raise InvalidJSON("Binary frames are not understood; send JSON as text.")
+        raise InvalidJSON("Binary frames are not supported; send JSON as text.")
     return text
 
 
