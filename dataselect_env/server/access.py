@@ -22,7 +22,7 @@ from dataselect_env.server.settings import Settings
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths without any check: probes have no token."""
 PAGE = re.compile(r"/(?:web(?:/[^/]*)?)?")
-"""Paths of the page, which need no token: the page is what asks its user for it."""
+"""Paths of the page, which need no token: the page has the field to enter it."""
 LOCAL_ORIGIN = re.compile(r"https?://(?:localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SUBPROTOCOL = "bearer"

@@ -35,9 +35,9 @@ from dataselect_env.server.store.sqlite import MEMORY
 from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
 DOCUMENT_DELAY = 0.5
-"""Seconds after the start at which the OpenAPI document is made, on a thread, before anybody waits for it."""
+"""Seconds after the start at which a thread makes the OpenAPI document, so that clients need not wait for it."""
 STOP_MARGIN = 5.0
-"""Seconds that worker processes may take to stop beyond the time that requests have."""
+"""Seconds that worker processes have to exit, in addition to the time for running requests."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -152,7 +152,7 @@ def serve(settings: Settings) -> None:
         SystemExit: The server could not start, or did not stop in time.
     """
     load_custom_tasks(settings)
-    store = open_store(settings.store)  # before the server starts, so that a mistake is reported in a sentence
+    store = open_store(settings.store)  # before the server starts, so that an error is reported in a sentence
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings)
         return
@@ -161,7 +161,9 @@ def serve(settings: Settings) -> None:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     if sys.platform == "win32":
         raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
-    settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
+    settings = settings.model_copy(
+        update={"store": store.url}
+    )  # the default store may have been replaced by a temporary one
     listener = uvicorn.Config("", **options(settings)).bind_socket()
     with metrics.shared_folder() as folder:
         supervisor = Supervisor(

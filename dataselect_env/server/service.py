@@ -1,4 +1,4 @@
-"""The service behind the transports of one process: it runs operations, grades episodes and prunes the store."""
+"""The service behind all transports: it runs operations, grades episodes and prunes the store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PRUNE_PAUSE = 0.01
 
 
 class Service:
-    """What one process serves; it knows episodes and sessions, not requests or sockets.
+    """Sessions, episodes and store of one process, independent of requests and sockets.
 
     Attributes:
         settings: Limits.
@@ -57,7 +57,7 @@ class Service:
         self._store = store
         self._has_loaded = False
         self._baseline: BaselineReport | None = None
-        self._baseline_lock = threading.Lock()  # the report is made on a thread, and two requests may come at once
+        self._baseline_lock = threading.Lock()  # threads make the report, and two requests may come at once
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -115,7 +115,7 @@ class Service:
         )
 
     def baseline(self) -> BaselineReport:
-        """Return the results of the reference policies; the first call plays for seconds and its report is kept.
+        """Return the results of the reference policies; the first call plays them, which takes seconds.
 
         Raises:
             ServerStopping: The server is stopping.

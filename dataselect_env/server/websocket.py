@@ -48,10 +48,10 @@ PRIVATE = 4000
 """Added to the HTTP status of the error that ends a connection: codes 4000 to 4999 are for private use."""
 
 FAREWELL_TIMEOUT = 2.0
-"""Seconds that a client has to read why its connection ends."""
+"""Seconds that a client has to read the reason why its connection ends."""
 
-MOST_BYTES_A_CHARACTER = 4
-"""Of UTF-8."""
+MAX_BYTES_PER_CHARACTER = 4
+"""In UTF-8."""
 
 MESSAGE_TYPES = get_args(MessageType)
 
@@ -86,7 +86,7 @@ async def answer(session: Session, service: Service, frame: str) -> str | None:
 async def serve(websocket: WebSocket, service: Service) -> None:
     """Serve one connection until either side closes it.
 
-    It plays its own session, or the MCP session that ``?session_id=`` names, which OpenEnv's tool client asks for.
+    It has its own session, or shares the MCP session of ``?session_id=``, which OpenEnv's tool client uses.
     """
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
@@ -153,8 +153,7 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, ti
 def check_size(event: Message, limit: int) -> None:
     """Refuse a frame of more than ``limit`` bytes.
 
-    The server below has its own limit in bytes, which need not be this one. A text is encoded again only when its
-    length leaves open how many bytes it has.
+    uvicorn enforces a limit as well, but it may be higher. Text is encoded only if its length could exceed the limit.
 
     Raises:
         PayloadTooLarge: The frame is larger.
@@ -163,7 +162,7 @@ def check_size(event: Message, limit: int) -> None:
     if text is None:
         too_large = len(event.get("bytes") or b"") > limit
     else:
-        too_large = len(text) * MOST_BYTES_A_CHARACTER > limit and len(text.encode()) > limit
+        too_large = len(text) * MAX_BYTES_PER_CHARACTER > limit and len(text.encode()) > limit
     if too_large:
         raise PayloadTooLarge(f"The message exceeds the limit of {limit} bytes.")
 
