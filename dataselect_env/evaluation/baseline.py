@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 from pydantic import Field
 
 from dataselect_env.core.models import RewardMode, WireModel
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
 from dataselect_env.evaluation.rollout import Rollout, rollout
+from dataselect_env.evaluation.statistics import standard_error, strata_of
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import AnyPolicy
 
@@ -29,7 +30,9 @@ class BaselineRow(WireModel):
     description: str = Field(description="What the policy does.")
     seeds: int = Field(ge=2, description="Episodes played, one a seed.")
     mean_score: float = Field(ge=0, le=1, description="Mean score of the grades.")
-    score_standard_error: float = Field(ge=0, description="Standard error of mean_score over the seeds.")
+    score_standard_error: float = Field(
+        ge=0, description="Standard error of mean_score, within the hidden worlds of the seeds."
+    )
     pass_rate: float = Field(ge=0, le=1, description="Share of the episodes that passed.")
     mean_return: float = Field(description="Mean sum of the rewards of an episode, under the report's reward_mode.")
     mean_performance: float = Field(ge=0, le=1, description="Mean performance at the end, 1 / (1 + log loss).")
@@ -79,13 +82,14 @@ def summarise(policy: AnyPolicy, task_id: str, rollouts: Sequence[Rollout]) -> B
     parts = [grade.breakdown for grade in grades]
     scores = [grade.score for grade in grades]
     noise = [part.avg_noise_ratio for part in parts if part.avg_noise_ratio is not None]
+    strata = strata_of(get_task(task_id), [episode.seed for episode in rollouts])
     return BaselineRow(
         task_id=task_id,
         policy=policy.name,
         description=policy.description,
         seeds=len(rollouts),
         mean_score=_rounded(fmean(scores)),
-        score_standard_error=_rounded(stdev(scores) / len(scores) ** 0.5),
+        score_standard_error=_rounded(standard_error(scores, strata)),
         pass_rate=_rounded(fmean(grade.passed for grade in grades)),
         mean_return=_rounded(fmean(episode.episode_return for episode in rollouts)),
         mean_performance=_rounded(fmean(part.performance for part in parts)),

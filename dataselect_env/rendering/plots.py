@@ -217,8 +217,8 @@ def draw_returns(ax: Axes, report: Report, task: str) -> None:
     rows = [row for row in report.rows if row.task_id == task]
     for row in sorted(rows, key=lambda row: (look(row.policy) != DEGENERATE, row.policy in ACCENTS)):
         colour, _, marker = look(row.policy)
-        ax.plot(row.score.mean, row.episode_return.mean, color=colour, **_point(marker))
-    scores, returns = [row.score.mean for row in rows], [row.episode_return.mean for row in rows]
+        ax.plot(row.score.mean, row.episode_return, color=colour, **_point(marker))
+    scores, returns = [row.score.mean for row in rows], [row.episode_return for row in rows]
     if len(set(scores)) > 1 and len(set(returns)) > 1:
         text = f"Spearman {spearman(scores, returns):.3f} over {len(rows)} policies"
         ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=8, color="#333333")

@@ -86,9 +86,9 @@ def test_it_says_what_was_played_and_how_to_read_it() -> None:
     for fact in (
         "3 seeds (20000 to 20002, test split)",
         "rewards: shaped",
-        "95 % t intervals",
-        "seed by seed",
-        "score less that of best-constant",
+        "95 % confidence intervals",
+        "paired by seed",
+        "score minus that of best-constant; * marks a corrected p value below 0.05",
     ):
         assert fact in text
 
