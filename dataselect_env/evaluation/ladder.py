@@ -1,4 +1,4 @@
-"""The report of an evaluation: for each task a ladder of policies, with intervals and differences to a reference."""
+"""The report of an evaluation: a ladder of policies for each task, with intervals and differences to a reference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dataselect_env.evaluation.statistics import (
 from dataselect_env.policies import get_policy
 
 DIGITS = 6
-"""Significant digits of a report's figures: the last bits of a machine's arithmetic do not show."""
+"""Significant digits of a report's figures, so that differences in the last bits between machines do not show."""
 CURVE_POINTS = 21
 FEWEST_SEEDS = 2
 """An interval needs two values."""
@@ -39,37 +39,34 @@ Cell = tuple[str, str]
 
 
 class Settings(WireModel):
-    """What was asked for; with the versions all that the figures depend on."""
+    """The settings of an evaluation; together with the versions they determine the figures."""
 
     policies: tuple[str, ...] = Field(description="Names of the policies.")
     tasks: tuple[str, ...] = Field(description="Names of the tasks.")
     first_seed: int = Field(description="First seed.")
     last_seed: int = Field(description="Last seed.")
-    seeds: int = Field(ge=FEWEST_SEEDS, description="Number of seeds; every policy played each of them on each task.")
-    split: str | None = Field(description="Split that the seeds belong to; null if they belong to none or to several.")
-    reward_mode: RewardMode = Field(description="What the rewards behind the returns are.")
-    reference: str | None = Field(description="Policy that the differences are taken to; null for none.")
+    seeds: int = Field(ge=FEWEST_SEEDS, description="Number of seeds; every policy played all of them on each task.")
+    split: str | None = Field(description="Split of the seeds; null if they are in none or in several.")
+    reward_mode: RewardMode = Field(description="Reward mode behind the returns.")
+    reference: str | None = Field(description="Policy that the others are compared with; null for none.")
     best_constants: dict[str, str] = Field(
-        {},
-        description="For tasks that are not built in, what best-constant played: the best on seeds of the train split.",
+        {}, description="Policy behind best-constant on tasks that are not built in: the best on train seeds."
     )
-    intervals: str = Field(description="How the intervals are made.")
+    intervals: str = Field(description="Method of the intervals and p values.")
     own_tasks: dict[str, dict[str, Any]] = Field(
-        {}, description="Tasks that are not built in: what defines them, and the fingerprint of that and their data."
+        {}, description="Definitions of tasks that are not built in, with a fingerprint of definition and data."
     )
 
 
 class Row(WireModel):
-    """One policy on one task, over all seeds."""
+    """A policy on a task, over all seeds."""
 
-    task_id: str = Field(description="Task that was played.")
+    task_id: str = Field(description="Name of the task.")
     policy: str = Field(description="Name of the policy.")
     description: str = Field(description="What the policy does.")
     score: Interval = Field(description="Score of the grade.")
-    spread: float = Field(ge=0, description="Standard deviation of the score between seeds.")
-    score_by_world: dict[str, float] = Field(
-        description="Mean score over the seeds of each hidden world; of the built-in tasks only."
-    )
+    spread: float = Field(ge=0, description="Standard deviation of the score over the seeds.")
+    score_by_world: dict[str, float] = Field(description="Mean score by hidden world; empty for tasks without worlds.")
     pass_rate: float = Field(ge=0, le=1, description="Share of the episodes that passed.")
     performance: float = Field(ge=0, le=1, description="Mean performance at the end, 1 / (1 + log loss).")
     noise_ratio: float | None = Field(ge=0, le=1, description="Mean share of wrong labels bought; null if none.")
@@ -82,14 +79,14 @@ class Row(WireModel):
 
 
 class Report(WireModel):
-    """What an evaluation found."""
+    """The results of an evaluation."""
 
-    versions: Versions
-    settings: Settings
-    rows: tuple[Row, ...] = Field(description="One row for each task and policy, in the order asked for.")
+    versions: Versions = Field(description="Versions that the episodes were played with.")
+    settings: Settings = Field(description="Settings of the evaluation.")
+    rows: tuple[Row, ...] = Field(description="One row per task and policy, in the order of the settings.")
 
     def row(self, task_id: str, policy: str) -> Row:
-        """Return a row.
+        """Return the row of a policy on a task.
 
         Raises:
             InvalidInput: The policy was not evaluated on this task.
@@ -101,7 +98,12 @@ class Report(WireModel):
 
 
 def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | None = None) -> Report:
-    """Return the report on all records of a plan; ``reference`` is one of its policies.
+    """Return the report on all records of a plan.
+
+    Args:
+        plan: The plan.
+        records: Its records, from :func:`~dataselect_env.evaluation.evaluate.evaluate`.
+        reference: The policy of the plan that the others are compared with.
 
     Raises:
         InvalidInput: There are fewer than two seeds.
@@ -182,7 +184,7 @@ def _by_world(scores: Sequence[float], worlds: Sequence[str]) -> dict[str, float
 def mean_curve(cell: Sequence[EpisodeRecord]) -> tuple[tuple[float, float], ...]:
     """Return mean performance on an even grid from 0 to the mean number of samples bought.
 
-    Between two purchases an episode's performance is taken from the line between them, after its last one it stays.
+    Performance is interpolated linearly between purchases and stays constant after the last one.
     """
     budget, end = get_task(cell[0].task_id).budget, fmean(one.bought for one in cell)
     grid = np.linspace(0, end, max(2, round((CURVE_POINTS - 1) * end / budget) + 1)) if end else np.zeros(1)

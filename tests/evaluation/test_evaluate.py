@@ -197,12 +197,19 @@ def test_file_of_something_else_is_left_alone(tmp_path: Path, content: str) -> N
     assert target.read_text() == content
 
 
+def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"cannot be read or written: Is a directory"):
+        evaluate(PLAN, resume=tmp_path)
+
+
 @pytest.mark.parametrize("change", [{"reward_mode": "grade"}, {"dynamics": 1}, {"numpy": "1.0"}])
 def test_episodes_of_other_rules_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     target = tmp_path / "run.jsonl"
     versions = {**Versions().model_dump(), **{name: value for name, value in change.items() if name != "reward_mode"}}
     target.write_text(json.dumps({"versions": versions, "reward_mode": change.get("reward_mode", "shaped")}) + "\n")
-    with pytest.raises(JournalError, match="was made with"):
+    with pytest.raises(
+        JournalError, match=r"run.jsonl is of another run: (reward mode grade|dynamics 1|numpy 1.0) \(now"
+    ):
         evaluate(PLAN, resume=target)
 
 
@@ -211,7 +218,7 @@ def test_broken_line_is_named(tmp_path: Path) -> None:
     evaluate(Plan(policies=("stop",), tasks=("easy",), seeds=(1, 2)), resume=target)
     lines = target.read_text().splitlines()
     target.write_text("\n".join([lines[0], "{}", lines[2]]) + "\n")
-    with pytest.raises(JournalError, match=r"run.jsonl, line 2: this is no line of an evaluation"):
+    with pytest.raises(JournalError, match=r"run.jsonl, line 2: not a line of an evaluation"):
         evaluate(PLAN, resume=target)
 
 
