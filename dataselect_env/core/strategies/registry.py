@@ -50,8 +50,9 @@ class Candidates:
 
 Utilities = Callable[[Candidates, int], Floats]
 """Returns the utilities of the pool's samples for a batch of so many, (n,): higher is better and only their order
-matters; -inf for samples that are not left or not considered. The batch size is at least 1 and at most what is left.
-Pure: equal candidates, with the stream in the same state, give equal utilities."""
+matters; -inf for samples that are not left or not considered, finite for at least as many as the batch holds. The batch
+size is at least 1 and at most what is left. Pure: equal candidates, with the stream in the same state, give equal
+utilities. :func:`dataselect_env.testing.check_strategy` checks all of it."""
 
 
 @dataclass(frozen=True, slots=True)
