@@ -1,4 +1,4 @@
-"""Check of sources: what they return for several seeds, asked twice and in another order, and an episode on it."""
+"""Check of sources: what they return for several seeds, asked again after many others, and an episode on it."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ RULES: Final = {
     "noise": Rule(
         "Labels, int64 (n,), differ from the data set's exactly where mislabelled, bool (n_pool,), is true.", _POOL
     ),
+    "seed labels": Rule("Labels of the seed set are those of the data set.", "dataselect_env.custom.noise"),
     "no truth": Rule("On a task without ground truth no sample is mislabelled.", _POOL),
     "episode": Rule(
         "An episode on the source can be played to its end, is graded, and is the same when repeated.", _SOURCE
@@ -51,6 +52,8 @@ RULES: Final = {
 
 SEEDS: Final = (0, 1, 20_000, SEED_LIMIT - 1)
 """Seeds of the train split and of the test split, and the largest one."""
+OTHERS: Final = range(100, 180)
+"""Seeds that are asked for in between, so that caches forget the first ones: an episode asks for its start again."""
 NAME: Final = "check-source"
 """Name of the task on the source while it is offered."""
 
@@ -58,8 +61,8 @@ NAME: Final = "check-source"
 def check_source(source: Source, task: Task) -> None:
     """Check that a source of data keeps its contract.
 
-    It is asked for the starts and pools of several seeds, twice and in another order, and one episode of the task is
-    played on it twice.
+    It is asked for the starts and pools of several seeds, then for those of many others, and for the first ones again
+    in another order. One episode of the task is played on it twice.
 
     Args:
         source: The source; ``task.source`` is not used.
@@ -70,6 +73,8 @@ def check_source(source: Source, task: Task) -> None:
     """
     task = dataclasses.replace(task, task_id=NAME, source=source)
     seen = {seed: _check_seed(source, task, seed) for seed in SEEDS}
+    for seed in OTHERS:
+        _start(source, seed)
     for seed in reversed(SEEDS):
         start, pool = seen[seed]
         again = _contents(_start(source, seed))
@@ -198,6 +203,8 @@ def _check_pool(pool: Pool, dataset: Dataset, task: Task, what: str) -> None:
     expected[dataset.pool_rows] = wrong
     other = np.flatnonzero((labels != dataset.y) != expected)
     RULES["noise"].require(not len(other), f"{what} has other labels than mislabelled says in the rows {other[:5]}")
+    rows = dataset.seed_rows[labels[dataset.seed_rows] != dataset.y[dataset.seed_rows]]
+    RULES["seed labels"].require(not len(rows), f"{what} has other labels in the rows {rows[:5]} of the seed set")
     marked = 0 if task.has_ground_truth else np.count_nonzero(wrong)
     RULES["no truth"].require(not marked, f"{what} has {marked} mislabelled samples")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,12 @@ from dataselect_env.core.source import source_of
 from dataselect_env.core.tasks import TASKS, Task
 from dataselect_env.core.warm_start import WarmStart, warm_up
 from dataselect_env.testing import check_source
-from dataselect_env.testing.sources import RULES
+from dataselect_env.testing.sources import OTHERS, RULES
 from tests.helpers.broken import requires
 from tests.helpers.owning import OWN, RANGE, WINE, made, save, task_of
 
 
-@pytest.mark.parametrize("task_id", ["easy", "medium", "hard"])
+@pytest.mark.parametrize("task_id", ["easy", "hard"])
 def test_the_built_in_source_keeps_the_contract(task_id: str) -> None:
     check_source(source_of(TASKS[task_id]), TASKS[task_id])
 
@@ -109,15 +110,9 @@ def warms_up_at_random(start: WarmStart, _seed: int) -> WarmStart:
     return warm_up(start.dataset, np.random.default_rng())
 
 
-def starts_late() -> Callable[[WarmStart, int], WarmStart]:
-    """Return what gives the start that was asked for before."""
-    asked: list[WarmStart] = []
-
-    def start_from(start: WarmStart, _seed: int) -> WarmStart:
-        asked.append(start)
-        return asked[-2:][0]
-
-    return start_from
+def forgets() -> Callable[[WarmStart, int], WarmStart]:
+    """Return what keeps the latest 64 starts, and warms the others up at random when they are asked for again."""
+    return lru_cache(maxsize=64)(warms_up_at_random)
 
 
 def with_own_learners() -> Callable[[WarmStart, int], WarmStart]:
@@ -159,7 +154,7 @@ def fails_later() -> Callable[[WarmStart, int], WarmStart]:
     calls = itertools.count()
 
     def start_from(start: WarmStart, _seed: int) -> WarmStart:
-        if next(calls) > 20:
+        if next(calls) > 20 + len(OTHERS):
             raise OSError("the file is closed")
         return start
 
@@ -183,6 +178,11 @@ def trains_in_another_order(start: WarmStart, _seed: int) -> WarmStart:
     return replace(start, learner=learner)
 
 
+def mislabels_everything(pool: Pool, start: WarmStart, _seed: int) -> Pool:
+    everything = Pool(start.dataset.y, np.ones_like(pool.mislabelled))
+    return relabelled(everything, start.dataset.pool_rows)
+
+
 def relabelled(pool: Pool, rows: slice) -> Pool:
     labels = pool.labels.copy()
     labels[rows] = (labels[rows] + 1) % 3
@@ -198,7 +198,7 @@ BROKEN: dict[str, dict[str, Changed]] = {
     "generators": {"pool(task, 0, rng) used the global": Changed(pool_from=shuffles_globally)},
     "start": {
         "has other values in performance, learner.model.coef_": Changed(warms_up_at_random),
-        "The start of seed 4294967295, asked for again, has other values in ": Changed(starts_late()),
+        "The start of seed 4294967295, asked for again, has other values in performance": Changed(forgets()),
     },
     "pool": {"has other values in labels, mislabelled": Changed(pool_from=draws_noise_at_random)},
     "arrays": {
@@ -243,6 +243,7 @@ BROKEN: dict[str, dict[str, Changed]] = {
         "mislabelled says in the rows [": Changed(pool_from=lambda pool, *_: Pool(pool.labels, ~pool.mislabelled)),
         "in the rows [0 1]": Changed(pool_from=lambda pool, *_: relabelled(pool, slice(0, 2))),
     },
+    "seed labels": {"of the seed set": Changed(pool_from=mislabels_everything)},
     "episode": {
         "seed 0 raised OSError: the file is closed": Changed(fails_later()),
         "played again, gave other replies": Changed(trains_in_another_order),
