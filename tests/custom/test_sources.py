@@ -125,15 +125,6 @@ def test_nothing_is_fitted_on_validation_rows() -> None:
     assert np.abs(dataset.X_validation.mean(axis=0)).max() > 0.01
 
 
-def test_rows_of_the_seed_set_cannot_be_bought() -> None:
-    source = table_origin()
-    for seed in range(5):
-        dataset = source.start(seed).dataset
-        inside = dataset.seed_rows - dataset.pool_rows.start
-        assert not dataset.available[inside].any()
-        assert dataset.available.sum() == len(dataset.y_pool) - len(inside)
-
-
 def test_seeds_differ_in_seed_sets_and_share_rows_and_validation() -> None:
     source = table_origin()
     starts = [source.start(seed) for seed in range(5)]
@@ -149,22 +140,6 @@ def test_the_start_of_a_seed_does_not_depend_on_seeds_asked_before() -> None:
         one.start(seed)
     for seed in (3, 99, 2**32 - 1):
         assert fingerprint(one.start(seed)) == fingerprint(another.start(seed))
-
-
-def test_labels_of_the_seed_set_are_the_right_ones() -> None:
-    task = made(**WINE, noise={"uniform": 0.45})
-    assert task.source is not None
-    for seed in range(5):
-        dataset = task.source.start(seed).dataset
-        pool = task.source.pool(task, seed, np.random.default_rng(seed))
-        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y[dataset.seed_rows])
-
-
-def test_shared_arrays_cannot_be_written() -> None:
-    for dataset in (table_origin().start(0).dataset, generator_origin().start(0).dataset):
-        for array in (dataset.X, dataset.y):
-            with pytest.raises(ValueError, match="read-only"):
-                array[0] = 0
 
 
 def test_balanced_log_loss_weighs_the_validation_rows() -> None:
