@@ -73,7 +73,7 @@ def tell(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> St
 
 def available(env: DataSelectEnv) -> Mask:
     """Return which samples of the pool are left, (n,)."""
-    return env._current()._available.copy()  # no door leads here: an agent must not see it
+    return env._checked("state")._available.copy()  # no door leads here: an agent must not see it
 
 
 def draw(story: Story) -> Figure:

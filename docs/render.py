@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.validity import pin_datasets
 from dataselect_env import __version__
-from dataselect_env.core import data, episode, errors, grading, learner, models, reward
+from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy
@@ -137,7 +137,7 @@ def constants() -> str:
         "bought samples that pay for a training pass": learner.SAMPLES_PER_PASS,
         "most training passes a batch": learner.MOST_PASSES,
         "minimum batch": MIN_BATCH,
-        "noise_estimate: weight of the declared rate, in samples": episode.NOISE_PRIOR_STRENGTH,
+        "noise_estimate: weight of the declared rate, in samples": noise_estimate.NOISE_PRIOR_STRENGTH,
         "noise ceiling": grading.NOISE_CEILING,
         "coverage": grading.COVERAGE,
         "efficiency price": grading.EFFICIENCY_PRICE,

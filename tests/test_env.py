@@ -255,3 +255,23 @@ def test_an_action_may_be_what_it_looks_like_in_json() -> None:
     assert env.step(like).observation.remaining_budget == TASKS["easy"].budget - 7
     with pytest.raises(InvalidInput, match="batch_size"):
         env.step({**like, "batch_size": -1})
+
+
+def test_an_environment_says_where_it_is_and_closes() -> None:
+    with DataSelectEnv() as env:
+        assert repr(env) == "<DataSelectEnv: no episode>"
+        env.reset(task_id="hard", seed=7)
+        env.step(Action.select(7, random=1))
+        assert repr(env).startswith("<DataSelectEnv: hard, seed 7, step 1 of 8, 93 of 100 samples left, performance 0.")
+        env.step(Action.stop())
+        assert repr(env).endswith(", over: stop>")
+    with pytest.raises(NoEpisode):
+        _ = env.state
+    assert env.reset(seed=1).step == 0  # a closed environment may be used again
+
+
+def test_the_public_names_are_listed() -> None:
+    import dataselect_env
+
+    assert set(dir(dataselect_env)) == set(dataselect_env.__all__)
+    assert {"Action", "DataSelectEnv", "Reply"} <= set(dir(dataselect_env))

@@ -1,4 +1,4 @@
-"""Actions of tasks that offer more query strategies than the three of the SPEC.
+"""Actions of tasks that offer more query strategies than uncertainty, diversity and random.
 
 The built-in tasks take an :class:`~dataselect_env.core.models.Action`. A task file may offer more; the action of such a
 task has a weight for each of them beside the three.
@@ -14,6 +14,7 @@ from pydantic import Field, create_model
 
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, StepEnvelope, StepRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.numbers import Weight
 from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import TASKS
 
@@ -32,7 +33,7 @@ class ExtraWeights(StrategyWeights):
 def with_strategies(model: type[ModelT], extra: tuple[str, ...]) -> type[ModelT]:
     """Return a model of weights that also has those of further strategies."""
     fields: dict[str, Any] = {
-        name: (float, Field(0.0, ge=0, description=f"Weight of {name}: {describe(name)}")) for name in extra
+        name: (Weight, Field(0.0, description=f"Weight of {name}: {describe(name)}")) for name in extra
     }
     return cast("type[ModelT]", create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields))
 

@@ -78,11 +78,6 @@ class Dataset:
         return self.X[self.seed_rows]
 
     @property
-    def y_seed(self) -> Labels:
-        """Labels of the seed set, (k,)."""
-        return self.y[self.seed_rows]
-
-    @property
     def X_validation(self) -> Floats:  # noqa: N802
         """Features of the validation split, (n_validation, n_features); a view, as all that follow."""
         return self.X[self.validation_rows]

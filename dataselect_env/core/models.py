@@ -1,7 +1,7 @@
-"""Wire types: what goes in and what comes out, the same on every transport (SPEC sections 3, 4 and 7).
+"""Wire types: requests and replies, the same on every transport.
 
-All are frozen, refuse unknown fields, never convert (``"10"`` and ``true`` are not integers) and admit finite numbers
-only.
+All are frozen, refuse unknown fields, and admit finite numbers only. They take numbers of any numeric type, numpy's
+too, but neither texts nor booleans for numbers (``"10"``, ``true``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.numbers import Integer, Weight
 from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 
 RewardMode = Literal["shaped", "grade"]
@@ -44,7 +45,7 @@ def _named_tasks(schema: dict[str, Any]) -> None:
 # Schemas name what there is; another name is refused by the lookup, which has an error of its own for it.
 TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
-SpecIndex = Annotated[int, Field(json_schema_extra={"minimum": 0})]
+SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 
 class WireModel(BaseModel):
@@ -61,9 +62,9 @@ class StrategyWeights(WireModel):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    uncertainty: float = Field(0.0, ge=0, description="Weight of uncertainty sampling (highest predictive entropy).")
-    diversity: float = Field(0.0, ge=0, description="Weight of diversity sampling (farthest from what is known).")
-    random: float = Field(0.0, ge=0, description="Weight of uniformly random sampling.")
+    uncertainty: Weight = Field(0.0, description="Weight of uncertainty sampling (highest predictive entropy).")
+    diversity: Weight = Field(0.0, description="Weight of diversity sampling (farthest from what is known).")
+    random: Weight = Field(0.0, description="Weight of uniformly random sampling.")
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -85,12 +86,20 @@ class Action(WireModel):
     action_type: Literal["select_batch", "stop"] = Field(
         description="select_batch buys a batch and trains on it; stop ends the episode and ignores the other fields."
     )
-    batch_size: int = Field(
+    batch_size: Integer = Field(
         ge=0,
         description=f"Samples to buy: raised to at least {MIN_BATCH}, then cut to what budget and pool still hold.",
     )
     strategy_weights: StrategyWeights = Field(description="Mix of the three query strategies, normalised internally.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Ignored; OpenEnv's typed clients send it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_stop(cls, data: Any) -> Any:
+        """Fill in the fields that a stop ignores: ``{"action_type": "stop"}`` alone is an action."""
+        if isinstance(data, dict) and data.get("action_type") == "stop":
+            return {"batch_size": 0, "strategy_weights": {"random": 1.0}, **data}
+        return data
 
     @classmethod
     def select(cls, batch_size: int, **weights: float) -> Self:
@@ -108,7 +117,7 @@ class ResetRequest(WireModel):
     """How to start an episode; every field may be left out or null."""
 
     task_id: TaskName | None = Field(None, description=f"Task to play; default {DEFAULT_TASK}.", examples=["hard"])
-    seed: int | None = Field(
+    seed: Integer | None = Field(
         None,
         ge=0,
         lt=SEED_LIMIT,
@@ -178,6 +187,14 @@ class ObservationFields(WireModel):
     current_performance: float = Field(ge=0, le=1, description="1 / (1 + log loss) on the validation split.")
     samples_available: int = Field(ge=0, description="Samples left in the pool.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Empty; OpenEnv's typed clients expect it.")
+
+    def as_tuple(self) -> tuple[float, ...]:
+        """Return the numbers in the order of ``OBSERVED``."""
+        return tuple(getattr(self, name) for name in OBSERVED)
+
+
+OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
+"""Names of the numbers of an observation, in the order of its fields."""
 
 
 class Observation(ObservationFields):

@@ -53,10 +53,10 @@ class Task:
         pool_size: Samples in the pool at the start.
         n_classes: Number of classes.
         extra_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
-        mixing: How strategies share a batch: ``quotas`` (SPEC), or ``ranks`` (:func:`strategies.ranks`).
+        mixing: How strategies share a batch: by ``quotas``, or by ``ranks`` (:mod:`dataselect_env.core.selection`).
         noise_trap: Whether the entropy of mislabelled samples is raised.
-        has_ground_truth: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
-            was bought, and noise plays no part in the grade.
+        has_ground_truth: Whether it is known which labels are wrong. Without it, ``noise_estimate`` counts suspected
+            label errors, and noise plays no part in the grade.
         source: Where the samples come from; None is the built-in generator.
         digest: Fingerprint of the definition and the data of a task of a user's own; None of a built-in one.
     """
@@ -188,17 +188,6 @@ def register(task: Task) -> None:
     if task.built_in:
         raise InvalidInput(f"task_id: {task.task_id} is a built-in task; choose another name", field="task_id")
     TASKS[task.task_id] = task
-
-
-def unregister(task_id: str) -> None:
-    """Remove a task of a user's own; nothing happens when there is none of this name.
-
-    Raises:
-        InvalidInput: It is a built-in task.
-    """
-    if task_id in BUILT_IN:
-        raise InvalidInput(f"task_id: {task_id} is a built-in task", field="task_id")
-    TASKS.pop(task_id, None)
 
 
 def get_task(task_id: str) -> Task:

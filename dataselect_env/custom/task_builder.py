@@ -12,7 +12,7 @@ from dataselect_env.core.data import Dataset
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.selection import strategies_of
-from dataselect_env.core.strategies.registry import NATIVE, get_strategy
+from dataselect_env.core.strategies.registry import get_strategy, is_native
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.calibration import DECIMALS, MEASURED_SEEDS, best_alpha, performance_range
@@ -104,7 +104,7 @@ def _strategy_name(text: str, index: int) -> str:
 
 def _try_strategy(task: Task, name: str, index: int) -> None:
     """Let a strategy from outside of this package choose a batch, to find out whether it can handle the data."""
-    if name in NATIVE:
+    if is_native(get_strategy(name)):
         return
     weights = tuple(float(one == name) for one in strategies_of(task))
     try:

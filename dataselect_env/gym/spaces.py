@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import OBSERVED
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.policies.features import (
     ACTIONS,
     FEATURES,
     LARGEST_DIVERSITY,
-    OBSERVED,
     Choices,
     Progress,
     batch_sizes,

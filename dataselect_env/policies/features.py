@@ -16,15 +16,13 @@ from numpy.typing import ArrayLike
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, ObservationFields, Reply, StepInfo
+from dataselect_env.core.models import OBSERVED, Action, ObservationFields, Reply, StepInfo
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import MIN_BATCH, Task
 
 FEATURES_VERSION = 1
 """Rises whenever the same episode gives other features, or the same vector another action."""
 
-OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
-"""Names of the numbers of an observation, in the order of its fields."""
 LARGEST_DIVERSITY = 2.0
 """Twice what the standardised data sets come to; a higher diversity score counts as this one."""
 
@@ -159,22 +157,25 @@ class EpisodeProgress(Progress):
 
     def see(self, reply: Reply) -> None:
         """Take in the reply to the reset, then one a step."""
-        observed = np.array([[getattr(reply.observation, name) for name in OBSERVED]], dtype=np.float64)
-        info = reply.info
-        if info is None:
+        observed = np.array([reply.observation.as_tuple()], dtype=np.float64)
+        if reply.info is None:
             self.start(slice(None), [self.task], observed)
-            return
-        purchases = Purchases(
-            bought_by=np.array([list(info.bought_by.values())], dtype=np.float64),
-            mislabelled=np.array([_mislabelled(info, reply.observation.noise_estimate)]),
-            redundancy=np.array([info.redundancy or 0.0]),
-            gain=np.array([info.gain or 0.0]),
-        )
-        self.add(slice(None), observed, purchases)
+        else:
+            self.add(slice(None), observed, purchases([(reply.observation, reply.info)]))
+
+
+def purchases(steps: Sequence[tuple[ObservationFields, StepInfo]]) -> Purchases:
+    """Return what k steps bought, from their observations and infos; their tasks offer the same strategies."""
+    return Purchases(
+        bought_by=np.array([list(info.bought_by.values()) for _, info in steps], dtype=np.float64),
+        mislabelled=np.array([_mislabelled(info, seen.noise_estimate) for seen, info in steps]),
+        redundancy=np.array([info.redundancy or 0.0 for _, info in steps]),
+        gain=np.array([info.gain or 0.0 for _, info in steps]),
+    )
 
 
 def _mislabelled(info: StepInfo, estimate: float) -> float:
-    """Return how many wrong labels a batch had; what is to be expected where the right ones are unknown."""
+    """Return how many labels of a batch were wrong, or without ground truth how many are expected to be."""
     return info.batch_size * estimate if info.mislabelled is None else float(info.mislabelled)
 
 

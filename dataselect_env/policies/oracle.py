@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataselect_env.core.arrays import Indices
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Reply
 from dataselect_env.core.tasks import Task
@@ -35,18 +35,17 @@ class OracleEnv(DataSelectEnv):
         """Let ``move`` do something to the episode itself, and answer as ``step`` does.
 
         Args:
-            move: Called with the running episode; buys a batch and returns the purchase, or stops and returns None.
+            move: Called with the running episode; buys a batch or stops, and returns the result.
 
         Raises:
             NoEpisode: Before the first reset.
             EpisodeOver: After the end.
             InvalidInput: The right labels of the task are unknown.
         """
-        if not self._current().task.has_ground_truth:
-            raise InvalidInput(
-                "policy: oracles need the right labels, and nobody knows those of this task", field="policy"
-            )
-        return self._advance(move)
+        episode = self._checked("step")
+        if not episode.task.has_ground_truth:
+            raise InvalidInput("policy: oracles need the ground truth, which this task does not have", field="policy")
+        return self._reply(move(episode))
 
 
 def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:
@@ -58,12 +57,9 @@ def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:
 def start_oracle(_task: Task, rng: np.random.Generator) -> Move:
     """Buy clean samples at random; the upper bound for those who only avoid wrong labels."""
 
-    def move(episode: Episode) -> Purchase | None:
+    def move(episode: Episode) -> StepResult:
         samples = draw_clean(episode, rng)
-        if len(samples):
-            return episode.buy(samples)
-        episode.stop()
-        return None
+        return episode.buy(samples) if len(samples) else episode.stop()
 
     return move
 
@@ -79,11 +75,10 @@ def start_greedy_oracle(_task: Task, rng: np.random.Generator) -> Move:
         Werner et al., "A Cross-Domain Benchmark for Active Learning" (CDALBench), 2024 (greedy oracle).
     """
 
-    def move(episode: Episode) -> Purchase | None:
+    def move(episode: Episode) -> StepResult:
         draws = [draw_clean(episode, rng) for _ in range(CLEAN_DRAWS)]
         if not len(draws[0]):
-            episode.stop()
-            return None
+            return episode.stop()
         moves = [partial(Episode.buy, samples=samples) for samples in draws]
         for chosen in episode.strategies:
             weights = tuple(float(name == chosen) for name in episode.strategies)

@@ -13,20 +13,17 @@ where the wrong ones of a batch lie gives the hidden world away. So an agent is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import Field
 
-from dataselect_env.core.actions import weights_of
-from dataselect_env.core.arrays import Floats, Indices, Mask
-from dataselect_env.core.episode import Episode
-from dataselect_env.core.errors import DynamicsMismatch
+from dataselect_env.core.arrays import Floats
 from dataselect_env.core.models import WireModel
-from dataselect_env.core.source import Source, source_of
-from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.server.session import check_definition
+from dataselect_env.core.source import source_of
+from dataselect_env.core.tasks import get_task
+from dataselect_env.core.warm_start import WarmStart
+from dataselect_env.server.replay import check_header, rebuild
 from dataselect_env.server.store.base import StoredEpisode
 
 DEMONSTRATION_PREFIX = "demonstration-"
@@ -35,8 +32,6 @@ DECIMALS = 2
 """Of positions, which reach from about -6 to 6: finer than a screen shows."""
 MOST_POINTS = 5_000
 """Of a larger pool no positions are told: about 80 kB, and more than a picture can show."""
-CACHE_SIZE = 64
-"""Positions kept in memory, 18 kB for each data set."""
 
 
 class PurchaseView(WireModel):
@@ -76,20 +71,16 @@ def view(stored: StoredEpisode, *, points: bool) -> PoolView:
         DynamicsMismatch: It was recorded under other dynamics, or the replay differs from the record.
     """
     header, done = stored.header, stored.grade is not None
-    if header.dynamics_version != DYNAMICS_VERSION:
-        raise DynamicsMismatch(
-            f"The episode was played under dynamics version {header.dynamics_version} and this server has version"
-            f" {DYNAMICS_VERSION}; it can be graded but not shown.",
-        )
-    check_definition(header)
+    check_header(header)
     purchases = mislabelled = None
     if done or header.episode_id.startswith(DEMONSTRATION_PREFIX):
-        wrong, batches = _replay(stored)
+        episode, results = rebuild(stored)
+        wrong = episode.mislabelled
+        batches = [result.samples for result in results]
         purchases = [
             PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist()) for batch in batches
         ]
-        known = get_task(header.task_id).has_ground_truth
-        mislabelled = np.flatnonzero(wrong).tolist() if done and known else None
+        mislabelled = np.flatnonzero(wrong).tolist() if done and episode.task.has_ground_truth else None
     return PoolView(
         episode_id=header.episode_id,
         done=done,
@@ -105,13 +96,8 @@ def _points(task_id: str, seed: int) -> list[tuple[float, float]] | None:
     return [(x, y) for x, y in positions(task_id, seed).tolist()]
 
 
-@dataclass(frozen=True, slots=True)
-class _DataOf:
-    """A data set, with one of the seeds that use it."""
-
-    source: Source
-    number: int
-    seed: int = field(compare=False)
+_positions: WeakKeyDictionary[WarmStart, Floats] = WeakKeyDictionary()
+"""Positions of each data set, kept as long as the data set is."""
 
 
 def positions(task_id: str, seed: int) -> Floats:
@@ -119,13 +105,14 @@ def positions(task_id: str, seed: int) -> Floats:
 
     The sign of a component is arbitrary; here its largest entry is positive.
     """
-    source = source_of(get_task(task_id))
-    return _positions(_DataOf(source, source.start(seed).dataset.number, seed))
+    start = source_of(get_task(task_id)).start(seed)
+    found = _positions.get(start)
+    if found is None:
+        found = _positions[start] = _principal_components(start.dataset.X_pool)
+    return found
 
 
-@lru_cache(maxsize=CACHE_SIZE)
-def _positions(data: _DataOf) -> Floats:
-    X = data.source.start(data.seed).dataset.X_pool
+def _principal_components(X: Floats) -> Floats:
     X = X - X.mean(axis=0)
     _, directions = np.linalg.eigh(X.T @ X)
     first_two = directions[:, :-3:-1]  # eigenvalues ascend
@@ -133,23 +120,3 @@ def _positions(data: _DataOf) -> Floats:
     first_two = first_two * np.sign(first_two[largest, np.arange(first_two.shape[1])])
     places: Floats = np.round(X @ first_two, DECIMALS) + 0.0  # no negative zero
     return places
-
-
-def _replay(stored: StoredEpisode) -> tuple[Mask, list[Indices]]:
-    """Play a stored episode again; return the noise mask of its pool and the batch of each step."""
-    episode = Episode(get_task(stored.header.task_id), stored.header.seed)
-    wrong = episode.mislabelled
-    batches: list[Indices] = []
-    for step in stored.steps:
-        if step.action.action_type == "stop":
-            episode.stop()
-            batches.append(np.empty(0, dtype=np.intp))
-            continue
-        purchase = episode.select_batch(step.action.batch_size, weights_of(step.action, episode.strategies))
-        if (purchase.bought, purchase.mislabelled) != (step.bought, step.mislabelled):
-            raise DynamicsMismatch(
-                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
-                " shown.",
-            )
-        batches.append(purchase.samples)
-    return wrong, batches

@@ -133,7 +133,7 @@ def test_options_are_the_fields_of_a_task() -> None:
     task: Any = TASKS["my-data"]
     assert (task.budget, task.max_steps, task.extra_strategies) == (30, 3, ("margin",))
     dataset = task.source.start(0).dataset
-    assert (len(dataset.y_seed), dataset.X.shape[1]) == (12, 9)
+    assert (len(dataset.y[dataset.seed_rows]), dataset.X.shape[1]) == (12, 9)
     assert task.flip_y == pytest.approx(1 / 6, abs=0.03)
 
 

@@ -54,7 +54,6 @@ def schema_fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     [
         (True, INTEGER),
         ("7319", INTEGER),
-        (7319.0, INTEGER),
         (7319.5, INTEGER),
         (float("nan"), INTEGER),
         (float("inf"), INTEGER),
@@ -153,7 +152,6 @@ def test_only_objects_are_messages(model: type[WireModel], data: object) -> None
     [
         ("seed", True, INTEGER),
         ("seed", "7319", INTEGER),
-        ("seed", 7319.0, INTEGER),
         ("seed", -7319, "greater than or equal to 0"),
         ("seed", 2**32, "less than 4294967296"),
         ("index", "7319", INTEGER),

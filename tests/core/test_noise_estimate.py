@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import NOISE_PRIOR_STRENGTH, Episode
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import Learner
-from dataselect_env.core.noise_estimate import suspected
+from dataselect_env.core.noise_estimate import NOISE_PRIOR_STRENGTH, suspected
 from tests.helpers.owning import RANGE, forgotten, made, offered
 
 

@@ -86,7 +86,7 @@ def test_labels_are_wrong_where_the_mask_says_and_nowhere_else(kind: str, share:
     for model in models(dataset, share, seed):
         pool = model.draw(start, seed, np.random.default_rng(seed))
         assert np.array_equal(pool.labels[dataset.pool_rows] != dataset.y_pool, pool.mislabelled), model
-        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y_seed)
+        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y[dataset.seed_rows])
         assert np.array_equal(pool.labels[dataset.validation_rows], dataset.y_validation)
         assert not pool.mislabelled[~dataset.available].any()
         assert set(np.unique(pool.labels)) <= set(range(dataset.n_classes))

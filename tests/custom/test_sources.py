@@ -100,7 +100,7 @@ def test_balanced_weights_count_every_class_the_same(y: list[int]) -> None:
 
 def test_all_rows_of_a_table_are_used_once() -> None:
     dataset = table_source().start(0).dataset
-    assert (len(dataset.y_validation), len(dataset.y_seed), int(dataset.available.sum())) == (35, 9, 134)
+    assert (len(dataset.y_validation), len(dataset.y[dataset.seed_rows]), int(dataset.available.sum())) == (35, 9, 134)
     theirs = sorted(Counter(load_wine().target.tolist()).values())
     assert sorted(Counter(dataset.y.tolist()).values()) == theirs
     assert len(np.unique(dataset.X, axis=0)) == len(np.unique(load_wine().data, axis=0))
@@ -110,7 +110,8 @@ def test_validation_and_seed_set_have_the_shares_of_the_classes() -> None:
     dataset = table_source(split={"seed": 20, "validation": 60}).start(4).dataset
     shares = np.bincount(dataset.y) / len(dataset.y)
     assert np.abs(np.bincount(dataset.y_validation) - 60 * shares).max() < 1
-    assert np.abs(np.bincount(dataset.y_seed) - 20 * shares).max() < 1.2  # of what the validation split left
+    seed_counts = np.bincount(dataset.y[dataset.seed_rows])
+    assert np.abs(seed_counts - 20 * shares).max() < 1.2  # of what the validation split left
 
 
 def test_nothing_is_fitted_on_validation_rows() -> None:
@@ -153,7 +154,7 @@ def test_labels_of_the_seed_set_are_the_right_ones() -> None:
     for seed in range(5):
         dataset = task.source.start(seed).dataset
         pool = task.source.pool(task, seed, np.random.default_rng(seed))
-        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y_seed)
+        assert np.array_equal(pool.labels[dataset.seed_rows], dataset.y[dataset.seed_rows])
 
 
 def test_shared_arrays_cannot_be_written() -> None:
@@ -174,7 +175,7 @@ def test_balanced_log_loss_weighs_the_validation_rows() -> None:
         start = source.start(1)
         dataset, y = start.dataset, start.dataset.y_validation
         p = start.learner.model.predict_proba(dataset.X_validation)
-        p = p / (np.bincount(dataset.y_seed, minlength=dataset.n_classes) + 1)
+        p = p / (np.bincount(dataset.y[dataset.seed_rows], minlength=dataset.n_classes) + 1)
         p /= p.sum(axis=1, keepdims=True)
         by_class = [log_loss(y[y == label], p[y == label], labels=range(dataset.n_classes)) for label in np.unique(y)]
         assert start.performance == pytest.approx(1 / (1 + np.mean(by_class)), abs=1e-10)
@@ -186,7 +187,7 @@ def test_balanced_log_loss_weighs_the_validation_rows() -> None:
 
 def test_a_generator_has_the_sizes_and_classes_asked_for() -> None:
     dataset = generator_source().start(0).dataset
-    assert (len(dataset.y_seed), len(dataset.y_validation), len(dataset.y_pool)) == (30, 50, 150)
+    assert (len(dataset.y[dataset.seed_rows]), len(dataset.y_validation), len(dataset.y_pool)) == (30, 50, 150)
     assert dataset.X.shape == (230, 12)
     assert dataset.available.all()
     assert set(dataset.y.tolist()) == {0, 1, 2, 3}

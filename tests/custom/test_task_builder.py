@@ -11,8 +11,7 @@ import pytest
 
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.learner import ALPHA
-from dataselect_env.core.strategies import registry
-from dataselect_env.core.strategies.registry import Candidates, Strategy
+from dataselect_env.core.strategies import Candidates, Strategy, registry
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.calibration import measured_range
 from dataselect_env.custom.errors import TaskDefinitionError
@@ -51,7 +50,7 @@ def sizes(task: Task) -> tuple[int, int, int]:
     assert task.source is not None
     dataset = task.source.start(0).dataset
     assert task.pool_size == int(dataset.available.sum())
-    return len(dataset.y_seed), len(dataset.y_validation), task.pool_size
+    return len(dataset.y[dataset.seed_rows]), len(dataset.y_validation), task.pool_size
 
 
 # --- what is filled in ----------------------------------------------------------------------------------------------

@@ -59,8 +59,8 @@ def _first_centres(X: Floats, squares: Floats, count: int, rng: np.random.Genera
     chosen = [int(rng.integers(len(X)))]
     nearest = np.full(len(X), np.inf)
     for threshold in rng.random(count - 1):
-        last = X[chosen[-1] :][:1]
-        np.minimum(nearest, squared_distances(X, squares, last)[:, 0], out=nearest)
+        last = chosen[-1]
+        np.minimum(nearest, squared_distances(X, squares, X[last : last + 1])[:, 0], out=nearest)
         total = np.cumsum(nearest)
         # Where all rows are centres already, or duplicates of one, this is the last row: a cluster that stays empty.
         chosen.append(min(int(np.searchsorted(total, threshold * total[-1], side="right")), len(X) - 1))

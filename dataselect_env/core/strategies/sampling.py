@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Mask
+from dataselect_env.core.arrays import Floats, Indices, Mask, total
 
 try:
     import _dataselect_env_compiled as _compiled
@@ -54,8 +54,8 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     """
     largest = max(weights)
     scaled = [weight / largest for weight in weights]  # first by the largest, so that no sum overflows
-    total = sum(scaled)
-    exact = [batch_size * weight / total for weight in scaled]
+    whole = total(scaled)
+    exact = [batch_size * weight / whole for weight in scaled]
     counts = [int(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place])
     for place in by_remainder[: batch_size - sum(counts)]:

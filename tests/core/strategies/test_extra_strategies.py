@@ -79,7 +79,8 @@ def test_the_trap_draws_uncertainty_to_wrong_labels_where_it_is_set(classes: int
     noise = {}
     for trap in (False, True):
         task = made(**fields, noise_trap=trap)
-        noise[trap] = np.mean([Episode(task, seed).select_batch(40, (1.0, 0.0, 0.0)).noise_ratio for seed in range(4)])
+        infos = [Episode(task, seed).select_batch(40, (1.0, 0.0, 0.0)).info for seed in range(4)]
+        noise[trap] = float(np.mean([info.noise_ratio or 0.0 for info in infos]))
     assert noise[True] > noise[False] + 0.2
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.strategies import scikit_activeml
-from dataselect_env.core.strategies.registry import Candidates, get_strategy, pick
-from tests.helpers.candidates import make
+from dataselect_env.core.strategies import get_strategy, scikit_activeml
+from tests.helpers.candidates import make, pick
 
 SKACTIVEML = (
     "Badge",
@@ -87,9 +87,7 @@ def test_scikit_activeml_where_the_training_set_or_the_pool_is_poor(class_name: 
     one_class = make(0, classes=3, acquired=1)
     assert len(pick(strategy, one_class, 4)) == 4
     one_left = np.arange(40) == 17
-    poor = Candidates(
-        np.zeros((40, 3)), one_class.probabilities, one_left, one_class.X_acquired, one_class.y_acquired, one_class.rng
-    )
+    poor = replace(one_class, X=np.zeros((40, 3)), left=one_left)
     assert pick(strategy, poor, 1).tolist() == [17]
 
 

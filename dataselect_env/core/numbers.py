@@ -1,0 +1,36 @@
+"""Numbers as callers send them: of any numeric type, numpy's too, but neither booleans nor texts."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Annotated, SupportsIndex
+
+from pydantic import BeforeValidator, Field
+
+
+def as_integer(value: object) -> object:
+    """Return an integer of any type as an ``int``, and any other value as it is.
+
+    JSON Schema calls 10.0 an integer too.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return operator.index(value) if isinstance(value, SupportsIndex) else value
+
+
+def as_float(value: object) -> object:
+    """Return a real number of any type as a ``float``, and any other value as it is."""
+    if isinstance(value, float | bool) or not isinstance(value, numbers.Real):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the range of a float
+        return value
+
+
+Integer = Annotated[int, BeforeValidator(as_integer)]
+Weight = Annotated[float, BeforeValidator(as_float), Field(ge=0)]
+"""Weight of a query strategy."""
