@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
+from websockets.sync.client import ClientConnection
 from websockets.sync.server import ServerConnection, serve
 
 from dataselect_env import Action, DataSelectEnv
@@ -77,6 +80,33 @@ def test_the_server_says_what_was_wrong(remote: RemoteEnv) -> None:
         remote.step(Action.stop())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), MemoryError(), RecursionError(), TimeoutError()])
+@pytest.mark.parametrize("operation", ["reset", "step"])
+def test_an_interrupted_call_ends_the_connection(remote: RemoteEnv, error: BaseException, operation: str) -> None:
+    """Or its answer, which arrives later, would be taken for that of the next call, and so on."""
+    remote.reset(task_id="hard", seed=7)
+    with (
+        patch.object(ClientConnection, "recv", side_effect=error),
+        pytest.raises(RemoteError if isinstance(error, TimeoutError) else type(error)),
+    ):
+        remote.step(Action.select(20, diversity=1)) if operation == "step" else remote.reset(seed=8)
+    with pytest.raises(NoEpisode):
+        remote.step(Action.stop())
+    for seed in (99, 100):
+        reply = remote.reset(task_id="easy", seed=seed)
+        assert (reply.task_id, reply.seed, reply.step) == ("easy", seed, 0)
+
+
+def test_numbers_of_numpy_are_sent_and_what_cannot_be_sent_costs_nothing(remote: RemoteEnv) -> None:
+    assert remote.reset(task_id="hard", seed=np.int64(7)).seed == 7  # type: ignore[arg-type]  # numpy's are none to mypy
+    action = {"action_type": "select_batch", "batch_size": np.int32(9), "strategy_weights": {"random": np.float32(1)}}
+    with pytest.raises(TypeError):
+        remote.step({**action, "batch_size": object()})
+    reply = remote.step(action)
+    assert reply.info is not None
+    assert reply.info.batch_size == 9
+
+
 def test_a_full_server_says_so_and_takes_the_next_reset_when_there_is_room(server: Server) -> None:
     envs = [RemoteEnv(server.base_url) for _ in range(4)]
     for env in envs[:3]:
@@ -111,7 +141,7 @@ def test_after_a_lost_connection_a_reset_connects_anew(server: Server) -> None:
         env = RemoteEnv(mortal.base_url)
         env.reset(seed=1)
         mortal.kill()
-        with pytest.raises(RemoteError, match=r"is lost, and the episode with it; reset starts another one"):
+        with pytest.raises(RemoteError, match=r"and its episode are lost; reset starts another one"):
             env.step(Action.stop())
         with pytest.raises(RemoteError, match=f"no connection to {mortal.ws_url}"):
             env.reset(seed=1)
@@ -139,9 +169,9 @@ def test_a_token_is_shown_to_a_server_that_asks_for_it(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("hello", "no JSON"),
-        ("[]", "no reply"),
-        ('{"type": "observation", "data": {"observation": {}}}', "no reply"),
+        ("hello", "not JSON"),
+        ("[]", "not a reply"),
+        ('{"type": "observation", "data": {"observation": {}}}', "not a reply"),
         ('{"type": "error", "data": {"code": "TEAPOT", "message": "I make tea."}}', "I make tea"),
     ],
 )
