@@ -19,6 +19,7 @@ from bench.validity import pin_datasets
 from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.core.strategies.sampling import trap_strength
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
@@ -82,19 +83,19 @@ def settings() -> str:
 
 def fixed_limits() -> str:
     rows = {
-        "characters of an `episode_id`": models.EPISODE_ID_LENGTH,
-        "seconds' worth of requests at once, under a rate limit": f"{limits.BURST_SECONDS:g}",
-        "client addresses that a rate limit remembers": f"{limits.REMEMBERED_CLIENTS:,}",
-        "bits of an IPv6 address that make a client": limits.IPV6_CLIENT_BITS,
-        "episodes that a store in memory keeps": f"{retention.MEMORY_EPISODES:,}",
-        "episodes that leave the store at once": retention.REMOVED_AT_ONCE,
+        "length of an `episode_id`, in characters": models.EPISODE_ID_LENGTH,
+        "burst under a rate limit, in seconds of its rate": f"{limits.BURST_SECONDS:g}",
+        "client addresses tracked by the rate limit": f"{limits.REMEMBERED_CLIENTS:,}",
+        "prefix that identifies an IPv6 client, in bits": limits.IPV6_CLIENT_BITS,
+        "episodes in a store in memory": f"{retention.MEMORY_EPISODES:,}",
+        "episodes removed from the store at a time": retention.REMOVED_AT_ONCE,
     }
-    return table("what | at most", rows.items())
+    return table("limit | value", rows.items())
 
 
 def error_codes() -> str:
     return table(
-        "code | status | what was wrong",
+        "code | status | meaning",
         (
             (f"`{kind.code}`", kind.status, (kind.__doc__ or "").splitlines()[0])
             for kind in errors.EnvError.__subclasses__()
@@ -129,15 +130,16 @@ def constants() -> str:
     generator = ", ".join(f"{name} {value}" for name, value in data.GENERATOR.items())
     rows = {
         "generator": generator,
-        "warm-started performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
-        "seeds of the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
+        "warm-started performance of an accepted data set": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
+        "seeds in the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
         "sharpness of the worlds": data.SHARPNESS,
-        "SGDClassifier alpha": learner.ALPHA,
+        "noise trap, in nats": ", ".join(f"{name} {trap_strength(task.flip_y):g}" for name, task in TASKS.items()),
+        "`alpha` of the SGDClassifier": learner.ALPHA,
         "warm-up passes": learner.WARM_UP_PASSES,
-        "bought samples that pay for a training pass": learner.SAMPLES_PER_PASS,
-        "most training passes a batch": learner.MOST_PASSES,
+        "samples bought per training pass": learner.SAMPLES_PER_PASS,
+        "training passes per batch, at most": learner.MOST_PASSES,
         "minimum batch": MIN_BATCH,
-        "noise_estimate: weight of the declared rate, in samples": noise_estimate.NOISE_PRIOR_STRENGTH,
+        "`noise_estimate`: weight of the declared rate, in samples": noise_estimate.NOISE_PRIOR_STRENGTH,
         "noise ceiling": grading.NOISE_CEILING,
         "coverage": grading.COVERAGE,
         "efficiency price": grading.EFFICIENCY_PRICE,
@@ -150,10 +152,10 @@ def reward_terms() -> str:
         "performance_gain": f"{reward.PERFORMANCE_COEFFICIENT:g} x change of performance",
         "diversity_bonus": f"{reward.DISTANCE_COEFFICIENT:g} x distance",
         "redundancy": f"-{reward.REDUNDANCY_COEFFICIENT:g} x redundancy",
-        "noise_penalty": "-(1 + 2 flip_y) x noise ratio of the batch",
+        "noise_penalty": "-(1 + 2 flip_y) x noise_ratio",
         "cost": f"-{reward.COST_PER_SAMPLE:g} x samples bought",
         "baseline": f"{reward.BASELINE:g}",
-        "terminal": f"{reward.TERMINAL_COEFFICIENT:g} x grade, at the end of the episode",
+        "terminal": f"{reward.TERMINAL_COEFFICIENT:g} x grade, in the last step; otherwise 0",
     }
     return table("term | value", ((f"`{name}`", value) for name, value in rows.items()))
 
@@ -188,10 +190,10 @@ def validation() -> str:
 
 
 def speed() -> str:
-    """Return the goals of speed with what was measured."""
+    """Return in three sentences how fast a step, a served step and a start are."""
     from bench.speed import page  # noqa: PLC0415  (it takes its own tables from here)
 
-    return page.goals(page.load())
+    return page.in_short(page.load())
 
 
 def transfer() -> str:

@@ -6,6 +6,7 @@ python -m bench.speed.page
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,22 @@ def _growth_goals(every: Results) -> Iterator[tuple[str, str, str]]:
     none, most = steps[min(steps)], steps[max(steps)]
     measured = f"{told(none, 0)} us with none, {told(most, 0)} us with {max(steps):,} episodes stored"
     yield "B6 no growth with stored episodes: quartiles overlap", measured, verdict(most["q1"] <= none["q3"])
+
+
+def in_short(every: Results) -> str:
+    """Return the main figures in three sentences, by medians."""
+    tasks = every["in_process"]["tasks"].values()
+    steps = [figures["microseconds"]["step"]["median"] / 1e3 for figures in tasks]
+    ratios = [figures["ratios"]["textbook step / step"]["median"] for figures in tasks]
+    served = every["server"]["cases"][GOAL_CONNECTIONS]["figures"]["dataselect"]["steps a second"]["median"]
+    start = every["startup"]["figures"]["to the first healthy answer, s"]["median"]
+    text = (
+        f"In process, a step takes {min(steps):.1f} to {max(steps):.1f} ms on one core, {min(ratios):.0f} to "
+        f"{max(ratios):.0f} times faster than the same dynamics in plain scikit-learn calls. One server process "
+        f"answers {round(served, -1):,.0f} steps a second over 16 WebSocket connections and stores each on disk before "
+        f"it answers. It starts in {start:.1f} s."
+    )
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
 
 
 def in_process(results: Results) -> str:

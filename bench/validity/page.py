@@ -1,4 +1,4 @@
-"""The page README.md: its tables, made from results.json and tuning.json."""
+"""The page README.md: its tables, made from results.json, tuning.json and one_bit.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataselect_env.policies import GROUPS
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
-PAGE, RESULTS, TUNING = HERE / "README.md", HERE / "results.json", HERE / "tuning.json"
+PAGE, RESULTS, TUNING, ONE_BIT = (HERE / name for name in ("README.md", "results.json", "tuning.json", "one_bit.json"))
 Results = dict[str, Any]
 
 
@@ -164,6 +164,22 @@ def odds(results: Results) -> str:
     return table("task | seeds | " + " | ".join(f"{share:.0%}" for share in measure.ODDS), rows)
 
 
+def one_bit(_results: Results) -> str:
+    """Return what the first batch by uncertainty tells, and grades with the noise trap and without it."""
+    cases = json.loads(ONE_BIT.read_text(encoding="utf-8"))["cases"]
+    rows = (
+        (
+            f"`{case['task']}`",
+            "on" if case["trap"] else "off",
+            " / ".join(map(str, case["probes"])),
+            *(f"{grade:.3f}" for grade in case["grades"].values()),
+        )
+        for case in cases
+    )
+    policies = " | ".join(cases[0]["grades"])
+    return table(f"task | noise trap | probes with 0 / 1 / ... / 5 wrong labels | {policies}", rows)
+
+
 def compute(results: Results) -> str:
     """Return the share of the gain that training alone brings."""
     rows = []
@@ -205,6 +221,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "goals": goals,
     "ladder": ladder,
     "odds": odds,
+    "one_bit": one_bit,
     "steps": steps,
     "tuning": tuning,
     "versions": versions,

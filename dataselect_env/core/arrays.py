@@ -1,4 +1,4 @@
-"""Array types, and the one order of summation, that the numerical modules share."""
+"""Array types of the numerical modules, and a sum whose order of addition is fixed."""
 
 from __future__ import annotations
 

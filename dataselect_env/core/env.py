@@ -1,4 +1,4 @@
-"""DataSelectEnv: reset, step and state, in process. It knows no transport and no store."""
+"""The environment in process: reset, step and state. It imports no transport and no store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class DataSelectEnv:
-    """The environment for one agent. Not for several threads at once; a server keeps one for each episode.
+    """The environment for one agent. It is not thread-safe; a server keeps one instance per episode.
 
     Example:
         >>> env = DataSelectEnv()
@@ -53,24 +53,24 @@ class DataSelectEnv:
         split: str | None = None,
         index: int | None = None,
     ) -> Reply:
-        """Start an episode; one that is still running is abandoned.
+        """Start an episode and abandon the running one, if any.
 
         Args:
             task_id: Name of the task; default ``easy``.
-            seed: In [0, 2^32). Determines data set, noise and selection draws. None draws one from ``split``, by
-                default from the train split.
-            episode_id: Name for the episode; default a new one.
-            reward_mode: ``shaped`` (default): SPEC's formula and a terminal term. ``grade``: each reward is the change
-                of the grade so far, so that they add up to the grade.
-            split: Name of the split that ``index``, or a drawn seed, refers to.
+            seed: Determines data set, label noise and selection draws; in [0, 2^32). None draws a seed from ``split``,
+                by default from the train split.
+            episode_id: Id of the episode; default: a random one.
+            reward_mode: ``shaped`` (default): the terms of :mod:`dataselect_env.core.reward`, with the terminal term at
+                the end. ``grade``: each reward is the change of the grade, so the rewards add up to the grade.
+            split: Name of the split that ``index`` refers to, or that a seed is drawn from.
             index: Index of a task spec in ``split``; determines task and seed.
 
         Returns:
             The first observation; its reward and info are None.
 
         Raises:
-            EnvError: A value is of the wrong type, out of range or unknown, or the choices contradict each other. An
-                episode that was there before goes on.
+            EnvError: A value has the wrong type, is out of range or unknown, or two values contradict each other. A
+                running episode is not affected.
         """
         choices = {
             "task_id": task_id,
@@ -83,7 +83,7 @@ class DataSelectEnv:
         return self.start(parse(ResetRequest, choices))
 
     def start(self, request: ResetRequest) -> Reply:
-        """Do what :meth:`reset` does, from a validated request."""
+        """Start an episode from a validated request; see :meth:`reset`."""
         task, seed = choose(request.task_id, request.seed, request.split, request.index)
         if seed is None:
             split = SPLITS[request.split or DEFAULT_SPLIT]
@@ -94,7 +94,7 @@ class DataSelectEnv:
 
     @classmethod
     def going_on(cls, episode: Episode, episode_id: str) -> Self:
-        """Return an environment that continues ``episode``."""
+        """Return an environment that continues ``episode`` under the id ``episode_id``."""
         env = cls()
         env._episode, env._episode_id = episode, episode_id
         return env
@@ -106,12 +106,12 @@ class DataSelectEnv:
             action: An :class:`Action`, or its JSON as a mapping.
 
         Returns:
-            Observation, reward and info; ``info.grade`` is there when this step ended the episode.
+            Observation, reward and info; ``info.grade`` is set when the step ended the episode.
 
         Raises:
-            InvalidInput: It is not a valid action.
-            NoEpisode: Before the first reset.
-            EpisodeOver: After the end.
+            InvalidInput: The action is not valid; the episode is unchanged.
+            NoEpisode: There is no episode yet.
+            EpisodeOver: The episode is over.
         """
         episode = self._checked("step")
         if not isinstance(action, Action):
@@ -119,7 +119,7 @@ class DataSelectEnv:
         return self._reply(episode.step(action))
 
     def close(self) -> None:
-        """Abandon the episode, if there is one; a reset starts another."""
+        """Abandon the episode, if any. The environment can be reset again."""
         self._episode = None
 
     def __enter__(self) -> Self:
@@ -143,7 +143,7 @@ class DataSelectEnv:
         """Metadata of the current episode.
 
         Raises:
-            NoEpisode: Before the first reset.
+            NoEpisode: There is no episode yet.
         """
         episode = self._checked("state")
         return State(
@@ -164,21 +164,21 @@ class DataSelectEnv:
 
     @property
     def model(self) -> SGDClassifier:
-        """The classifier of the current episode, its weights as of the last step.
+        """The classifier of the current episode, with its weights after the last step.
 
         Raises:
-            NoEpisode: Before the first reset.
+            NoEpisode: There is no episode yet.
         """
         return self._checked("state").learner.model
 
     def _checked(self, operation: Operation) -> Episode:
-        """Return the episode, if ``operation`` is allowed now."""
+        """Return the episode if ``operation`` is allowed in its phase; raise the error of the table otherwise."""
         check_order(operation, "none" if self._episode is None else self._episode.phase)
         assert self._episode is not None  # noqa: S101  (the table refuses every operation without an episode)
         return self._episode
 
     def _reply(self, result: StepResult | None) -> Reply:
-        """Return the reply to a step, or to the reset."""
+        """Return the reply to a step; None stands for the reset."""
         episode = self._checked("state")
         return Reply.build(
             observation=episode.observation if result is None else result.observation,

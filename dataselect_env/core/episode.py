@@ -1,7 +1,7 @@
-"""The dynamics of one episode: a pool, a learner, a budget, and what was bought so far.
+"""The dynamics of one episode: its pool, classifier, budget and purchases.
 
-An episode knows nothing of requests, replies or ids; :mod:`dataselect_env.core.env` wraps it. Each step makes one
-:class:`StepResult`, and everything that is reported about the step is read from it.
+Requests, replies and ids are added by :mod:`dataselect_env.core.env`. Each step makes one :class:`StepResult`, from
+which everything reported about the step is read.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from dataselect_env.core.warm_start import WarmStart, performance_on
 
 
 def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
-    """Return an episode's random streams: for the label noise, the selection draws and the order of training."""
+    """Return the random streams of an episode: label noise, selection draws and training order."""
     noise, selection, training = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
     return noise, selection, training
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one step did.
+    """The result of one step.
 
     Attributes:
         observation: What the agent sees after the step.
         reward: Sum of ``info.reward_terms``, added in their order.
-        info: Named reward terms, counts of the batch, and at the end the grade.
-        samples: Indices into the pool of the samples bought, (info.batch_size,), in the order of choice. Hidden: no
-            reply reports which samples they are.
+        info: Named reward terms, counts of the batch and, at the end, the grade.
+        samples: Indices into the pool of the samples bought, (info.batch_size,), in the order of choice. They are
+            hidden: no reply reports them.
     """
 
     observation: ObservationFields
@@ -69,18 +69,18 @@ class Episode:
     """One episode of ``task``: a pure function of task, seed, reward mode and actions.
 
     Args:
-        task: The task that is played.
-        seed: Determines data set, label noise and draws.
-        reward_mode: ``shaped``, or ``grade``: rewards add up to the grade.
-        hold_data: Whether the episode keeps its data set in memory. By default it looks it up at each step, so that of
-            many waiting episodes only the caches keep data.
+        task: Task to play.
+        seed: Determines data set, label noise and selection draws; in [0, 2^32).
+        reward_mode: ``shaped``, or ``grade``: the rewards add up to the grade.
+        hold_data: Whether the episode keeps its data set in memory. By default it looks the data set up at each step,
+            so that many waiting episodes hold no data beyond the shared cache.
 
     Attributes:
         task, seed, reward_mode: As given.
-        learner: The classifier, trained on everything acquired.
-        trace: One point for the start and one for each step; the grade is made from it.
+        learner: The classifier, trained on everything acquired so far.
+        trace: One point for the reset and one for each step; the grade is computed from it.
         budget_used: Samples bought so far.
-        judged: Without ground truth, how many of them the model could judge; see :mod:`.noise_estimate`.
+        judged: Without ground truth: number of bought samples that the model could judge (:mod:`.noise_estimate`).
         end_reason: Why the episode is over, or None while it runs.
     """
 
@@ -103,10 +103,10 @@ class Episode:
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = 0
         self.end_reason: EndReason | None = None
-        self._paid = 0.0  # sum of the rewards so far
-        self._memory: dict[str, Floats] = {}  # what strategies computed from the pool alone
+        self._return = 0.0  # sum of the rewards so far
+        self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
 
-    # --- what is known of it ----------------------------------------------------------------------------------------
+    # --- properties -------------------------------------------------------------------------------------------------
 
     @property
     def _start(self) -> WarmStart:
@@ -164,14 +164,14 @@ class Episode:
     def clean_samples(self) -> Indices:
         """Indices into the pool of the available samples with a right label, ascending.
 
-        This is hidden ground truth, for oracles and audits in process; no reply may depend on it. Without ground truth
-        it is every available sample.
+        They are hidden ground truth, for oracles and audits in process; no reply may depend on them. On a task without
+        ground truth, every available sample counts as clean.
         """
         return np.flatnonzero(self._available & ~self._pool.mislabelled)
 
     @property
     def mislabelled(self) -> Mask:
-        """A copy of the hidden noise mask of the pool, (n_pool,); as secret as :attr:`clean_samples`."""
+        """A copy of the hidden noise mask of the pool, (n_pool,); as confidential as :attr:`clean_samples`."""
         return self._pool.mislabelled.copy()
 
     def grade(self) -> Grade:
@@ -185,7 +185,7 @@ class Episode:
 
         Raises:
             InvalidInput: The action gives weight to a strategy that the task does not offer.
-            EpisodeOver: The episode is over. In both cases nothing has changed.
+            EpisodeOver: The episode is over. In both cases the episode is unchanged.
         """
         check_order("step", self.phase)
         if action.action_type == "stop":
@@ -203,9 +203,9 @@ class Episode:
         """Buy a batch, remove it from the pool, and train on everything acquired.
 
         Args:
-            batch_size: Samples asked for; see :meth:`batch_size`.
-            weights: Mix of the strategies in the order of :attr:`strategies`, the last of which may be left out:
-                finite, non-negative, not all zero.
+            batch_size: Number of samples requested; see :meth:`batch_size`.
+            weights: Weights of the strategies, in the order of :attr:`strategies`: finite, non-negative, not all zero.
+                Weights at the end may be left out; they count as zero.
         """
         check_order("step", self.phase)
         counts = sampling.quotas(self.batch_size(batch_size), weights)
@@ -223,21 +223,21 @@ class Episode:
         return self._acquire(start, selector.select(counts, weights), counts)
 
     def batch_size(self, wanted: int) -> int:
-        """Return how many samples are bought when ``wanted`` are asked for.
+        """Return how many samples are bought when ``wanted`` are requested.
 
-        That is at least the task's ``min_batch``, at most its ``max_batch``, and never more than budget and pool hold.
+        At least the task's ``min_batch``, at most its ``max_batch``, and never more than budget and pool allow.
         """
         most = self.remaining_budget if self.task.max_batch is None else self.task.max_batch
         return min(max(wanted, self.task.min_batch), most, self.remaining_budget, self.samples_available)
 
     def buy(self, samples: Indices) -> StepResult:
-        """Buy given samples, as no action can: for oracles in process.
+        """Buy the given samples. This is for oracles in process; no action can name samples.
 
         Args:
             samples: Indices into the pool, (n,), distinct and available; 1 <= n <= ``remaining_budget``.
 
         Raises:
-            ValueError: The samples are not of this kind; nothing was bought.
+            ValueError: The samples violate one of these conditions; nothing was bought.
         """
         check_order("step", self.phase)
         if not 1 <= len(samples) <= self.remaining_budget:
@@ -291,22 +291,22 @@ class Episode:
         redundancy: float | None = None,
         gain: float | None = None,
     ) -> StepResult:
-        """Return the result of the step that was just added to the trace.
+        """Return the result of the step that was added to the trace last.
 
         Args:
-            terms: ``shaped`` terms without the terminal one.
-            samples: What was bought, (n,).
+            terms: Terms of the ``shaped`` reward; the terminal term is filled in here.
+            samples: Indices into the pool of the samples bought, (n,).
             counts: Samples chosen by each strategy, in the order of :attr:`strategies`.
-            redundancy: As in :class:`StepInfo`; None where nothing was bought.
-            gain: As in :class:`StepInfo`; None where nothing was bought.
+            redundancy: As in :class:`StepInfo`; None if nothing was bought.
+            gain: As in :class:`StepInfo`; None if nothing was bought.
         """
         final = self.grade() if self.end_reason is not None else None
         if self.reward_mode == "grade":
-            terms = {rewards.GRADE_TERM: (final or self.grade()).score - self._paid}
+            terms = {rewards.GRADE_TERM: (final or self.grade()).score - self._return}
         elif final is not None:
             terms["terminal"] = rewards.terminal(final.score)
         reward = total(terms.values())
-        self._paid += reward
+        self._return += reward
         mislabelled = self.trace[-1].mislabelled if self.task.has_ground_truth else None
         info = StepInfo(
             reward_terms=terms,
@@ -325,10 +325,10 @@ class Episode:
 def replay(
     task: Task, seed: int, actions: Iterable[Action], reward_mode: RewardMode = DEFAULT_REWARD_MODE
 ) -> tuple[Episode, list[StepResult]]:
-    """Play actions again; return the episode after the last one and the results of the steps.
+    """Play actions on a new episode; return the episode after the last action and the result of each step.
 
     Raises:
-        EnvError: As of :meth:`Episode.step`.
+        EnvError: An action cannot be played; see :meth:`Episode.step`.
     """
     episode = Episode(task, seed, reward_mode)
     return episode, [episode.step(action) for action in actions]

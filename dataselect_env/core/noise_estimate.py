@@ -1,4 +1,4 @@
-"""Estimates of the share of wrong labels, from what a buyer may know.
+"""Estimates of the share of wrong labels, from evidence that a buyer can see.
 
 With ground truth, the evidence is the number of wrong labels found in the batches bought. Without it, :func:`suspected`
 counts label errors by confident learning. Each batch is judged before it is trained on, so the model's probabilities
@@ -43,7 +43,7 @@ def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, ba
     was trained on (too low). ``bench/owndata/doubt.py`` measures the error where the ground truth is known.
 
     Args:
-        learner: Before it is trained on the batch.
+        learner: The learner before it is trained on the batch.
         X: Features of the data set, (n, n_features).
         labels: Given labels, (n,).
         acquired: Rows acquired before the batch, (m,).

@@ -1,4 +1,4 @@
-"""Numbers as callers send them: of any numeric type, numpy's too, but neither booleans nor texts."""
+"""Validation of numbers: every numeric type is accepted, numpy's included; booleans and strings are not numbers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field
 
 
 def as_integer(value: object) -> object:
-    """Return an integer of any type as an ``int``, and any other value as it is.
+    """Return an integer of any type as an ``int``, and any other value unchanged.
 
-    JSON Schema calls 10.0 an integer too.
+    A float without a fractional part counts as an integer, as in JSON Schema.
     """
     if isinstance(value, bool):
         return value
@@ -22,7 +22,7 @@ def as_integer(value: object) -> object:
 
 
 def as_float(value: object) -> object:
-    """Return a real number of any type as a ``float``, and any other value as it is."""
+    """Return a real number of any type as a ``float``, and any other value unchanged."""
     if isinstance(value, float | bool) or not isinstance(value, numbers.Real):
         return value
     try:
@@ -32,5 +32,5 @@ def as_float(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(as_integer)]
-Weight = Annotated[float, BeforeValidator(as_float), Field(ge=0)]
-"""Weight of a query strategy."""
+Weight = Annotated[float, Field(ge=0), BeforeValidator(as_float)]
+"""Weight of a query strategy, at least 0."""

@@ -1,4 +1,4 @@
-"""The order of calls, in one table: which operations an episode refuses in which phase, and by which error."""
+"""The order of calls as a table: the operations that an episode refuses in each phase, and the error for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, Literal
 from dataselect_env.core.errors import EnvError, EpisodeOver, EpisodeRunning, NoEpisode
 
 Phase = Literal["none", "running", "over"]
-"""Where an episode stands: not started, running, or over."""
+"""Phase of an episode: not started, running or over."""
 Operation = Literal["reset", "step", "state", "grade"]
 
 _NONE = "There is no episode{where} yet; reset starts one."
@@ -21,19 +21,19 @@ REFUSED: Final[dict[tuple[Operation, Phase], tuple[type[EnvError], str]]] = {
     ("grade", "none"): (NoEpisode, _NONE),
     ("grade", "running"): (EpisodeRunning, _RUNNING),
 }
-"""The refused pairs; every other pair is allowed. A reset is always allowed: it abandons the running episode."""
+"""The refused pairs; every other pair is allowed. A reset is always allowed and abandons the running episode."""
 
 
 def check_order(operation: Operation, phase: Phase, *, lane: int | None = None) -> None:
     """Raise the error of the table if ``operation`` is refused in ``phase``.
 
     Args:
-        operation: What is to be done.
-        phase: Where the episode stands.
-        lane: Number of the lane to name in the message, in a vector environment.
+        operation: The requested operation.
+        phase: Phase of the episode.
+        lane: In a vector environment, the lane that the message names.
 
     Raises:
-        NoEpisode, EpisodeOver, EpisodeRunning: As the table says.
+        NoEpisode, EpisodeOver, EpisodeRunning: The operation is refused.
     """
     refusal = REFUSED.get((operation, phase))
     if refusal is not None:

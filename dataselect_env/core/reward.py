@@ -1,4 +1,4 @@
-"""The reward of a step as named terms that add up to it. Every coefficient stands here; a cost is negative.
+"""The reward of a step: a sum of named terms. All coefficients are defined here; costs are negative.
 
 docs/environment.md, the environment's card, explains the terms.
 """
@@ -17,7 +17,7 @@ REDUNDANCY_COEFFICIENT: Final = 0.3
 COST_PER_SAMPLE: Final = 0.01
 BASELINE: Final = 0.15
 TERMINAL_COEFFICIENT: Final = 40.0
-"""Terminal reward for a grade of 1 in mode ``shaped``; it makes return and grade rank policies alike."""
+"""Terminal term for a grade of 1; large enough that return and grade rank policies alike."""
 
 TERMS: Final = ("performance_gain", "diversity_bonus", "redundancy", "noise_penalty", "cost", "baseline", "terminal")
 """Names of the terms of a ``shaped`` reward, in the order in which they are added."""
@@ -32,7 +32,7 @@ def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, flo
 
     Args:
         batch: Features of the batch, (n, n_features).
-        centroid: Mean of everything trained on before the batch, (n_features,).
+        centroid: Mean of the training set before the batch, (n_features,).
     """
     squares, products = np.einsum("ij,ij->i", batch, batch), batch @ centroid
     centroid_square = centroid @ centroid
@@ -43,7 +43,7 @@ def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, flo
 
 
 def gain(performance_change: float, distance: float) -> float:
-    """Return what a batch brought, before its costs."""
+    """Return the gain of a batch, before any cost: the sum of its performance and diversity terms."""
     return PERFORMANCE_COEFFICIENT * performance_change + DISTANCE_COEFFICIENT * distance
 
 
@@ -59,12 +59,12 @@ def selection_terms(
     """Return the ``shaped`` terms of a step that bought a batch; the terminal term is 0.
 
     Args:
-        performance_change: Performance after training on the batch, less the performance before.
-        distance: As of :func:`distance_and_redundancy`.
-        redundancy: As of :func:`distance_and_redundancy`.
+        performance_change: Performance after training on the batch minus performance before.
+        distance: Mean distance, as :func:`distance_and_redundancy` returns it.
+        redundancy: Redundancy, as :func:`distance_and_redundancy` returns it.
         noise_ratio: Share of mislabelled samples in the batch, in [0, 1].
-        batch_size: Samples bought.
-        flip_y: Declared noise rate of the task.
+        batch_size: Number of samples bought.
+        flip_y: Declared noise rate of the task, in [0, 0.5).
     """
     return {
         "performance_gain": PERFORMANCE_COEFFICIENT * performance_change,
@@ -78,10 +78,10 @@ def selection_terms(
 
 
 def stop_terms() -> dict[str, float]:
-    """Return the ``shaped`` terms of a ``stop``: stopping itself pays nothing."""
+    """Return the ``shaped`` terms of a ``stop``, all 0; the terminal term is added by the episode."""
     return dict.fromkeys(TERMS, 0.0)
 
 
 def terminal(score: float) -> float:
-    """Return the terminal term of an episode that ended with this score, in [0, TERMINAL_COEFFICIENT]."""
+    """Return the terminal term for a score in [0, 1]; in [0, TERMINAL_COEFFICIENT]."""
     return TERMINAL_COEFFICIENT * score

@@ -1,15 +1,14 @@
-"""``SGDClassifier.partial_fit`` without its checks: the same updates, several times faster.
+"""``SGDClassifier.partial_fit`` without its argument checks: the same updates, several times faster.
 
-A call of ``partial_fit`` spends several times longer on checking its arguments than a step's updates take, and
-scikit-learn has no public way around the checks. There are two ways of training here, fastest first:
+The checks of ``partial_fit`` take several times longer than the updates of a step, and scikit-learn has no public way
+around them. There are two implementations of the updates, fastest first:
 
-1. ``compiled``: the package's own loop, ``native/_dataselect_env_compiled.pyx``, present where the package was
-   installed on a machine with a C compiler. It sums in another order than scikit-learn: equal to 1e-10, not to the last
-   bit.
+1. ``compiled``: a Cython loop, ``native/_dataselect_env_compiled.pyx``, available if a C compiler was present at
+   installation. It adds up in another order than scikit-learn, so weights agree to 1e-10 and not to the last bit.
 2. ``partial_fit``: the public method.
 
-At first use each is tried on a small problem. One that is missing, or whose weights differ from those of
-``partial_fit`` by more than ``TOLERANCE``, is passed over.
+At first use, each is tried on a small problem. An implementation that is missing, or whose weights differ from those
+of ``partial_fit`` by more than ``TOLERANCE``, is not used.
 """
 
 from __future__ import annotations
@@ -26,22 +25,24 @@ if TYPE_CHECKING:
     from sklearn.linear_model import SGDClassifier
 
 Update = Callable[["SGDClassifier", Floats, Labels, Indices], None]
-"""Trains a fitted classifier (log loss, L2 penalty, ``optimal`` learning rate, no shuffling, no averaging) on
-``X[rows]`` with the labels ``y[rows]``, 0 to n_classes - 1, as one ``partial_fit`` would; of more than two classes it
-trains one against the rest for each. X is C-contiguous, (n, n_features)."""
+"""``update(model, X, y, rows)`` trains a fitted classifier on ``X[rows]`` as one ``partial_fit`` does.
+
+The classifier has log loss, L2 penalty and ``optimal`` learning rate, and neither shuffles nor averages; more than two
+classes are trained one-vs-rest. X is C-contiguous, (n, n_features); y are labels in 0 to n_classes - 1, (n,); rows are
+indices in order of training, (m,)."""
 
 TOLERANCE = 1e-10
-"""Largest difference from the weights of ``partial_fit``, relative to the largest of them, that a way may have."""
+"""Largest accepted difference from the weights of ``partial_fit``, relative to the largest weight."""
 
 
 def partial_fit(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
-    """Train by the public way."""
+    """Train with scikit-learn's public method."""
     model.partial_fit(X[rows], y[rows])
 
 
 def compiled(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
-    """Train by the package's own compiled loop."""
-    from _dataselect_env_compiled import update  # noqa: PLC0415  (missing where there was no compiler)
+    """Train with the package's compiled loop."""
+    from _dataselect_env_compiled import update  # noqa: PLC0415  (missing if built without a compiler)
 
     if len(model.intercept_) == 1:
         model.intercept_[0] = update(model.coef_[0], model.intercept_[0], X, y, rows, model.alpha, model.t_)
@@ -53,12 +54,12 @@ def compiled(model: SGDClassifier, X: Floats, y: Labels, rows: Indices) -> None:
 
 
 WAYS: dict[str, Update] = {"compiled": compiled, "partial_fit": partial_fit}
-"""The ways of training, fastest first."""
+"""Implementations of the updates, fastest first."""
 
 
 def agrees(way: Update) -> bool:
-    """Return whether a way exists here and gives the weights of ``partial_fit``."""
-    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (a second of imports, at the first episode)
+    """Return whether an implementation is available and agrees with ``partial_fit`` on a small problem."""
+    from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (slow to import: about a second)
 
     rng = np.random.default_rng(0)
     X, y, rows = rng.standard_normal((12, 11)), rng.integers(0, 2, 12), rng.permutation(np.repeat(np.arange(12), 2))
@@ -78,11 +79,11 @@ def agrees(way: Update) -> bool:
 
 @cache
 def ways() -> dict[str, Update]:
-    """Return the ways of training that are exact here, fastest first; ``partial_fit`` is always among them."""
+    """Return the usable implementations, fastest first; ``partial_fit`` is always the last."""
     return {name: way for name, way in WAYS.items() if agrees(way)}
 
 
 @cache
 def fastest() -> Update:
-    """Return the fastest way of training that is exact here."""
+    """Return the fastest usable implementation."""
     return next(iter(ways().values()))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import MIN_BATCH
 
 TASK_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -23,9 +24,15 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
-    """Base class of all parts of a task file: no unknown fields, no conversion between types, finite numbers only."""
+    """Base class of all parts of a task file: no unknown fields, finite numbers, no conversion from other types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _integers(cls, value: object) -> object:
+        """Take 50.0 for 50, as JSON Schema does."""
+        return [as_integer(item) for item in value] if isinstance(value, list) else as_integer(value)
 
     def _exactly_one(self, *names: str) -> None:
         if sum(getattr(self, name) is not None for name in names) != 1:

@@ -1,9 +1,10 @@
-"""The native vector environment: many episodes, their features and infos made in batches.
+"""The native vector environment: many episodes in one process, with batched features and infos.
 
     gymnasium.make_vec("dataselect_env.gym:DataSelect-Hard-v0", num_envs=8)
 
-It gives, bit for bit, what ``gymnasium.vector.SyncVectorEnv`` gives over as many single environments, infos and drawn
-seeds included, in all three autoreset modes. It is faster, because features and infos of all lanes are made at once.
+Its results equal, bit for bit, those of ``gymnasium.vector.SyncVectorEnv`` over as many single environments, including
+infos and drawn seeds, in all three autoreset modes. It is faster because it computes the features and infos of all
+lanes at once. A lane is one sub-environment.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ Infos = dict[str, Any]
 
 
 class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
-    """Several episodes of one task in lock-step, each played as :class:`~dataselect_env.gym.env.DataSelectGymEnv`.
+    """Episodes of one task played in lockstep, each as in :class:`~dataselect_env.gym.env.DataSelectGymEnv`.
 
-    Lane i of ``reset(seed=n)`` plays the episode of seed n + i; a list names the seed of each lane, None draws it. Each
-    lane draws the seeds of its further episodes from a stream of its own.
+    After ``reset(seed=n)``, lane i plays the episode of seed n + i. A list gives the seed of each lane; None draws one.
+    Each lane has its own random stream, from which the seeds of its later episodes are drawn.
     """
 
     def __init__(
@@ -64,17 +65,17 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             actions: As for a single environment.
             split: As for a single environment.
             reward_mode: As for a single environment.
-            autoreset_mode: When an episode that is over is followed by the next: ``NEXT_STEP``, ``SAME_STEP`` or
-                ``DISABLED``, or the value of one of them.
-            max_episode_steps: Actions after which an episode is truncated, whatever the task allows; None for no limit.
-            render_mode: None. Single environments render; ``vectorization_mode="sync"`` makes some.
+            autoreset_mode: When a lane whose episode is over is reset: ``NEXT_STEP``, ``SAME_STEP`` or ``DISABLED``, as
+                a member of ``AutoresetMode`` or its value.
+            max_episode_steps: Number of actions after which an episode is truncated; None for no such limit.
+            render_mode: Only None. For rendering, use ``vectorization_mode="sync"``, which makes single environments.
+            url: Only None. For a server, use ``vectorization_mode="async"``, which makes single environments.
             task_file: As for a single environment.
-            url: None. Single environments play on a server; ``vectorization_mode="async"`` makes some.
 
         Raises:
             TaskFileError: The task file cannot be used.
-            UnknownTask, UnknownSplit: No such thing.
-            InvalidInput: Another argument has a value that it must not have.
+            UnknownTask, UnknownSplit: There is no task or split of this name.
+            InvalidInput: Another argument is not valid.
         """
         for name, value, mode in (("render_mode", render_mode, "sync"), ("url", url, "async")):
             if value is not None:
@@ -108,14 +109,16 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, Infos]:
-        """Start an episode in every lane, or in those of a mask.
+        """Start an episode in every lane, or in the lanes of a mask.
 
         Args:
-            seed: Of the first lane, or of every lane, each as for a single environment.
-            options: ``task_id`` and ``split`` as for a single environment, and ``reset_mask``: which lanes, (n,).
+            seed: Seed of lane 0, or a sequence with the seed of each lane; see the class.
+            options: ``task_id`` and ``split`` as for a single environment, and ``reset_mask``, a boolean array, (n,),
+                that is True for the lanes to reset.
 
         Raises:
-            InvalidInput: Seeds or options are not what they must be.
+            InvalidInput: Seeds or options are not valid.
+            UnknownTask, UnknownSplit: There is no task or split of this name.
         """
         options = dict(options or {})
         lanes = self._masked(options.pop("reset_mask", None))
@@ -130,12 +133,12 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         return spaces.observe(self.observations, self._progress), infos
 
     def step(self, actions: Any) -> tuple[Any, Floats, Mask, Mask, Infos]:
-        """Play one action in every lane whose episode is running; arguments and results are those of Gymnasium.
+        """Play one action in every lane with a running episode, with the arguments and results of Gymnasium.
 
         Raises:
             InvalidInput: An action is not valid.
-            NoEpisode: Before the first reset.
-            EpisodeOver: An episode is over, and autoreset is disabled.
+            NoEpisode: The environment has not been reset.
+            EpisodeOver: An episode is over and autoreset is disabled.
         """
         for lane, episode in enumerate(self._episodes):
             if episode is None:
@@ -162,15 +165,15 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         return spaces.observe(self.observations, self._progress), rewards, terminated, truncated, infos
 
     def action_masks(self) -> Mask:
-        """Return which choices mean something now in each lane, (n, ...): see ``spaces.masks``.
+        """Return the mask of useful actions of each lane, (n, ...); see :func:`.spaces.masks`.
 
         Raises:
-            InvalidInput: Box actions have no masks.
+            InvalidInput: The environment has ``box`` actions.
         """
         return spaces.masks(self.actions, self._progress, self.task.extra_strategies)
 
     def _play(self, lanes: Indices, actions: Any) -> list[StepResult]:
-        """Play the actions of some lanes, out of one for each lane; return the results in the order of ``lanes``."""
+        """Play the actions of ``lanes``, given one action for every lane; return results in the order of ``lanes``."""
         actions = np.asarray(actions)
         if actions.shape[:1] != (self.num_envs,):
             raise InvalidInput(f"action: should be one for each of {self.num_envs} lanes", field="action")
@@ -185,13 +188,13 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         results = []
         for row, lane in enumerate(lanes.tolist()):
             episode = self._episodes[lane]
-            assert episode is not None  # noqa: S101  (step has checked)
+            assert episode is not None  # noqa: S101  (checked by step)
             weights, size = tuple(choices.weights[row].tolist()), int(choices.batch_sizes[row])
             results.append(episode.stop() if choices.stop[row] else episode.select_batch(size, weights))
         return results
 
     def _masked(self, mask: Any) -> Indices:
-        """Return the lanes of a reset mask; None is all."""
+        """Return the lanes that a reset mask selects; None selects all."""
         if mask is None:
             return np.arange(self.num_envs)
         mask = np.asarray(mask)
@@ -202,7 +205,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         return np.flatnonzero(mask)
 
     def _start(self, lanes: Indices, seeds: Sequence[int | None], options: Infos, infos: Infos) -> None:
-        """Start episodes in some lanes, and tell of them."""
+        """Start episodes in ``lanes`` and add their infos."""
         task, split = read_options(options, self.task, self.split)
         numbers = []
         for lane, seed in zip(lanes, seeds, strict=True):
@@ -237,7 +240,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self._add_steps(lanes[~ended], list(compress(results, ~ended)), infos)
 
     def _add_steps(self, lanes: Indices, results: list[StepResult], infos: Infos) -> None:
-        """Add the results of steps, each in its lane; fields that are None are left out, as in a single environment."""
+        """Add the infos of step results, one for each of ``lanes``; fields that are None are left out."""
         self._put(infos, lanes, self._identity(lanes))
         steps = [result.info for result in results]
         for name in ("reward_terms", "bought_by"):
@@ -246,8 +249,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             self._put(infos, lanes, {name: columns})
         for name in ("batch_size", "mislabelled", "noise_ratio", "redundancy", "gain"):
             values = [getattr(step, name) for step in steps]
-            there = np.array([value is not None for value in values], dtype=np.bool_)
-            self._put(infos, lanes[there], {name: np.array(list(compress(values, there)))})
+            present = np.array([value is not None for value in values], dtype=np.bool_)
+            self._put(infos, lanes[present], {name: np.array(list(compress(values, present)))})
         for lane, step in zip(lanes.tolist(), steps, strict=True):
             if step.end_reason is not None and step.grade is not None:
                 end = {"end_reason": step.end_reason, "grade": step.grade.model_dump(exclude_none=True)}
@@ -257,11 +260,11 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         steps = self._progress.step[lanes].astype(np.int64)
         return {"task_id": self._task_ids[lanes], "seed": self._seeds[lanes], "step": steps}
 
-    def _put(self, infos: Infos, lanes: Indices, told: Infos) -> None:
-        """Put values of some lanes into infos, beside masks, as Gymnasium's ``_add_info`` does one by one."""
+    def _put(self, infos: Infos, lanes: Indices, arrays: Infos) -> None:
+        """Write one value for each of ``lanes`` into infos, with presence masks, as Gymnasium's ``_add_info`` does."""
         if not len(lanes):
             return
-        for name, values in told.items():
+        for name, values in arrays.items():
             if isinstance(values, dict):
                 self._put(infos.setdefault(name, {}), lanes, values)
             else:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import json
-import operator
-from typing import Any
 
-
-def plain_number(number: Any) -> int | float:
-    """Return a number of another library, such as numpy, as a number of Python.
-
-    Raises:
-        TypeError: It is not a number.
-    """
-    try:
-        return operator.index(number)
-    except TypeError:
-        return float(number)
+from dataselect_env.core.numbers import as_float, as_integer
 
 
 def to_json(data: object) -> str:
-    """Return data as JSON; scalars of numpy become plain numbers.
+    """Return data as JSON; numbers of other libraries become plain numbers.
 
     Raises:
         TypeError: ``data`` contains something that JSON cannot express.
@@ -30,4 +18,12 @@ def to_json(data: object) -> str:
         >>> to_json({"seed": np.int64(3), "random": np.float32(0.5)})
         '{"seed": 3, "random": 0.5}'
     """
-    return json.dumps(data, default=plain_number)
+    return json.dumps(data, default=_plain)
+
+
+def _plain(value: object) -> object:
+    number = as_integer(value)
+    number = as_float(value) if number is value else number
+    if not isinstance(number, int | float):
+        raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+    return number

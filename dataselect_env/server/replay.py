@@ -1,4 +1,4 @@
-"""Rebuild a stored episode by playing its actions again, and hold the result against the record."""
+"""Rebuild a stored episode by replaying its actions, and compare the result with the record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
 
 TOLERANCE = 1e-9
-"""A replay whose rewards differ by more was recorded with other numerical libraries."""
+"""Largest accepted difference of a replayed reward; a larger one shows that numerical libraries differ."""
 _CONSEQUENCE = "; it can be graded, but not continued or shown."
 
 
 def rebuild(stored: StoredEpisode) -> tuple[Episode, list[StepResult]]:
-    """Return a stored episode as of its last step, and the results of its steps.
+    """Replay a stored episode; return the episode after its last step and the result of each step.
 
     Raises:
         DynamicsMismatch: The episode was recorded under other dynamics or another definition of its task, or the replay
@@ -29,7 +29,7 @@ def rebuild(stored: StoredEpisode) -> tuple[Episode, list[StepResult]]:
 
 
 def check_header(header: EpisodeHeader) -> None:
-    """Raise DynamicsMismatch unless dynamics and task are still those under which the episode was started."""
+    """Raise DynamicsMismatch if the dynamics or the task have changed since the episode was started."""
     if header.dynamics_version != DYNAMICS_VERSION:
         raise DynamicsMismatch(
             f"The episode was played under dynamics version {header.dynamics_version} and this server has version"

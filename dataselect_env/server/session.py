@@ -1,4 +1,4 @@
-"""One client's episodes: every transport plays through ``Session.handle``."""
+"""Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, Stored
 
 
 class Session:
-    """The episodes that one client plays, one after the other, each step in the store before it is acknowledged.
+    """A sequence of episodes played by one client. Every step is stored before it is acknowledged.
 
-    An operation that fails leaves the episode exactly as it was.
+    Operations are serialised by a lock. One that fails leaves the episode unchanged.
 
     Args:
-        store: Where episodes are kept.
-        transport: What the client came over.
+        store: Store of the episodes.
+        transport: Transport of the client.
     """
 
     def __init__(self, store: EpisodeStore, transport: Transport) -> None:
@@ -46,11 +46,11 @@ class Session:
 
     @classmethod
     def resume(cls, store: EpisodeStore, stored: StoredEpisode) -> Session:
-        """Return a session that goes on with a stored episode, rebuilt by replay.
+        """Return a session that continues a stored episode, which is rebuilt by replay.
 
         Raises:
-            DynamicsMismatch: It was recorded under other dynamics or another definition of its task, or the replay
-                gives other rewards.
+            DynamicsMismatch: The episode was recorded under other dynamics or another definition of its task, or the
+                replay gives other rewards.
         """
         session = cls(store, stored.header.transport)
         session._header = stored.header
@@ -61,7 +61,7 @@ class Session:
 
     @property
     def episode_id(self) -> str | None:
-        """Id of the current episode, None before the first."""
+        """Id of the current episode; None before the first reset."""
         return None if self._header is None else self._header.episode_id
 
     @property
@@ -70,14 +70,17 @@ class Session:
         return len(self._actions)
 
     async def handle(self, operation: Operation, data: object) -> Reply | State:
-        """Do one operation.
+        """Carry out one operation.
 
         Args:
-            operation: What to do.
-            data: What the client sent with it, as parsed from JSON; None counts as an empty object.
+            operation: The operation.
+            data: Its arguments, as parsed from JSON; None counts as an empty object.
+
+        Returns:
+            The reply to a reset or step, or the state.
 
         Raises:
-            EnvError: Whatever was wrong; the episode is as it was.
+            EnvError: The operation failed; the episode is unchanged.
         """
         data = {} if data is None else data
         async with self._lock:
@@ -110,8 +113,8 @@ class Session:
             await self._record(header.episode_id, action, reply)
         except EpisodeOver:
             raise
-        except BaseException:  # also when the request was cancelled
-            self._env = None  # whatever went wrong: the next call makes the episode anew as it was before this step
+        except BaseException:  # includes cancellation of the request
+            self._env = None  # the next call rebuilds the episode as it was before this step
             raise
         self._actions.append(action)
         return reply
@@ -123,11 +126,11 @@ class Session:
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:
-        """Return environment and header of the episode; a lost environment is made anew as of the last stored step."""
+        """Return the environment and header of the episode; rebuild an environment lost in a failed step."""
         header = self._header
         if header is None:
             check_order(operation, "none")
-        assert header is not None  # noqa: S101  (without an episode the table refuses)
+        assert header is not None  # noqa: S101  (check_order has raised otherwise)
         if self._env is None:
             episode, _ = replay(get_task(header.task_id), header.seed, self._actions, header.reward_mode)
             self._env = DataSelectEnv.going_on(episode, header.episode_id)

@@ -145,6 +145,7 @@ def test_a_table_named_as_a_task_does_not_take_its_place() -> None:
     assert TASKS["easy"] is before
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_what_was_played_before() -> None:
     """Nor on the number of processes: the workers make the table anew."""
     for path, processes in (("one.json", "1"), ("two.json", "2")):

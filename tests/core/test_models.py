@@ -71,7 +71,6 @@ def test_batch_size_is_an_integer_from_zero(value: object, allowed: str) -> None
     assert "7319" not in error.message
 
 
-@pytest.mark.parametrize("name", ["uncertainty", "diversity", "random"])
 @pytest.mark.parametrize(
     ("value", "allowed"),
     [
@@ -86,11 +85,12 @@ def test_batch_size_is_an_integer_from_zero(value: object, allowed: str) -> None
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_weights_are_finite_numbers_from_zero(name: str, value: object, allowed: str) -> None:
-    error = refusal(Action, ACTION | {"strategy_weights": {"random": 1.0, name: value}})
-    assert error.field == f"strategy_weights.{name}"
-    assert allowed in error.message
-    assert "7319" not in error.message
+def test_weights_are_finite_numbers_from_zero(value: object, allowed: str) -> None:
+    for name in StrategyWeights.model_fields:
+        error = refusal(Action, ACTION | {"strategy_weights": {"random": 1.0, name: value}})
+        assert error.field == f"strategy_weights.{name}"
+        assert allowed in error.message
+        assert "7319" not in error.message
 
 
 @pytest.mark.parametrize("weights", [{}, {"random": 0}, {"uncertainty": 0.0, "diversity": -0.0, "random": 0}])
@@ -141,10 +141,10 @@ def test_unknown_fields_are_refused_with_the_known_ones(
 
 
 @pytest.mark.parametrize("data", [None, [7319], "7319", 7319, True])
-@pytest.mark.parametrize("model", [Action, ResetRequest, GraderRequest])
-def test_only_objects_are_messages(model: type[WireModel], data: object) -> None:
-    error = refusal(model, data)
-    assert (error.field, error.message) == (None, "Input should be a JSON object")
+def test_only_objects_are_messages(data: object) -> None:
+    for model in (Action, ResetRequest, GraderRequest):
+        error = refusal(model, data)
+        assert (error.field, error.message) == (None, "Input should be a JSON object")
 
 
 @pytest.mark.parametrize(

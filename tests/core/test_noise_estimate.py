@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats
@@ -61,7 +61,6 @@ def test_a_class_that_nobody_has_seen_accuses_no_one() -> None:
     assert judge(KNOWN[:3], [([0.0, 0.01, 0.99], 0)]) == (0, 0)
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), classes=st.integers(2, 6), batch=st.integers(1, 30), known=st.integers(1, 30))
 def test_no_more_look_wrong_than_are_judged_and_the_order_does_not_matter(
     seed: int, classes: int, batch: int, known: int

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
@@ -146,7 +146,6 @@ def test_the_grade_follows_from_what_the_replies_told(name: str) -> None:
     assert info_of(replies[-1]).grade == grade(task, trace)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     name=st.sampled_from(sorted(OWN)),
     seed=st.integers(0, 2**32 - 1),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats, Mask
@@ -78,7 +78,6 @@ def within(found: float, expected: float, count: int) -> bool:
 # --- what holds for all ---------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
 @given(kind=st.sampled_from(sorted(KINDS)), share=st.floats(0, 0.49), seed=st.integers(0, 2**32 - 1))
 def test_labels_are_wrong_where_the_mask_says_and_nowhere_else(kind: str, share: float, seed: int) -> None:
     start = start_of(kind)
@@ -94,7 +93,6 @@ def test_labels_are_wrong_where_the_mask_says_and_nowhere_else(kind: str, share:
     assert dataset.y.tobytes() == before
 
 
-@settings(deadline=None, max_examples=30)
 @given(kind=st.sampled_from(sorted(KINDS)), share=st.floats(0, 0.49), seed=st.integers(0, 2**32 - 1))
 def test_the_share_is_what_the_model_declares(kind: str, share: float, seed: int) -> None:
     start, count = start_of(kind), available(kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_wine
 from sklearn.metrics import log_loss
@@ -52,7 +52,6 @@ def fingerprint(start: WarmStart) -> tuple[bytes, bytes, bytes, float]:
 CLASS_SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=150)
 @given(sizes=CLASS_SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_a_stratified_draw_has_the_shares_of_the_classes(sizes: list[int], seed: int, data: st.DataObject) -> None:
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
@@ -68,7 +67,6 @@ def test_a_stratified_draw_has_the_shares_of_the_classes(sizes: list[int], seed:
         assert [found[label] for label in range(len(sizes))] == list(shares)
 
 
-@settings(deadline=None, max_examples=150)
 @given(sizes=CLASS_SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
 def test_rows_are_divided_without_overlap_and_always_in_the_same_way(
     sizes: list[int], seed: int, data: st.DataObject
@@ -84,7 +82,6 @@ def test_rows_are_divided_without_overlap_and_always_in_the_same_way(
     assert others.tolist() == again[1].tolist()
 
 
-@settings(deadline=None, max_examples=100)
 @given(y=st.lists(st.integers(0, 4), min_size=1, max_size=80))
 def test_balanced_weights_count_every_class_the_same(y: list[int]) -> None:
     labels = np.array(y)

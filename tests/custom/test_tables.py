@@ -235,7 +235,7 @@ def test_the_matrix(read: Read) -> None:
     refusal(lambda: encode(read(data, columns=["void", "part"]), np.arange(40)), "columns", "No feature has a value")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.sets(st.integers(0, N - 1), min_size=2, max_size=N - 2), seed=st.integers(0, 99))
 def test_rows_outside_of_the_fit_have_no_influence(read: Read, rows: set[int], seed: int) -> None:
     raw = read(frame(gap=[np.nan, 8.0, 2.0, 3.0] * 15))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.tasks import BUILT_IN, TASKS, register
@@ -217,7 +217,6 @@ def test_a_broken_file_leaves_the_tasks_of_an_earlier_one(tmp_path: Path) -> Non
     assert TASKS["mine"] is before
 
 
-@settings(deadline=None, max_examples=200)
 @given(text=st.text("tasks:\n mine{}[],'\"-&*!|>?%@`#0.x\t", max_size=60))
 def test_any_text_is_read_or_refused_as_no_yaml(text: str) -> None:
     with suppress(TaskFileError):

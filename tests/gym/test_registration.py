@@ -30,6 +30,7 @@ def test_every_task_has_its_id() -> None:
         assert getattr(env.unwrapped, "task") == TASKS[task_id]  # noqa: B009  (gymnasium.Env has no such attribute)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imports", "module"),
     [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -17,7 +15,6 @@ import pytest
 from openenv import AutoAction, AutoEnv
 from openenv.auto._discovery import reset_discovery
 from openenv.core.env_client import EnvClient
-from websockets.sync.server import ServerConnection, serve
 
 from dataselect_env import DataSelectEnv, __version__
 from dataselect_env.core.models import State
@@ -29,7 +26,10 @@ from dataselect_env.integrations.openenv_client import (
     Observation,
     ServerError,
 )
-from tests.helpers.serving import LOOPBACK, ROOT, Server, free_port, running_server
+from tests.helpers.serving import ROOT, Server, running_server
+from tests.helpers.talking import talking_server
+
+pytestmark = pytest.mark.slow
 
 COMPANION = ROOT / "packages" / "openenv-dataselect-env" / "pyproject.toml"
 
@@ -113,26 +113,12 @@ def test_a_call_without_its_answer_ends_the_connection(server: Server, error: Ba
 
 
 def test_a_call_that_was_interrupted_while_it_waits_does_not_disturb_the_next_one() -> None:
-    def converse(connection: ServerConnection) -> None:
-        env = DataSelectEnv()
-        for text in connection:
-            message = json.loads(text)
-            if message["type"] == "reset":  # a step is never answered
-                reply = env.reset(**message["data"])
-                connection.send(json.dumps({"type": "observation", "data": reply.model_dump(mode="json")}))
-
-    port = free_port()
-    with serve(converse, LOOPBACK, port) as slow:
-        thread = threading.Thread(target=slow.serve_forever)
-        thread.start()
-        with DataSelectEnvClient(f"http://{LOOPBACK}:{port}").sync() as client:
-            client.reset(seed=1)
-            with patch.object(Future, "result", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-                client.step(Action.stop())
-            for seed in (99, 100):
-                assert client.reset(seed=seed).reply.seed == seed
-        slow.shutdown()
-        thread.join()
+    with talking_server(ignored=["step"]) as url, DataSelectEnvClient(url).sync() as client:
+        client.reset(seed=1)
+        with patch.object(Future, "result", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            client.step(Action.stop())
+        for seed in (99, 100):
+            assert client.reset(seed=seed).reply.seed == seed
 
 
 def test_numbers_of_numpy_are_sent(server: Server) -> None:

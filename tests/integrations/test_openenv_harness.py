@@ -20,6 +20,8 @@ from dataselect_env.integrations.openenv_harness import DataSelectSessionFactory
 from dataselect_env.policies import get_policy
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 BATCH = {"batch_size": 13, "diversity": 1}
 """What the policy best-constant plays on the task hard."""
 

@@ -46,6 +46,7 @@ def test_the_ladder_of_a_table(folder: Path) -> None:
     assert "best-constant is constant:" in " ".join(printed.split())
 
 
+@pytest.mark.slow
 def test_the_commands_for_a_task_file(folder: Path) -> None:
     assert "wine-list" in run_commands("own-check", folder)
 
@@ -73,6 +74,7 @@ def test_the_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(bought.tolist()) == set(np.argsort(lengths)[-5:].tolist())
 
 
+@pytest.mark.slow
 def test_the_task_file_is_served(folder: Path) -> None:
     assert example("own-serve", "command") == "DATASELECT_TASKS=tasks.yaml dataselect-env serve\n"
     with running_server(env={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:

@@ -131,11 +131,6 @@ def test_the_core_loads_no_server_and_no_framework() -> None:
     assert run_python(f"import sys, {modules}; print(sorted({foreign} & set(sys.modules)))") == "[]"
 
 
-def test_the_server_loads_no_framework_and_no_test_library() -> None:
-    foreign = {"openenv", "gymnasium", "gradio", "pytest", "httpx"}
-    assert run_python(f"import sys, dataselect_env.server.app; print(sorted({foreign} & set(sys.modules)))") == "[]"
-
-
 # --- doors ----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +156,7 @@ def test_a_door_hands_on_the_very_same_objects() -> None:
     assert server.main is dataselect_env.server.app.main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
@@ -192,6 +188,7 @@ def test_server_app_run_as_a_file_takes_the_package_beside_its_folder(tmp_path: 
     assert done.stdout == "found\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -119,8 +119,8 @@ def test_what_an_answer_takes_is_no_silence() -> None:
         async with timeout.conversation():
             timeout.begin()
             await asyncio.sleep(0.3)
-            timeout.done()
             answered = asyncio.get_running_loop().time()
+            timeout.done()
             await asyncio.sleep(60)
         return asyncio.get_running_loop().time() - answered
 

@@ -134,7 +134,7 @@ def test_episodes_out_of_memory_are_out_of_memory(store: SQLiteStore) -> None:
     gc.collect()
     gc.disable()
     try:
-        for seed in range(20):
+        for seed in range(6):
             start(service, f"episode-{seed}", seed)
             run(service.handle("step", select()))
         alive = [thing for thing in gc.get_objects() if isinstance(thing, Session | Episode)]

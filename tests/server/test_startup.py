@@ -33,7 +33,7 @@ def modules() -> set[str]:
 
 
 def test_the_server_starts_without_what_only_episodes_and_extras_need(modules: set[str]) -> None:
-    heavy = {"sklearn", "scipy", "pandas", "joblib", "gymnasium", "matplotlib", "openenv", "torch", "pytest"}
+    heavy = {"sklearn", "scipy", "pandas", "joblib", "gymnasium", "matplotlib", "openenv", "torch", "pytest", "httpx"}
     assert "fastapi" in modules
     assert not heavy & {name.partition(".")[0] for name in modules}
 
@@ -42,6 +42,7 @@ def test_the_server_loads_few_modules(modules: set[str]) -> None:
     assert len(modules) <= MOST_MODULES
 
 
+@pytest.mark.slow
 def test_an_episode_loads_what_it_needs() -> None:
     assert "sklearn.linear_model" in modules_after(
         "from dataselect_env import DataSelectEnv; DataSelectEnv().reset(seed=1)"

@@ -17,7 +17,10 @@ from tests.helpers.actions import SCRIPT
 from tests.helpers.players import InProcess, without_id
 from tests.helpers.serving import Server, running_server
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the workers in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the workers in /proc"),
+]
 
 
 def workers_of(server: Server) -> list[int]:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats
@@ -50,7 +50,6 @@ POOLS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("name", NATIVE)
-@settings(deadline=None, max_examples=80)
 @given(pool=POOLS, most=st.sampled_from([5, 2_000]), data=st.data())
 def test_a_batch_is_distinct_left_and_of_the_size_asked_for(
     name: str, pool: dict[str, Any], most: int, data: st.DataObject
@@ -101,7 +100,6 @@ def test_costly_strategies_look_at_a_random_part_of_a_large_pool(name: str) -> N
 # --- each against a plain re-statement ------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), classes=st.integers(2, 6))
 def test_margin_is_the_difference_after_a_sort(seed: int, classes: int) -> None:
     candidates = make(seed, classes=classes)
@@ -126,7 +124,6 @@ def naive_density(candidates: Candidates) -> Floats:
     return utilities
 
 
-@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32), coarse=st.booleans())
 def test_density_is_the_mean_over_all_pairs(seed: int, *, coarse: bool) -> None:
     candidates = make(seed, coarse=coarse, rows=25)
@@ -142,7 +139,6 @@ def test_density_of_certain_samples_is_nothing_and_silent() -> None:
     assert (rankings.density_weighted(sure, 1)[given_.left] == 0).all()
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), acquired=st.integers(1, 20), data=st.data())
 def test_k_center_is_the_brute_force_one(seed: int, acquired: int, data: st.DataObject) -> None:
     candidates = make(seed, coarse=True, acquired=acquired)  # whole numbers: distances are exact, ties are ties
@@ -180,7 +176,6 @@ def test_medoids_are_the_middles_of_clusters_the_largest_first() -> None:
             assert distances[row] == pytest.approx(distances.min(), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 12))
 def test_clusters_are_those_of_scikit_learn(seed: int, count: int) -> None:
     from sklearn.cluster import KMeans
@@ -205,7 +200,6 @@ def test_first_centres_are_rows_far_apart() -> None:
 # --- ranks ----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=200)
 @given(values=st.lists(st.sampled_from([-np.inf, -2.0, 0.0, 0.5, 1.0, 7.0]), min_size=1, max_size=30), data=st.data())
 def test_ranks_keep_the_order_and_lie_between_zero_and_one(values: list[float], data: st.DataObject) -> None:
     left = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
@@ -219,7 +213,6 @@ def test_ranks_keep_the_order_and_lie_between_zero_and_one(values: list[float], 
             assert (ranked[one] < ranked[other]) == (among[one] < among[other])
 
 
-@settings(deadline=None, max_examples=100)
 @given(values=st.lists(st.integers(-3, 3), min_size=2, max_size=30))
 def test_ranks_count_who_is_lower_and_half_of_who_is_equal(values: list[int]) -> None:
     found = ranks(np.array(values, dtype=np.float64), np.ones(len(values), dtype=np.bool_))
