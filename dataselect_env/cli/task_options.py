@@ -98,14 +98,14 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
-    from dataselect_env.custom.task_builder import Problem
-    from dataselect_env.custom.task_file import Loaded, add
+    from dataselect_env.custom.errors import TaskDefinitionError
+    from dataselect_env.custom.task_file import TaskRecipe, add_task
 
     name = _task_name(chosen["data"])
     try:
-        add(Loaded(name, _definition(chosen), Path.cwd()))
-    except Problem as problem:
-        raise UsageError(f"{_option(problem.path)}: {problem.message}") from None
+        add_task(TaskRecipe(name, _definition(chosen), Path.cwd()))
+    except TaskDefinitionError as error:
+        raise UsageError(f"{_option(error.path)}: {error.message}") from None
     return name
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import get_task
-from dataselect_env.custom.task_file import Loaded, loaded, restore
+from dataselect_env.custom.task_file import TaskRecipe, restore, task_recipes
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import POLICIES, get_policy, plays
@@ -150,7 +150,7 @@ def _play_all(jobs: list[Job], processes: int) -> Generator[list[EpisodeRecord],
         yield from map(play_job, jobs)
         return
     tasks = {job.task_id for job in jobs}
-    needed = tuple(one for one in loaded() if one.name in tasks)
+    needed = tuple(recipe for recipe in task_recipes() if recipe.name in tasks)
     context = _Spawning()
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,))
     try:
@@ -186,10 +186,10 @@ class _Spawning(SpawnContext):
                 process.terminate()
 
 
-def _prepare(own_tasks: tuple[Loaded, ...]) -> None:
+def _prepare(custom_tasks: tuple[TaskRecipe, ...]) -> None:
     """Register the parent's own tasks in a worker process, and leave interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _interrupts_held cannot do it
-    restore(own_tasks)
+    restore(custom_tasks)
 
 
 @contextmanager

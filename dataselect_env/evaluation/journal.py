@@ -24,7 +24,7 @@ from dataselect_env import __version__
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import ModelT, RewardMode, WireModel
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.custom.task_file import fingerprints
+from dataselect_env.custom.task_file import task_digests
 from dataselect_env.evaluation.rollout import Rollout
 
 Key = tuple[str, str, int]
@@ -122,7 +122,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, reward_mode: RewardMode) -> None:
-        header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=fingerprints())
+        header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=task_digests())
         self._path = path
         with _file_errors(path):
             content = path.read_bytes() if path.exists() else b""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dataselect_env.core.actions import action_model
-from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.tasks import Task
@@ -28,8 +28,8 @@ Act = Callable[[Reply], Action]
 Start = Callable[[Task, "np.random.Generator"], Act]
 """Called once per episode. All randomness must come from the generator, so that an episode can be repeated."""
 
-Move = Callable[[Episode], Purchase | None]
-"""Buys a batch in an episode and returns the purchase, or stops the episode and returns None."""
+Move = Callable[[Episode], StepResult]
+"""Buys a batch in an episode or stops it, and returns the result."""
 StartOracle = Callable[[Task, "np.random.Generator"], Move]
 """Like :data:`Start`; the move is called once per step until the episode is over."""
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,7 @@ def test_it_says_what_was_played_and_how_to_read_it() -> None:
         assert fact in text
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_the_processes() -> None:
     assert run(*QUICK[:-1], "2").stdout == run(*QUICK).stdout
 
@@ -201,44 +203,67 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 SLOW = """
-import pathlib, time
+import os, pathlib, sys, time
 from dataselect_env.cli import main
 
 if __name__ == "__mp_main__":  # a worker, while it starts
-    pathlib.Path("starting").touch()
-    time.sleep({starting})
+    pathlib.Path(f"starting-{os.getpid()}").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
 
 def endless(task, rng):
     pathlib.Path("playing").touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    import sys
     sys.path.insert(0, ".")
-    main(["evaluate", "--policies", "slow:endless", "--tasks", "hard", "--seeds", "8", "--processes", "2"])
+    main(["evaluate", "--policies", sys.argv[1], "--tasks", "hard", "--seeds", "8", "--processes", "2", "--no-files"])
 """
 
 
-@pytest.mark.parametrize(("moment", "starting"), [("starting", 600), ("playing", 0)])
-def test_interrupt_ends_the_workers_without_a_word_of_theirs(tmp_path: Path, moment: str, starting: int) -> None:
-    """Ctrl-C goes to the whole process group. Workers that are waited for would hold the command up for minutes."""
-    (tmp_path / "slow.py").write_text(SLOW.format(starting=starting))
-    command = [sys.executable, "slow.py"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+@contextlib.contextmanager
+def slow_workers(folder: Path, policy: str) -> Iterator[subprocess.Popen[str]]:
+    """Evaluate with workers that do not start to play before there is a file ``go``."""
+    (folder / "slow.py").write_text(SLOW)
+    command = [sys.executable, "slow.py", policy]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
-            while not (tmp_path / moment).exists():
-                assert process.poll() is None
-                time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGINT)
-            _, stderr = process.communicate(timeout=300)
+            yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(process: subprocess.Popen[str], folder: Path, name: str) -> list[Path]:
+    while not (found := list(folder.glob(name))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("moment", ["starting-*", "playing"])
+def test_interrupt_ends_the_workers(tmp_path: Path, moment: str) -> None:
+    """Ctrl-C goes to the whole process group. Workers that are waited for would hold the command up for minutes."""
+    with slow_workers(tmp_path, "slow:endless") as process:
+        if moment == "playing":
+            (tmp_path / "go").touch()
+        wait_for(process, tmp_path, moment)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=300)
     assert (process.returncode, stderr) == (130, "Interrupted. With --resume FILE a run can be continued.\n")
 
 
+def test_workers_leave_interrupts_to_the_parent_from_their_first_moment(tmp_path: Path) -> None:
+    with slow_workers(tmp_path, "stop") as process:
+        for path in wait_for(process, tmp_path, "starting-*"):
+            os.kill(int(path.name.partition("-")[2]), signal.SIGINT)
+        (tmp_path / "go").touch()
+        _, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stderr) == (0, "")
+
+
 def test_own_policy_of_the_working_directory(own: str) -> None:
-    result = run("--policies", f"{own}:cautious,stop", "--tasks", "easy", "--seeds", "2", "--reference", "stop")
+    result = run("--policies", f"{own}:cautious,stop", "--tasks", "easy", "--seeds", "2", "--processes", "1")
     assert result.exit_code == 0, result.output
     assert re.search(r"^own_evaluated_tes\.\.\. .* 5\.0 ", result.stdout, re.M)
 
