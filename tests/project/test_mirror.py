@@ -28,6 +28,7 @@ ELSEWHERE = {
     "policies/policy": "policies/test_policies",
     "policies/reference": "policies/test_policies",
     "server/catalogue": "project/test_manifest",
+    "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
     "server/store/schema": "server/store/test_sqlite",
