@@ -35,6 +35,8 @@ from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
 from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
+DOCUMENT_DELAY = 0.5
+"""Seconds after the start at which the OpenAPI document is made, on a thread, before anybody waits for it."""
 STOP_MARGIN = 5.0
 """Seconds that worker processes may take to stop beyond the time that requests have."""
 
@@ -62,14 +64,19 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         get_service()
         return mcp_sessions[0]
 
+    async def prepare_document(service: Service) -> None:
+        await service.sessions.wait_for_stop(DOCUMENT_DELAY)
+        if not service.sessions.is_stopping:
+            await asyncio.to_thread(app.openapi)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service = get_service()
-        pruning = asyncio.create_task(service.prune())
+        tasks = [asyncio.create_task(service.prune()), asyncio.create_task(prepare_document(service))]
         yield
         service.sessions.stop()
         try:
-            await pruning
+            await asyncio.gather(*tasks)
         finally:
             opened.pop().close()
 
