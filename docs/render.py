@@ -207,6 +207,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "constants": constants,
     "doubt": lambda: table(" | ".join(["data", "bought by", *render_own.doubt_rates()]), render_own.doubt()),
     "errors": error_codes,
+    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataselect_env.core.strategies.registry import NATIVE, STRATEGIES
+from dataselect_env.core.strategies.filters import FILTERS
+from dataselect_env.core.strategies.registry import NATIVE, NATIVE_FILTERS, STRATEGIES
 from dataselect_env.custom.definitions import file_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +51,13 @@ def strategies() -> Iterator[Row]:
     for name in NATIVE:
         found = STRATEGIES[name]
         yield f"`{name}`", found.description, found.source
+
+
+def filters() -> Iterator[Row]:
+    """Yield one row per filter on given labels."""
+    for name in NATIVE_FILTERS:
+        found = FILTERS[name]
+        yield f"`{name}`", f"Samples {found.description}.", found.source
 
 
 def doubt() -> Iterator[Row]:
