@@ -28,9 +28,10 @@ format:  ## Mend what can be mended without thinking.
 	ruff check --fix .
 	ruff format .
 
-render:  ## Render openenv.yaml, what the page knows and the tables of the documents from the code.
+render:  ## Render openenv.yaml, data of the page, examples of answers and the tables of the documents from the code.
 	python -m bench.render_manifest
 	python -m bench.render_page
+	python -m bench.render_examples
 	python -m docs.render
 
 docs:  ## Build the documentation as a site, in build/site; needs the extra docs.

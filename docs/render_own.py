@@ -54,10 +54,10 @@ def strategies() -> Iterator[Row]:
 
 
 def filters() -> Iterator[Row]:
-    """Yield one row per filter on given labels."""
+    """Yield one row per filter on labels of the package."""
     for name in NATIVE_FILTERS:
         found = FILTERS[name]
-        yield f"`{name}`", f"Samples {found.description}.", found.source
+        yield f"`{name}`", f"samples {found.description}", found.source
 
 
 def doubt() -> Iterator[Row]:

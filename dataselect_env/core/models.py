@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.numbers import Integer, Weight
+from dataselect_env.core.numbers import Count, Integer, Weight, as_integer
 from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 
 RewardMode = Literal["shaped", "grade"]
@@ -45,6 +45,7 @@ def _named_tasks(schema: dict[str, Any]) -> None:
 # Only the schemas list the names. Validation accepts any name, and the lookup raises a specific error if it is unknown.
 TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
+Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
 SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 
@@ -86,8 +87,7 @@ class Action(WireModel):
     action_type: Literal["select_batch", "stop"] = Field(
         description="select_batch buys a batch and trains on it; stop ends the episode and ignores the other fields."
     )
-    batch_size: Integer = Field(
-        ge=0,
+    batch_size: Count = Field(
         description=f"Samples to buy: raised to at least {MIN_BATCH}, then cut to what budget and pool still hold.",
     )
     strategy_weights: StrategyWeights = Field(description="Mix of the three query strategies, normalised internally.")
@@ -117,10 +117,8 @@ class ResetRequest(WireModel):
     """Options of a new episode; every field may be omitted or null."""
 
     task_id: TaskName | None = Field(None, description=f"Task to play; default {DEFAULT_TASK}.", examples=["hard"])
-    seed: Integer | None = Field(
+    seed: Seed | None = Field(
         None,
-        ge=0,
-        lt=SEED_LIMIT,
         description="Determines data set, label noise and selection draws. Default: drawn from the split, which itself"
         " defaults to train.",
         examples=[7],

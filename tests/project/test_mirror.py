@@ -15,7 +15,10 @@ ELSEWHERE = {
     "client": "integrations/test_openenv_client",
     "core/env": "test_env",
     "core/selection": "core/test_episode",
+    "core/strategies/candidates": "core/strategies/test_filters",
     "core/strategies/clustering": "core/strategies/test_registry",
+    "core/strategies/evidence": "core/strategies/test_filters",
+    "core/strategies/rankings": "core/strategies/test_registry",
     "custom/encoding": "custom/test_tables",
     "evaluation/journal": "evaluation/test_evaluate",
     "evaluation/ladder": "evaluation/test_evaluate",
@@ -25,9 +28,11 @@ ELSEWHERE = {
     "policies/policy": "policies/test_policies",
     "policies/reference": "policies/test_policies",
     "server/catalogue": "project/test_manifest",
+    "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
     "server/store/schema": "server/store/test_sqlite",
+    "testing/stored": "testing/test_stores",
 }
 
 

@@ -54,7 +54,6 @@ def test_clients_do_not_share_and_are_forgotten_in_time(monkeypatch: pytest.Monk
     limiter = RateLimiter(1, Clock())
     for client in "abcdea":
         limiter.count(client)
-        assert len(limiter) <= 3
     assert passes(limiter, "e") == 1
     assert passes(limiter, "b") == 2  # forgotten
 

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -19,7 +20,7 @@ from dataselect_env.server.process import options
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import select
-from tests.helpers.serving import Server, running_server
+from tests.helpers.serving import ROOT, Server, running_server
 
 TOKEN = "only-for-us"  # noqa: S105
 
@@ -120,6 +121,23 @@ def test_a_client_that_answers_no_ping_frees_its_place() -> None:
         while server.get("/health")["active_sessions"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("own_server", [True, False])
+def test_an_oversize_frame_is_refused_whatever_limit_the_server_below_has(own_server: bool) -> None:
+    plain_uvicorn = (sys.executable, "-m", "uvicorn", "server.app:app", "--port", "{port}")
+    limit = Settings().max_message_bytes
+    with running_server(cwd=ROOT, command=None if own_server else plain_uvicorn) as server:
+        for text in ("x" * (limit + 1), "\U0001f600" * (limit // 4 + 1)):
+            with connect(server.ws_url) as client:
+                client.send(text)
+                if not own_server:  # uvicorn itself closes without a word
+                    assert json.loads(client.recv(timeout=60))["data"]["code"] == "PAYLOAD_TOO_LARGE"
+                with pytest.raises(ConnectionClosed) as closed:
+                    client.recv(timeout=60)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
 
 
 @pytest.mark.slow

@@ -72,5 +72,6 @@ class Candidates:
 Utilities = Callable[[Candidates, int], Floats]
 """Returns the utilities of the pool's samples for a batch of the given size, (n,).
 
-Higher is better, and only the order matters; -inf for samples that are not left or not considered. The batch size is at
-least 1 and at most what is left. Pure: equal candidates, with the stream in the same state, give equal utilities."""
+Higher is better, and only the order matters; -inf for samples that are not left or not considered, finite for at least
+as many as the batch holds. The batch size is at least 1 and at most what is left. Pure: equal candidates, with the
+stream in the same state, give equal utilities. :func:`dataselect_env.testing.check_strategy` checks all of it."""

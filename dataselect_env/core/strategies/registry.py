@@ -51,25 +51,25 @@ STRATEGIES: Final[dict[str, Strategy]] = {
     for strategy in (
         Strategy(
             "margin",
-            "The samples between whose two most probable classes the model decides most narrowly.",
+            "Samples with the smallest difference between their two highest class probabilities.",
             "Scheffer, Decomain, Wrobel, Active Hidden Markov Models for Information Extraction, 2001",
             rankings.margin,
         ),
         Strategy(
             "k_center",
-            "One after the other, the sample farthest from all that was acquired and chosen so far.",
+            "Repeatedly the sample farthest from all samples acquired and chosen so far.",
             "Sener, Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, 2018",
             rankings.k_center,
         ),
         Strategy(
             "density_weighted",
-            "Uncertain samples that resemble much of the pool, and so are no outliers.",
+            "Uncertain samples in dense regions of the pool, which excludes outliers.",
             "Settles, Craven, An Analysis of Active Learning Strategies for Sequence Labeling Tasks, 2008",
             rankings.density_weighted,
         ),
         Strategy(
             "cluster_medoid",
-            "The most typical sample of each of as many clusters as the batch has samples, large clusters first.",
+            "The sample nearest to the centre of each k-means cluster, one per sample of the batch, large ones first.",
             "Xu et al., Representative Sampling for Text Classification Using Support Vector Machines, 2003",
             rankings.cluster_medoid,
         ),

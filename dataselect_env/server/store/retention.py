@@ -19,7 +19,8 @@ class Retention:
     """What the store keeps.
 
     Args:
-        episodes: Newest episodes that it keeps. One that is being played has twice as many places.
+        episodes: Newest episodes that it keeps, counting all that were ever created. One that is being played has
+            twice as many places.
         days: Days after its start that it keeps a finished episode.
         lifetime: Seconds after its start that it keeps an episode that is not over.
     """
