@@ -57,7 +57,7 @@ class Dataset:
         y: Labels by row, right as far as that is known, (n,), in 0 to n_classes - 1.
         n_classes: Number of classes.
         seed_rows: Rows of the seed set, (k,). They may lie among the pool's, and then cannot be bought.
-        validation_rows: Rows that performance is measured on; nothing is fitted on them.
+        validation_rows: Rows that performance is measured on, apart from seed set and pool; nothing is fitted on them.
         pool_rows: Rows of the pool.
         weights: How much each validation row counts where every class counts the same, (n_validation,), adding up to 1;
             None is all alike.

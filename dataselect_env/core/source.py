@@ -12,7 +12,10 @@ from dataselect_env.core.warm_start import WarmStart, warm_start
 
 
 class Source(Protocol):
-    """What an episode asks of the place where its data come from. All of it is a function of the arguments."""
+    """What an episode asks of the place where its data come from. All of it is a function of the arguments.
+
+    :func:`dataselect_env.testing.check_source` checks it.
+    """
 
     def start(self, seed: int) -> WarmStart:
         """Return what the episode of a seed starts from; shared, so nothing in it may be changed."""
