@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format render docs lock audit sbom ci
+.PHONY: help install serve test test-all lint format render docs lock audit sbom ci
 
 help:  ## Show what there is.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install:  ## Install the package, editable, with everything that development needs.
 	python -m pip install --editable ".[dev]"
@@ -11,9 +11,12 @@ install:  ## Install the package, editable, with everything that development nee
 serve:  ## Serve on port 7860.
 	python server.py
 
-test:  ## Run all tests.
+test:  ## Run the quick tests, as README has it.
 	python -m pytest
-	python -m pytest -m slow
+
+test-all:  ## Run all tests, the slow ones too, and property tests with many examples.
+	python -m pytest
+	python -m pytest -m "slow or hypothesis" --hypothesis-profile=thorough
 
 lint:  ## Check style and types.
 	ruff check .
@@ -25,9 +28,10 @@ format:  ## Mend what can be mended without thinking.
 	ruff check --fix .
 	ruff format .
 
-render:  ## Render openenv.yaml, what the page knows and the tables of the documents from the code.
+render:  ## Render openenv.yaml, data of the page, examples of answers and the tables of the documents from the code.
 	python -m bench.render_manifest
 	python -m bench.render_page
+	python -m bench.render_examples
 	python -m docs.render
 
 docs:  ## Build the documentation as a site, in build/site; needs the extra docs.

@@ -1,4 +1,4 @@
-"""The environment and what it speaks, under the name that OpenEnv tools look for."""
+"""The environment and its wire types, re-exported where OpenEnv tools look for them."""
 
 from dataselect_env import Action, DataSelectEnv, Grade, Reply, State, StrategyWeights
 

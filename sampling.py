@@ -1,4 +1,4 @@
-"""The query strategies, under the name that the environment's users look for."""
+"""The query strategies, re-exported from ``dataselect_env.core.strategies.sampling``."""
 
 from dataselect_env.core.strategies.sampling import (
     STRATEGIES,

@@ -1,4 +1,7 @@
-"""Serve on port 7860: ``python server.py``; ``--help`` lists the options. As a module, ``server`` is the folder."""
+"""Run the server on port 7860: ``python server.py``; ``--help`` lists the options.
+
+``import server`` finds the package of that name, not this file.
+"""
 
 from dataselect_env.cli import serve as main
 

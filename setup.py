@@ -1,14 +1,14 @@
-"""The one part of the build that pyproject.toml cannot tell in a stable way yet: the compiled loop."""
+"""Build of the compiled loops, which pyproject.toml cannot declare in a stable way yet."""
 
 from setuptools import Extension, setup
 
 setup(
     ext_modules=[
         Extension(
-            "_dataselect_env_compiled",  # a module of its own: it is found also when the package runs from a checkout
+            "_dataselect_env_compiled",  # top-level, so that a package run from a checkout finds it
             ["native/_dataselect_env_compiled.pyx"],
             extra_compile_args=["-O3"],
-            optional=True,  # without a compiler everything works, slower
+            optional=True,  # without a C compiler the package works, only slower
         )
     ]
 )

@@ -1,4 +1,4 @@
-"""The table of tasks and splits, under the name that the environment's users look for."""
+"""The tables of tasks and splits, re-exported from ``dataselect_env.core.tasks``."""
 
 from dataselect_env.core.tasks import MIN_BATCH, SPLITS, TASKS, Split, Task, TaskSpec, get_spec, get_split, get_task
 

@@ -1,19 +1,27 @@
 """Record the episodes that tests/core/test_golden.py compares with (tests/golden/dynamics-<DYNAMICS_VERSION>/).
 
     python -m bench.record_golden
+    python -m bench.record_golden --exact tests/golden/exact-2.json
 
 For every task it plays two fixed scripts and writes the actions with all replies, one file for each episode. Once a
 DYNAMICS_VERSION is released its recordings stay as they are: episodes that change need a new version. While a version
 is still being made, ``--overwrite`` records it anew.
+
+With ``--exact`` it writes every number of the same episodes bit for bit, together with the libraries that computed
+them. Such a file may be made anew for newer libraries: rounding differs between them, and between processors.
 """
 
 from __future__ import annotations
 
 import json
+import platform
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
+from threadpoolctl import threadpool_info
 
 from dataselect_env import Action, DataSelectEnv
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
@@ -49,10 +57,46 @@ def record(task_id: str, seed: int, actions: list[Action]) -> dict[str, Any]:
     }
 
 
+def hexadecimal(value: Any) -> Any:
+    """Return a JSON value with every float as ``float.hex`` writes it."""
+    if isinstance(value, dict):
+        return {key: hexadecimal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [hexadecimal(inner) for inner in value]
+    return value.hex() if isinstance(value, float) else value
+
+
+def computed_by() -> dict[str, Any]:
+    """Return what decides how numbers are rounded, apart from the version of Python: libraries and processor."""
+    libraries = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    return {
+        **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
+        "blas": sorted({f"{one['internal_api']} {one['version']} {one['architecture']}" for one in libraries}),
+        "machine": f"{platform.machine()} {platform.libc_ver()[0]}",
+        "compiled": find_spec("_dataselect_env_compiled") is not None,
+    }
+
+
+def exact_recording() -> dict[str, Any]:
+    """Play all scripts and return the replies bit for bit, with what computed them."""
+    replies = {
+        f"{task_id}-{seed}": hexadecimal(record(task_id, seed, actions)["replies"])
+        for task_id in TASKS
+        for seed, actions in SCRIPTS.items()
+    }
+    return {"dynamics_version": DYNAMICS_VERSION, "computed_by": computed_by(), "replies": replies}
+
+
 @click.command()
 @click.option("--overwrite", is_flag=True, help="Replace the recordings of the current DYNAMICS_VERSION.")
-def main(*, overwrite: bool) -> None:
+@click.option(
+    "--exact", type=click.Path(path_type=Path), help="Write the exact numbers to this file, and nothing else."
+)
+def main(*, overwrite: bool, exact: Path | None) -> None:
     """Record the golden episodes of the current dynamics."""
+    if exact is not None:
+        exact.write_text(json.dumps(exact_recording(), indent=1) + "\n", encoding="utf-8")
+        return
     folder = GOLDEN / f"dynamics-{DYNAMICS_VERSION}"
     if folder.exists() and not overwrite:
         raise click.ClickException(

@@ -1,4 +1,4 @@
-"""Griffe extension for the API page: our docstrings, said as mkdocstrings reads them."""
+"""Griffe extension for the API page: turns our docstrings into what mkdocstrings reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
-    """Cross-references become plain code, and examples the code blocks that they are."""
+    """Cross-references become plain code, and examples become code blocks."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Change the docstring of every object that is read."""
+        """Rewrite the docstring of an object."""
         if obj.docstring is not None:
             obj.docstring.value = EXAMPLE.sub(r"\1Examples:", SPHINX_ROLE.sub(r"`\1`", obj.docstring.value))

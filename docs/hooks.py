@@ -1,7 +1,7 @@
-"""MkDocs hooks: what pages link to outside of docs/ becomes part of the site, so that links work there as they do here.
+"""MkDocs hooks: add what pages link to outside docs/ to the site, so that the same links work there.
 
-A page says ``[the evidence](../bench/validity/README.md)`` and is right in the repository. In the site the folders
-beside docs/ lie beside its pages: Markdown becomes a page, everything else is copied as it is.
+A page in docs/ links to ``../bench/validity/README.md``, which is right in the repository. In the site, the folders
+beside docs/ are beside its pages: Markdown becomes a page, and every other file is copied.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ DOCS = "docs/"
 
 
 def in_repository(src_uri: str, root: Path) -> str:
-    """Return the path in the repository of what the site has at ``src_uri``."""
+    """Return the path in the repository of the file at ``src_uri`` in the site."""
     return DOCS + src_uri if (root / DOCS / src_uri).exists() else src_uri
 
 
 def target_of(page: str, link: str) -> str:
-    """Return the path in the repository that a link on the page at the path ``page`` means."""
+    """Return the path in the repository that ``link`` on the page at the path ``page`` points to."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add every file outside of docs/ that a page links to, and what the added pages link to themselves."""
+    """Add every file outside docs/ that a page links to, and in turn those that added pages link to."""
     root = Path(config["config_file_path"]).parent
     pages = [file.src_uri for file in files.documentation_pages()]
     while pages:
@@ -46,7 +46,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Let links lead to where the site has what they mean; what it does not have stays, and strict building fails."""
+    """Rewrite links to where the site has their targets; a link to anything else stays, and the strict build fails."""
     here = in_repository(page.file.src_uri, Path(config["config_file_path"]).parent)
 
     def link(found: re.Match[str]) -> str:
@@ -59,7 +59,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Refuse a page that would load anything from another host."""
+    """Fail for a page that loads anything from another host."""
     if found := FOREIGN.search(output):
         raise PluginError(f"{page.file.src_uri} loads from another host: {found[0]}")
     return output

@@ -2,7 +2,7 @@
 
     python -m docs.picture
 
-Needs matplotlib (the extra ``plot``). The hidden labels that it shows are there for oracles in process only.
+Needs matplotlib (the extra ``plot``). Hidden labels, which it shows, are available in process only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dataselect_env.core.arrays import Floats, Indices, Mask
-from dataselect_env.core.data import dataset_number, make_pool, world_of
+from dataselect_env.core.data import dataset_number
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import streams
+from dataselect_env.core.episode import replay
 from dataselect_env.core.models import Reply
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import TASKS
@@ -36,14 +36,14 @@ WRONG = "#D55E00"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An episode with what an agent does not see.
+    """An episode with its hidden labels.
 
     Attributes:
-        replies: The reply to the reset, then one a step.
-        batches: Indices into the pool of what each step bought.
-        distance: Of every sample of the pool from the pool's centre, (n,).
-        margin: How sure the warm-started model is of it, (n,): the absolute log odds.
-        mislabelled: Whether its label is wrong, (n,).
+        replies: The reply to the reset, then one per step.
+        batches: Pool indices of the samples bought in each step.
+        distance: Distance of each pool sample from the pool's centre, (n,).
+        margin: Absolute log-odds of each pool sample under the warm-started model, (n,).
+        mislabelled: The noise mask, (n,).
     """
 
     replies: list[Reply]
@@ -53,27 +53,22 @@ class Story:
     mislabelled: Mask
 
 
-def tell(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> Story:
-    """Play the episode, and look behind it."""
+def record(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> Story:
+    """Play the episode and return it with its hidden labels."""
     task, policy, env = TASKS[task_id], get_policy(policy_name), DataSelectEnv()
     if not isinstance(policy, Policy):
         raise ValueError(f"{policy_name} takes no actions")
-    replies, batches = [env.reset(task_id=task_id, seed=seed)], []
+    replies, actions = [env.reset(task_id=task_id, seed=seed)], []
     act = policy.start(task, policy_rng(policy_name, seed))
     while not replies[-1].done:
-        before = available(env)
-        replies.append(env.step(act(replies[-1])))
-        batches.append(np.flatnonzero(before & ~available(env)))
+        actions.append(act(replies[-1]))
+        replies.append(env.step(actions[-1]))
+    episode, results = replay(task, seed, actions)
     start = warm_start(dataset_number(seed))
-    pool = make_pool(task, start.dataset, start.placements[world_of(seed)], streams(seed)[0])
     X = start.dataset.X_pool
     distance = np.linalg.norm(X - X.mean(axis=0), axis=1)
-    return Story(replies, batches, distance, np.abs(start.learner.log_odds(X)), pool.mislabelled)
-
-
-def available(env: DataSelectEnv) -> Mask:
-    """Return which samples of the pool are left, (n,)."""
-    return env._current()._available.copy()  # no door leads here: an agent must not see it
+    batches = [np.sort(result.samples) for result in results]
+    return Story(replies, batches, distance, np.abs(start.learner.log_odds(X)), episode.mislabelled)
 
 
 def draw(story: Story) -> Figure:
@@ -90,7 +85,7 @@ def draw(story: Story) -> Figure:
 
 
 def draw_pool(ax: Axes, story: Story) -> None:
-    """Draw every sample where the query strategies see it, and who was bought by which."""
+    """Draw every sample by distance and margin, and mark those that each strategy bought."""
     scatter = partial(ax.scatter, linewidths=0)
     right, wrong = ~story.mislabelled, story.mislabelled
     scatter(story.distance[right], story.margin[right], s=9, color="#cccccc", label="right label")
@@ -121,7 +116,7 @@ def draw_pool(ax: Axes, story: Story) -> None:
 
 
 def draw_performance(ax: Axes, story: Story) -> None:
-    """Draw what an agent sees: performance, step by step."""
+    """Draw the performance by step, as an agent sees it."""
     task, grade = TASKS[story.replies[0].task_id], final_grade(story.replies[-1])
     ax.axhline(task.pass_performance, color="#009E73", linestyle="--", linewidth=1)
     ax.annotate("passes above", (0, task.pass_performance), xytext=(0, 3), textcoords="offset points", fontsize=8)
@@ -131,7 +126,7 @@ def draw_performance(ax: Axes, story: Story) -> None:
 
 
 def draw_batches(ax: Axes, story: Story) -> None:
-    """Draw what each step bought, and how much of it was wrong."""
+    """Draw the samples bought in each step by strategy, and how many were mislabelled."""
     floor = np.zeros(len(story.batches))
     numbers = np.arange(1, len(story.batches) + 1)
     steps = [reply.info for reply in story.replies if reply.info is not None]
@@ -148,7 +143,7 @@ def draw_batches(ax: Axes, story: Story) -> None:
 
 
 def main() -> None:
-    draw(tell()).savefig(PICTURE)
+    draw(record()).savefig(PICTURE)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Write the tables of README.md and docs/ from the code: every number stands once, in the package.
+"""Render the tables of README.md and docs/ from the code, so that every number is defined once.
 
     python -m docs.render
 
-A table stands between ``<!-- rendered: NAME -->`` and ``<!-- /rendered: NAME -->``; a test fails when one is out of
-date.
+A table is between ``<!-- rendered: NAME -->`` and ``<!-- /rendered: NAME -->``. A test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from typing import Any
 
 from bench.validity import pin_datasets
 from dataselect_env import __version__
-from dataselect_env.core import data, episode, errors, grading, learner, models, reward
+from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.core.strategies.sampling import trap_strength
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
@@ -35,7 +35,7 @@ MARKED = re.compile(r"(<!-- rendered: (\w+) -->\n).*?(<!-- /rendered: \2 -->)", 
 
 
 def table(heading: str, rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; ``heading`` has its titles, divided by bars."""
+    """Return a Markdown table; ``heading`` has the column titles, separated by bars."""
     titles = [title.strip() for title in heading.split("|")]
     lines = [titles, ["---"] * len(titles), *([str(cell) for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -84,29 +84,29 @@ def settings() -> str:
 
 def fixed_limits() -> str:
     rows = {
-        "characters of an `episode_id`": models.EPISODE_ID_LENGTH,
-        "seconds' worth of requests at once, under a rate limit": f"{limits.BURST_SECONDS:g}",
-        "client addresses that a rate limit remembers": f"{limits.REMEMBERED_CLIENTS:,}",
-        "bits of an IPv6 address that make a client": limits.IPV6_CLIENT_BITS,
-        "episodes that a store in memory keeps": f"{retention.MEMORY_EPISODES:,}",
-        "episodes that leave the store at once": retention.REMOVED_AT_ONCE,
+        "length of an `episode_id`, in characters": models.EPISODE_ID_LENGTH,
+        "burst under a rate limit, in seconds of its rate": f"{limits.BURST_SECONDS:g}",
+        "client addresses tracked by the rate limit": f"{limits.REMEMBERED_CLIENTS:,}",
+        "prefix that identifies an IPv6 client, in bits": limits.IPV6_CLIENT_BITS,
+        "episodes in a store in memory": f"{retention.MEMORY_EPISODES:,}",
+        "episodes removed from the store at a time": retention.REMOVED_AT_ONCE,
     }
-    return table("what | at most", rows.items())
+    return table("limit | value", rows.items())
 
 
 def error_codes() -> str:
     return table(
-        "code | status | what was wrong",
+        "code | status | meaning",
         (
             (f"`{kind.code}`", kind.status, (kind.__doc__ or "").splitlines()[0])
             for kind in errors.EnvError.__subclasses__()
-            if kind.__module__ == errors.__name__  # clients have some of their own
+            if kind.__module__ == errors.__name__  # not those of clients
         ),
     )
 
 
 def fields(model: type[WireModel]) -> str:
-    """Return a table of a wire type's fields."""
+    """Return a table of the fields of a wire type."""
     properties: dict[str, dict[str, Any]] = model.model_json_schema()["properties"]
     return table(
         "field | type | meaning",
@@ -115,7 +115,7 @@ def fields(model: type[WireModel]) -> str:
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """Return a JSON schema's type with its range, in a few words."""
+    """Return the type and range of a JSON schema in words."""
     if "anyOf" in schema:
         return " or ".join(kind(option) for option in schema["anyOf"])
     if "enum" in schema:
@@ -131,15 +131,16 @@ def constants() -> str:
     generator = ", ".join(f"{name} {value}" for name, value in data.GENERATOR.items())
     rows = {
         "generator": generator,
-        "warm-started performance accepted": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
-        "seeds of the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
+        "warm-started performance of an accepted data set": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
+        "seeds in the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
         "sharpness of the worlds": data.SHARPNESS,
-        "SGDClassifier alpha": learner.ALPHA,
+        "noise trap, in nats": ", ".join(f"{name} {trap_strength(task.flip_y):g}" for name, task in TASKS.items()),
+        "`alpha` of the SGDClassifier": learner.ALPHA,
         "warm-up passes": learner.WARM_UP_PASSES,
-        "bought samples that pay for a training pass": learner.SAMPLES_PER_PASS,
-        "most training passes a batch": learner.MOST_PASSES,
+        "samples bought per training pass": learner.SAMPLES_PER_PASS,
+        "training passes per batch, at most": learner.MOST_PASSES,
         "minimum batch": MIN_BATCH,
-        "noise_estimate: weight of the declared rate, in samples": episode.NOISE_PRIOR_STRENGTH,
+        "`noise_estimate`: weight of the declared rate, in samples": noise_estimate.NOISE_PRIOR_STRENGTH,
         "noise ceiling": grading.NOISE_CEILING,
         "coverage": grading.COVERAGE,
         "efficiency price": grading.EFFICIENCY_PRICE,
@@ -152,10 +153,10 @@ def reward_terms() -> str:
         "performance_gain": f"{reward.PERFORMANCE_COEFFICIENT:g} x change of performance",
         "diversity_bonus": f"{reward.DISTANCE_COEFFICIENT:g} x distance",
         "redundancy": f"-{reward.REDUNDANCY_COEFFICIENT:g} x redundancy",
-        "noise_penalty": "-(1 + 2 flip_y) x noise ratio of the batch",
+        "noise_penalty": "-(1 + 2 flip_y) x noise_ratio",
         "cost": f"-{reward.COST_PER_SAMPLE:g} x samples bought",
         "baseline": f"{reward.BASELINE:g}",
-        "terminal": f"{reward.TERMINAL_COEFFICIENT:g} x grade, at the end of the episode",
+        "terminal": f"{reward.TERMINAL_COEFFICIENT:g} x grade, in the last step; otherwise 0",
     }
     return table("term | value", ((f"`{name}`", value) for name, value in rows.items()))
 
@@ -165,7 +166,7 @@ def versions() -> str:
 
 
 def ladder() -> str:
-    """Return the grades of the policies on the ladder, as bench/validity measured them on the test split."""
+    """Return the grades of the policies on the ladder, measured by bench/validity on the test split."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     by_task = results["blocks"]["test split"]["ladder"]
 
@@ -183,22 +184,22 @@ def ladder() -> str:
 
 
 def validation() -> str:
-    """Return how many of the quality bar's tests have which status, as docs/validation.md says in its tables."""
+    """Return how many tests of the quality bar have each status in the tables of docs/validation.md."""
     page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     counts = Counter(re.findall(r"^\| \d+ \| [^|]+ \| \**([a-z ]+?)\** \|", page, re.MULTILINE))
     return table("status | tests", counts.most_common())
 
 
 def speed() -> str:
-    """Return the goals of speed with what was measured."""
-    from bench.speed import page  # noqa: PLC0415  (it takes its own tables from here)
+    """Return in three sentences how fast a step, a served step and a start are."""
+    from bench.speed import page  # noqa: PLC0415  (it imports this module)
 
-    return page.goals(page.load())
+    return page.in_short(page.load())
 
 
 def transfer() -> str:
-    """Return how policies that were tuned on synthetic tasks do on real data."""
-    from bench.transfer import page  # noqa: PLC0415  (it takes its own tables from here)
+    """Return the results on real data of policies that were tuned on synthetic tasks."""
+    from bench.transfer import page  # noqa: PLC0415  (it imports this module)
 
     return page.summary(page.load())
 
@@ -218,7 +219,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "ladder": ladder,
     "observation": lambda: fields(ObservationFields),
     "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
-    "own_fields": lambda: table("field | default | what it says", render_own.fields()),
+    "own_fields": lambda: table("field | default | meaning", render_own.fields()),
     "reward": reward_terms,
     "rules_env": lambda: rules(environments.RULES),
     "rules_policy": lambda: rules(policies.RULES),
@@ -228,6 +229,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "speed": speed,
     "splits": splits,
+    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
     "transfer": transfer,
@@ -237,10 +239,10 @@ RENDERERS: dict[str, Callable[[], str]] = {
 
 
 def rendered(text: str) -> str:
-    """Return a document with its tables as the code has them now.
+    """Return a document with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]]()}{found[3]}", text)
 

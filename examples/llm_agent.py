@@ -5,19 +5,21 @@
     export OPENAI_BASE_URL=http://localhost:8000/v1 OPENAI_API_KEY=none MODEL_NAME=my-model
     python examples/llm_agent.py --url http://localhost:7860
 
-The model gets the rules once and then one message a step, and answers with a JSON object; an answer that is none is
-put back to it with the reason. Where it gives no usable answer at all, the policy ``balanced`` plays that step, and the
-table says how often. Everything that was said goes to a transcript, one JSON object a line.
+The model gets the rules once and then one message per step, and answers with a JSON object. An answer without a valid
+action goes back to it with the reason. After ``ATTEMPTS`` such answers the policy ``balanced`` plays the step; every
+line of the output counts these steps. When the endpoint cannot be reached, the run ends. The whole conversation goes to
+a transcript, one JSON object per line.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import openai
@@ -36,23 +38,33 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam as Message
 
 ATTEMPTS = 3
-"""Answers that a model may give to one message before the fallback plays."""
+"""Answers of the model to one message before the fallback plays the step."""
 RETRIES = 4
-"""Times that openai's client sends a request again after a failure of the endpoint."""
+"""Times that openai's client repeats a request after a status that may pass, such as 429 or 500."""
 FALLBACK = "balanced"
 
 Ask = Callable[["list[Message]"], str]
 Log = Callable[[dict[str, Any]], None]
 
 
-def endpoint(model: str, *, temperature: float, max_tokens: int, timeout: float) -> Ask:
-    """Return the function that sends a conversation to the endpoint of ``OPENAI_BASE_URL`` and returns its answer."""
+def endpoint(model: str, *, timeout: float, **sampling: float | None) -> Ask:
+    """Return the function that sends a conversation to the endpoint of ``OPENAI_BASE_URL`` and returns its answer.
+
+    Args:
+        model: Name of the model.
+        timeout: Seconds to wait for an answer.
+        sampling: Parameters of the request, such as ``temperature``; None leaves one out.
+
+    Raises:
+        openai.APIConnectionError: Nothing answers at that address.
+    """
     client = openai.OpenAI(max_retries=RETRIES, timeout=timeout)
+    given: dict[str, Any] = {name: value for name, value in sampling.items() if value is not None}
+    with suppress(openai.APIStatusError):  # any status will do: the endpoint is there
+        client.with_options(max_retries=0).models.list()
 
     def ask(messages: list[Message]) -> str:
-        completion = client.chat.completions.create(
-            model=model, messages=messages, temperature=temperature, max_tokens=max_tokens
-        )
+        completion = client.chat.completions.create(model=model, messages=messages, **given)
         return (completion.choices[0].message.content or "") if completion.choices else ""
 
     return ask
@@ -62,9 +74,9 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
     """Return the policy that asks a language model for each action.
 
     Args:
-        name: What transcript and table call it.
+        name: Name of the policy.
         ask: Returns the model's answer to a conversation.
-        log: Takes what is worth keeping of each answer.
+        log: Called with one event per answer and per fallback.
     """
 
     def start(task: Task, rng: np.random.Generator) -> Act:
@@ -78,8 +90,8 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
                 messages.append({"role": "user", "content": text})
                 said = {"event": "answer", "task_id": task.task_id, "seed": reply.seed, "step": reply.step + 1}
                 answer, action, problem = _answer(ask, messages, task)
-                told = None if action is None else action.model_dump(exclude={"metadata"})
-                log({**said, "message": text, "answer": answer, "action": told, "problem": problem})
+                parsed = None if action is None else action.model_dump(exclude={"metadata"})
+                log({**said, "message": text, "answer": answer, "action": parsed, "problem": problem})
                 messages.append({"role": "assistant", "content": answer})
                 if action is not None:
                     return action
@@ -93,18 +105,20 @@ def language_model(name: str, ask: Ask, log: Log) -> Policy:
 
 
 def _answer(ask: Ask, messages: list[Message], task: Task) -> tuple[str, Action | None, str | None]:
-    """Return what the model said, the action that it means, and what was wrong where it means none.
+    """Return the model's answer, the action in it, and the problem if there is none.
 
     Raises:
-        openai.APIStatusError: The endpoint refuses such requests, so that asking again is no use.
+        openai.APIConnectionError: The endpoint cannot be reached, or does not answer in time.
+        openai.APIStatusError: The endpoint refuses such requests, so that repeating them is no use.
     """
     try:
         answer = ask(messages)
-    except openai.APIStatusError as error:
-        if error.status_code < 500 and error.status_code not in (408, 409, 429):
-            raise
-        return "", None, f"The endpoint failed: {error}"
+    except openai.APIConnectionError:
+        raise
     except openai.APIError as error:
+        status = getattr(error, "status_code", 500)
+        if status < 500 and status not in (408, 409, 429):
+            raise
         return "", None, f"The endpoint failed: {error}"
     try:
         return answer, prompts.parse_answer(answer, task), None
@@ -118,27 +132,32 @@ def _policy(name: str) -> Policy:
     return policy
 
 
-def table(played: list[Rollout], fallbacks: int) -> str:
-    """Return the grades as a table, one line for each task."""
-    lines = [f"{'task':<8} episodes  score  passed   return  bought"]
+def table(played: list[Rollout], fallbacks: Counter[str]) -> str:
+    """Return the grades as a table, one line per task, with the steps that the fallback played."""
+    lines = [f"{'task':<8} episodes  score  passed   return  bought  by {FALLBACK}"]
     for task_id in dict.fromkeys(one.task_id for one in played):
         rows = [one for one in played if one.task_id == task_id]
         lines.append(
             f"{task_id:<8} {len(rows):>8}  {fmean(one.grade.score for one in rows):.3f}"
             f"  {fmean(one.grade.passed for one in rows):>6.0%}  {fmean(one.episode_return for one in rows):>+7.2f}"
             f"  {fmean(one.grade.breakdown.budget_used for one in rows):>6.1f}"
+            f"  {fallbacks[task_id]} of {sum(map(_steps, rows))} steps"
         )
-    return "\n".join([*lines, f"Steps that {FALLBACK} played because the model gave no usable answer: {fallbacks}"])
+    return "\n".join(lines)
+
+
+def _steps(one: Rollout) -> int:
+    return len(one.replies) - 1
 
 
 @click.command()
 @click.option("--url", default="http://127.0.0.1:7860", show_default=True, help="Address of the environment's server.")
 @click.option("--model", default=lambda: os.environ.get("MODEL_NAME"), required=True, help="Default: MODEL_NAME.")
-@click.option("--tasks", default=",".join(TASKS), show_default=True, help="Tasks, divided by commas.")
-@click.option("--seeds", type=click.IntRange(1, 1_000), default=3, show_default=True, help="Test seeds a task.")
-@click.option("--transcript", type=click.Path(dir_okay=False, path_type=Path), default="llm_agent.jsonl")
-@click.option("--temperature", type=float, default=0.0, show_default=True)
-@click.option("--max-tokens", type=int, default=1_024, show_default=True, help="Of one answer.")
+@click.option("--tasks", default=",".join(TASKS), show_default=True, help="Tasks, separated by commas.")
+@click.option("--seeds", type=click.IntRange(1, 1_000), default=3, show_default=True, help="Test seeds per task.")
+@click.option("--transcript", type=click.File("w", encoding="utf-8", lazy=False), default="llm_agent.jsonl")
+@click.option("--temperature", type=float, help="Default: not sent, since reasoning models refuse it.")
+@click.option("--max-tokens", type=int, help="Limit for one answer. Default: not sent, as with --temperature.")
 @click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds to wait for one answer.")
 def main(
     *,
@@ -146,36 +165,41 @@ def main(
     model: str,
     tasks: str,
     seeds: int,
-    transcript: Path,
-    temperature: float,
-    max_tokens: int,
+    transcript: TextIO,
+    temperature: float | None,
+    max_tokens: int | None,
     timeout: float,
 ) -> None:
     """Play, write the transcript and print the grades."""
-    fallbacks, played = 0, []
-    with transcript.open("w", encoding="utf-8") as file:
+    fallbacks: Counter[str] = Counter()
+    played: list[Rollout] = []
 
-        def log(event: dict[str, Any]) -> None:
-            nonlocal fallbacks
-            fallbacks += event["event"] == "fallback"
-            file.write(json.dumps(event) + "\n")
-            file.flush()
+    def log(event: dict[str, Any]) -> None:
+        fallbacks[event["task_id"]] += event["event"] == "fallback"
+        transcript.write(json.dumps(event) + "\n")
+        transcript.flush()
 
-        env = RemoteEnv(url)
-        try:
-            ask = endpoint(model, temperature=temperature, max_tokens=max_tokens, timeout=timeout)
-            policy = language_model(model, ask, log)
-            for task_id in tasks.split(","):
-                for seed in range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + seeds):
-                    one = rollout(policy, task_id, seed, env=env)
-                    log(_summary(one))
-                    click.echo(f"{task_id} {seed}: score {one.grade.score:.3f}", err=True)
-                    played.append(one)
-        except (EnvError, openai.OpenAIError) as error:
-            raise click.ClickException(str(error)) from error
-        finally:
-            env.close()
-    click.echo(table(played, fallbacks))
+    env = RemoteEnv(url)
+    try:
+        ask = endpoint(model, timeout=timeout, temperature=temperature, max_tokens=max_tokens)
+        policy = language_model(model, ask, log)
+        for task_id in tasks.split(","):
+            for seed in range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + seeds):
+                before = fallbacks[task_id]
+                one = rollout(policy, task_id, seed, env=env)
+                log(_summary(one))
+                by_fallback = f"{fallbacks[task_id] - before} of {_steps(one)} steps by {FALLBACK}"
+                click.echo(f"{task_id} {seed}: score {one.grade.score:.3f}, {by_fallback}", err=True)
+                played.append(one)
+    except openai.APIConnectionError as error:
+        address = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
+        raise click.ClickException(f"The endpoint at {address} cannot be reached: {error}") from error
+    except (EnvError, openai.OpenAIError) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        env.close()
+        if played:
+            click.echo(table(played, fallbacks))
 
 
 def _summary(one: Rollout) -> dict[str, Any]:

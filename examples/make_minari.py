@@ -1,12 +1,11 @@
-"""Record what reference policies do as Minari data sets, for offline and imitation learning.
+"""Record episodes of reference policies as Minari data sets, for offline and imitation learning.
 
     pip install "dataselect-env[minari]"
     python examples/make_minari.py --task medium --policies random,probing,ppo
 
 Each policy gives one data set, ``dataselect/<task>/<policy>-v0``, in Minari's folder (``MINARI_DATASETS_PATH``). Its
-observations are ``features.FEATURES``, its actions the box actions that say what the policy did, and the rewards of an
-episode add up to its grade. ``dataset.recover_environment()`` gives the environment back,
-with ``eval_env=True`` the one with held-out seeds.
+observations are ``features.FEATURES``, its actions are box actions, and the rewards of an episode add up to its grade.
+``dataset.recover_environment()`` returns the environment, with ``eval_env=True`` the one with held-out seeds.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ POLICIES = "random,uncertainty,balanced,best-constant,probing,ppo"
 
 
 def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
-    """Play one episode for each seed, and return what was recorded; an earlier data set of the name is replaced."""
+    """Play one episode per seed and return the data set; an existing one of that name is replaced."""
     name = f"dataselect/{task_id}/{policy.name}-v0"
     if name in minari.list_local_datasets():
         minari.delete_dataset(name)
@@ -59,9 +58,9 @@ def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
 @click.option("--task", "task_id", type=click.Choice(list(TASKS)), default="medium", show_default=True)
 @click.option("--policies", default=POLICIES, show_default=True, help="Names, separated by commas; no oracles.")
 @click.option("--split", type=click.Choice(list(SPLITS)), default="train", show_default=True)
-@click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Of each policy.")
+@click.option("--episodes", type=click.IntRange(1), default=100, show_default=True, help="Episodes per policy.")
 def main(task_id: str, policies: str, split: str, episodes: int) -> None:
-    """Record, and say what was recorded."""
+    """Record the data sets and print a line for each."""
     chosen = [get_policy(name) for name in policies.split(",")]
     if oracles := [policy.name for policy in chosen if not isinstance(policy, Policy)]:
         raise click.BadParameter(f"{', '.join(oracles)} sees hidden labels and takes no actions")

@@ -3,8 +3,8 @@
     pip install "dataselect-env[ray-serve]"
     python examples/ray_serve.py
 
-Clients connect to http://127.0.0.1:8000 (OpenEnv's typed client, a WebSocket, HTTP). Those that use HTTP send the
-header ``x-session-id``, with a value of their own, so that their requests reach the replica that has their episode.
+Clients connect to http://127.0.0.1:8000 with OpenEnv's typed client, a WebSocket or HTTP. An HTTP client sends a header
+``x-session-id`` with a value of its own, so that its requests reach the replica that has its episode.
 """
 
 from ray import serve

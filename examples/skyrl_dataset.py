@@ -3,12 +3,12 @@
     pip install "dataselect-env[skyrl]" pyarrow
     python examples/skyrl_dataset.py dataselect.parquet
 
-Then call ``register`` in the function that SkyRL runs on Ray, before its trainer is made, and set
+Then call ``register`` in the function that SkyRL runs on Ray, before it makes the trainer, and set
 
     data.train_data="['dataselect.parquet']" environment.env_class=dataselect generator.max_turns=30
     generator.use_conversation_multi_turn=true generator.batched=false trainer.max_prompt_length=2048
 
-(the default of 512 tokens would drop every row).
+The default prompt length of 512 tokens would drop every row.
 """
 
 from __future__ import annotations

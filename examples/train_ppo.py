@@ -4,14 +4,14 @@
     python examples/train_ppo.py --task medium
     python examples/train_ppo.py --task-file tasks.yaml --task mine --task another   # one network for both
 
-It learns on seeds of the train split, the best network along the way is chosen on seeds of the validation split, and
-the comparison is on seeds of the test split. ``<out>/<task>-<seed>.npz`` is what ``policies.learned`` plays,
-``<out>/<task>-<seed>.json`` holds the learning curve and the comparison. One core; about five minutes.
+It trains on seeds of the train split, selects the best network on seeds of the validation split, and compares it on
+seeds of the test split. ``policies.learned`` plays ``<out>/<task>-<seed>.npz``; ``<out>/<task>-<seed>.json`` holds the
+learning curve and the comparison. It takes about five minutes on one core.
 
-Three choices matter. The agent picks from a menu of whole actions (strategy and size together): what pays is a small
-batch by uncertainty first and then, if it was clean, a big one, and a Gaussian over the raw action vector, which
-explores strategy and size apart from each other, settles on diversity before it finds that. The entropy bonus starts
-high and fades. And nothing is discounted: the rewards of the mode ``grade`` add up to the grade.
+Three choices matter. The agent picks from a menu of whole actions, strategy and size together. The good strategy is a
+small batch by uncertainty and then, if it was clean, a big one; a Gaussian over the raw action vector explores strategy
+and size separately and settles on diversity before it finds that. The entropy bonus starts high and decays. The
+discount is 1, because the rewards of the mode ``grade`` add up to the grade.
 """
 # ruff: noqa: E402  (threads are limited before numpy and torch start them)
 
@@ -37,7 +37,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
-from dataselect_env.custom.task_file import load_tasks
+from dataselect_env.custom.task_file import TaskFileError, load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference, mean_interval
 from dataselect_env.gym.spaces import menu
@@ -48,27 +48,27 @@ from dataselect_env.policies.policy import AnyPolicy, Policy
 STEPS = 150_000
 ENVIRONMENTS = 8
 STEPS_A_ROLLOUT = 256
-"""Of each environment; an update sees some 350 episodes."""
+"""Per environment; an update sees about 350 episodes."""
 HIDDEN = [64, 64]
 FIRST_ENTROPY, LAST_ENTROPY = 0.2, 0.01
-"""Weight of the entropy bonus, beside advantages of unit variance; falls linearly with the steps."""
+"""Weight of the entropy bonus, for advantages of unit variance; decays linearly with the steps."""
 LEARNING_RATE, LAST_SHARE = 1e-3, 0.1
-"""Falls linearly to this share."""
+"""The learning rate decays linearly to this share."""
 
 EVALUATIONS = 25
 VALIDATION_SEEDS = range(SPLITS["validation"].first_seed, SPLITS["validation"].first_seed + 100)
 TEST_SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 50)
 REFERENCES = ("best-constant", "probing")
-"""``best-constant`` is the best action that never changes; ``probing`` is a rule by one who knows the worlds."""
+"""``best-constant`` is the best action that never changes; ``probing`` is a rule whose author knew the worlds."""
 
 
 def make_env(task_id: str) -> gymnasium.Env[Any, Any]:
-    """Return the environment as the agent sees it: features in, the number of an entry of the menu out."""
+    """Return the environment: features as observations, the index of a menu entry as action."""
     return gymnasium.make("dataselect_env.gym:DataSelect-v0", task_id=task_id, actions="discrete", reward_mode="grade")
 
 
 def make_model(task_ids: Sequence[str], seed: int) -> PPO:
-    """Return an untrained agent for some tasks, in turn; the same seed gives the same training."""
+    """Return an untrained agent for these tasks, each played by as many environments; training depends on the seed."""
     number = max(ENVIRONMENTS, len(task_ids))
     venv = DummyVecEnv([partial(make_env, task_ids[place % len(task_ids)]) for place in range(number)])
     venv = VecNormalize(VecMonitor(venv), norm_obs=False, gamma=1.0)
@@ -84,12 +84,12 @@ def make_model(task_ids: Sequence[str], seed: int) -> PPO:
         seed=seed,
         device="cpu",
     )
-    venv.seed(number * seed)  # PPO gave environment i the seed ``seed + i``, which runs would share
+    venv.seed(number * seed)  # PPO gives environment i the seed ``seed + i``, which other runs would share
     return model
 
 
 def export(model: PPO, task_id: str) -> Actor:
-    """Return the network that chooses, as plain arrays."""
+    """Return the policy network as plain arrays."""
     layers = [layer for layer in model.policy.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
     layers.append(model.policy.action_net)
     return Actor(
@@ -123,7 +123,7 @@ def grades(policy: AnyPolicy, task_id: str, seeds: range) -> list[float]:
 
 def as_policy(actor: Actor) -> Policy:
     """Return the policy that plays an actor's best choices."""
-    return Policy("ppo", "What was just trained.", lambda task, _rng: start_actor(actor, task))
+    return Policy("ppo", "The network that was just trained.", lambda task, _rng: start_actor(actor, task))
 
 
 def train(
@@ -133,7 +133,7 @@ def train(
 
     Args:
         task_ids: Tasks to learn; all offer the same strategies.
-        seed: Of the networks and of the episodes' draws.
+        seed: Seed of the networks and of the episodes that are drawn.
         steps: Steps in all environments together.
         report: Called after each evaluation with the steps so far and the mean grade on the validation seeds.
     """
@@ -180,15 +180,27 @@ def compare(actor: Actor, task_id: str) -> dict[str, Any]:
 
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
-@click.option("--task", "task_ids", multiple=True, default=("medium",), show_default=True, help="Task; several may be.")
-@click.option("--task-file", type=click.Path(path_type=Path), help="File with tasks of your own.")
-@click.option("--seed", type=click.IntRange(0, 999), default=1, show_default=True, help="Of networks and episodes.")
+@click.option(
+    "--task",
+    "task_ids",
+    multiple=True,
+    default=("medium",),
+    show_default=True,
+    help="Task to train on; may be repeated.",
+)
+@click.option("--task-file", type=click.Path(path_type=Path), help="Task file with your own tasks.")
+@click.option(
+    "--seed", type=click.IntRange(0, 999), default=1, show_default=True, help="Seed of networks and episodes."
+)
 @click.option("--steps", default=STEPS, show_default=True, help="Training steps.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/ppo"), show_default=True)
 def main(task_ids: tuple[str, ...], task_file: Path | None, seed: int, steps: int, out: Path) -> None:
-    """Train, export, compare, and write it all down."""
+    """Train, export, compare, and write the results."""
     if task_file is not None:
-        load_tasks(task_file)
+        try:
+            load_tasks(task_file)
+        except TaskFileError as error:
+            raise click.ClickException(str(error)) from error
     if not set(task_ids) <= TASKS.keys():
         raise click.BadParameter(f"choose among {', '.join(TASKS)}", param_hint="--task")
     if len({get_task(task_id).extra_strategies for task_id in task_ids}) > 1:

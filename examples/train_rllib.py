@@ -3,9 +3,9 @@
     pip install "dataselect-env[rllib]"
     python examples/train_rllib.py --task medium
 
-Two env runners play in processes of their own. ``--address`` of a Ray cluster is all that changes on more machines; the
-package must be installed on its nodes. ``--url`` lets the runners play on a running server. Seeds for training come
-from the train split, those for grading from the test split. CPU only; ten iterations take some minutes.
+Two env runners play in separate processes. ``--address`` connects to a Ray cluster, whose nodes need the package.
+``--url`` lets the runners play on a running server. Training uses seeds of the train split, grading those of the test
+split. It runs on CPUs; ten iterations take a few minutes.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ TEST_SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 50)
 
 
 def make_env(config: dict[str, Any]) -> gymnasium.Env[Any, Any]:
-    """Return the environment that a config describes; env runners call this in their processes."""
+    """Return the environment that ``config`` describes; env runners call this in their processes."""
     return gymnasium.make(**config)
 
 
 def env_config(task_id: str, url: str | None = None) -> dict[str, Any]:
-    """Return what ``make_env`` takes: whole actions to choose from, and rewards that add up to the grade."""
+    """Return the arguments of ``make_env``: discrete whole actions, and rewards that add up to the grade."""
     config = {"id": f"dataselect_env.gym:{env_id(task_id)}", "actions": "discrete", "reward_mode": "grade"}
     return config if url is None else {**config, "url": url}
 
@@ -72,7 +72,7 @@ def make_algorithm(config: dict[str, Any], seed: int, steps: int = STEPS_AN_ITER
 
 
 def grades(algorithm: PPO, config: dict[str, Any], seeds: range) -> list[float]:
-    """Return the grade of one episode for each seed, played by the agent's best choices."""
+    """Return the grade of one episode per seed, played greedily."""
     env, module = make_env(config), algorithm.get_module()
     scores = []
     for seed in seeds:
@@ -90,13 +90,14 @@ def grades(algorithm: PPO, config: dict[str, Any], seeds: range) -> list[float]:
 
 @click.command(help=__doc__.splitlines()[0] if __doc__ else None)
 @click.option("--task", "task_id", type=click.Choice(list(TASKS)), default="medium", show_default=True)
-@click.option("--address", help="Of a Ray cluster, such as ray://head:10001; default: this machine.")
-@click.option("--url", help="Of a running server to play on; default: in the env runners' own processes.")
+@click.option("--address", help="Address of a Ray cluster, such as ray://head:10001; default: this machine.")
+@click.option("--url", help="Address of a running server to play on; default: play in the env runners' processes.")
 @click.option("--iterations", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/rllib"), show_default=True)
 def main(*, task_id: str, address: str | None, url: str | None, iterations: int, seed: int, out: Path) -> None:
-    """Train, save a checkpoint, grade, and write the grades down."""
+    """Train, save a checkpoint, grade it, and write the grades."""
+    out.mkdir(parents=True, exist_ok=True)
     ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
     config = env_config(task_id, url)
     algorithm = make_algorithm(config, seed)
@@ -104,7 +105,6 @@ def main(*, task_id: str, address: str | None, url: str | None, iterations: int,
         runners = algorithm.train()["env_runners"]
         click.echo(f"{iteration + 1:>3}  mean grade in training {runners['episode_return_mean']:.3f}")
     scores = grades(algorithm, config, TEST_SEEDS)
-    out.mkdir(parents=True, exist_ok=True)
     algorithm.save_to_path(str((out / task_id).resolve()))
     (out / f"{task_id}.json").write_text(json.dumps({"seeds": list(TEST_SEEDS), "grades": scores}) + "\n", "utf-8")
     interval = mean_interval(scores)

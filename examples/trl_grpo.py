@@ -1,9 +1,9 @@
-"""GRPO with TRL: a model learns to buy training data by calling tools. The reward of a rollout is the grade.
+"""GRPO with TRL: a language model learns to buy training data by calling tools. The reward of a rollout is the grade.
 
     pip install "dataselect-env[trl]"
     python examples/trl_grpo.py Qwen/Qwen3-0.6B
 
-The episodes run in the trainer's own process: no server, a few milliseconds a step.
+The episodes run in the trainer's process and need no server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ trainer = GRPOTrainer(
     args=GRPOConfig(
         output_dir="dataselect-grpo",
         num_generations=8,
-        max_completion_length=4096,  # of the whole conversation: a step takes some 200 tokens
+        max_completion_length=4096,  # for the whole conversation: a step takes about 200 tokens
         max_tool_calling_iterations=20,  # the longest task has 15 steps
     ),
 )

@@ -1,16 +1,17 @@
 # cython: wraparound=False, cdivision=True, initializedcheck=False
-"""The loops of a step that are worth compiling: training, and picking the best of a pool.
+"""The compiled loops of a step: training, and choosing the best samples of a pool.
 
-The package works without them, slower. ``update`` stands for ``SGDClassifier.partial_fit`` with log loss, L2 penalty
-and the ``optimal`` learning rate; ``dataselect_env.core.sgd`` tells when it is used and holds it against scikit-learn.
-``most_uncertain`` and ``farthest`` stand for functions of ``dataselect_env.core.strategies.sampling``, which say what they mean.
+The package works without them, only slower. ``update`` replaces ``SGDClassifier.partial_fit`` with log loss, L2 penalty
+and the ``optimal`` learning rate; ``dataselect_env.core.sgd`` compares it with scikit-learn before using it.
+``most_uncertain`` and ``farthest`` implement the functions of the same names in
+``dataselect_env.core.strategies.sampling``, which documents them.
 """
 
 from libc.math cimport INFINITY, exp, fabs, log, sqrt
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
-    """Return the inner product, in eight sums side by side: a single one would wait for itself at every term."""
+    """Return the inner product of two vectors. Eight independent partial sums let the additions overlap."""
     cdef double[8] sums
     cdef Py_ssize_t i, j
     for i in range(8):
@@ -32,26 +33,30 @@ def update(
     double alpha,
     double t,
 ):
-    """Train on rows ``X[rows]`` with labels ``y[rows]`` in {0, 1}, one after the other.
+    """Train a linear model on ``X[rows]`` with labels ``y[rows]`` in {0, 1}, one update for each row.
 
     Args:
-        weights: Of the linear model, (n_features,); changed in place.
-        intercept: Of the linear model.
+        weights: Weights of the model, (n_features,); updated in place.
+        intercept: Intercept of the model.
         X: Features, (n, n_features).
         y: Labels, (n,).
-        rows: Which rows in which order, (m,), in [0, n).
+        rows: Row indices in order of training, (m,), in [0, n).
         alpha: L2 penalty.
-        t: Updates so far, and one more: what scikit-learn calls ``t_``.
+        t: Number of updates so far plus one: scikit-learn's ``t_``.
 
     Returns:
-        The intercept afterwards.
+        The new intercept.
+
+    Raises:
+        ValueError: The shapes of weights, X and y do not match.
+        IndexError: A row index is out of range.
     """
     cdef Py_ssize_t n_features = weights.shape[0]
     cdef Py_ssize_t j, k
     cdef double* w = &weights[0]
     cdef const double* x
     cdef double eta, probability, step, decay
-    cdef double t0 = 1.0 / (sqrt(1.0 / sqrt(alpha)) * alpha)  # where the schedule begins
+    cdef double t0 = 1.0 / (sqrt(1.0 / sqrt(alpha)) * alpha)  # offset of the learning-rate schedule
     if X.shape[1] != n_features or y.shape[0] != X.shape[0]:
         raise ValueError("weights, rows and labels do not fit each other")
     with nogil:
@@ -68,14 +73,14 @@ def update(
 
 
 cdef struct Best:
-    # The best so far, best first. Offered in the order of their indices, so that ties go to the lower one.
+    # The best samples so far, best first. Samples are offered by ascending index, so ties go to the lower index.
     Py_ssize_t count, limit
     double* utilities
     Py_ssize_t* indices
 
 
 cdef inline bint offer(Best* best, double utility, Py_ssize_t index) noexcept nogil:
-    """Take a sample if it is among the best; return whether it was."""
+    """Insert a sample if it is among the best so far; return whether it was inserted."""
     cdef Py_ssize_t place = best.count
     if place < best.limit:
         best.count += 1
@@ -100,11 +105,13 @@ def most_uncertain(
     double[::1] utilities,
     Py_ssize_t[::1] indices,
 ):
-    """Write the highest utilities and their indices, best first, (count,) both; count is at least 1."""
+    """Write the highest utilities and their indices, best first, to the last two arguments, (count,), count >= 1."""
     cdef Best best = Best(0, indices.shape[0], &utilities[0], &indices[0])
     cdef Py_ssize_t k
     cdef double magnitude, shrunk
-    cdef double[2] hopeless  # log-odds whose entropy was too low, for right and for wrong labels: it falls from there on
+    # Smallest |log-odds| rejected so far, for right and for wrong labels. Entropy decreases with |log-odds|, and the
+    # bar only rises, so that larger ones can be skipped.
+    cdef double[2] hopeless
     hopeless[0] = hopeless[1] = INFINITY
     with nogil:
         for k in range(log_odds.shape[0]):
@@ -124,7 +131,7 @@ def farthest(
     double[::1] utilities,
     Py_ssize_t[::1] indices,
 ):
-    """Write the highest utilities and their indices, best first, (count,) both; count is at least 1."""
+    """Write the highest utilities and their indices, best first, to the last two arguments, (count,), count >= 1."""
     cdef Best best = Best(0, indices.shape[0], &utilities[0], &indices[0])
     cdef Py_ssize_t k
     with nogil:

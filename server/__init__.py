@@ -1,4 +1,4 @@
-"""Door for OpenEnv tools: ``uvicorn server:app``."""
+"""Entry point for ASGI servers: ``uvicorn server:app``."""
 
 from .app import app, main
 

@@ -1,9 +1,9 @@
-"""Door for OpenEnv tools, which start ``server.app:app`` and look for ``main()`` here."""
+"""Entry point for OpenEnv tools, which serve ``server.app:app`` and require ``server.app:main``."""
 
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":  # run as a file, it finds the package where the checkout has it
+if __name__ == "__main__":  # run as a script, it finds the package in the checkout
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dataselect_env.server.app import app, main

@@ -1,11 +1,39 @@
+"""Fixtures for all tests, the profiles of Hypothesis, and what keeps the default run quick."""
+
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, settings
 
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers import serving
+
+SLOW_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
+
+# The default run tries the same few examples each time; --hypothesis-profile=thorough tries many new ones.
+settings.register_profile(
+    "quick", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("quick"), derandomize=False, max_examples=250)
+settings.load_profile("quick")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow modules unread where no slow test runs: some import libraries that take seconds to load."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return bool(SLOW_MODULE.search(collection_path.read_text(encoding="utf-8"))) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let slow tests alone start servers."""
+    serving.allowed = item.get_closest_marker("slow") is not None
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The environment as an agent meets it: order of calls, isolation, determinism, rewards and replies.
+"""The environment from the agent's side: order of calls, isolation, determinism, rewards and replies.
 
-``python tests/test_env.py`` runs this file alone, also from a checkout that is not installed.
+``python tests/test_env.py`` runs this file alone, even from a checkout that is not installed.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def played(actions: list[Action], **choices: Any) -> list[Reply]:
 
 
 def nameless(replies: list[Reply]) -> list[dict[str, Any]]:
-    """Return the replies without the episode's id."""
+    """Return the replies without the episode id."""
     return [reply.model_dump(exclude={"episode_id": True, "metadata": {"episode_id"}}) for reply in replies]
 
 
 def solo(actions: list[Action], **choices: Any) -> list[dict[str, Any]]:
-    """Return the replies to these actions in an environment of its own, without the episode's id."""
+    """Return the replies to these actions in a new environment, without the episode id."""
     return nameless(played(actions, **choices))
 
 
@@ -60,7 +60,7 @@ def info_of(reply: Reply) -> StepInfo:
 
 
 def global_streams() -> bytes:
-    return pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - to see that nobody uses it
+    return pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - to check that it is not used
 
 
 # --- order of calls -------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_global_random_streams_are_neither_read_nor_moved(task_id: str) -> None:
     first = solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED)
     assert global_streams() == before
     random.random()
-    np.random.random()  # noqa: NPY002 - to see that nobody uses it
+    np.random.random()  # noqa: NPY002 - to check that it is not used
     warm_start.cache_clear()
     assert solo([*SCRIPT, Action.stop()], task_id=task_id, seed=SEED) == first
 
@@ -255,3 +255,23 @@ def test_an_action_may_be_what_it_looks_like_in_json() -> None:
     assert env.step(like).observation.remaining_budget == TASKS["easy"].budget - 7
     with pytest.raises(InvalidInput, match="batch_size"):
         env.step({**like, "batch_size": -1})
+
+
+def test_an_environment_says_where_it_is_and_closes() -> None:
+    with DataSelectEnv() as env:
+        assert repr(env) == "<DataSelectEnv: no episode>"
+        env.reset(task_id="hard", seed=7)
+        env.step(Action.select(7, random=1))
+        assert repr(env).startswith("<DataSelectEnv: hard, seed 7, step 1 of 8, 93 of 100 samples left, performance 0.")
+        env.step(Action.stop())
+        assert repr(env).endswith(", over: stop>")
+    with pytest.raises(NoEpisode):
+        _ = env.state
+    assert env.reset(seed=1).step == 0  # a closed environment can be reset
+
+
+def test_the_public_names_are_listed() -> None:
+    import dataselect_env
+
+    assert set(dir(dataselect_env)) == set(dataselect_env.__all__)
+    assert {"Action", "DataSelectEnv", "Reply"} <= set(dir(dataselect_env))

@@ -1,4 +1,4 @@
-"""The page README.md: its table, made from results/*.json.
+"""Render the table of README.md from results/*.json.
 
 python -m bench.consumers.page
 """
@@ -17,21 +17,21 @@ MARKED = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.DOTALL
 
 
 def results() -> str:
-    """Return one row for each consumer: versions, what was checked, seconds."""
+    """Return one row per library: versions, checks that held, seconds."""
     rows = []
     for path in sorted(RESULTS.glob("*.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
         versions = ", ".join(
-            f"{name} {version}" for name, version in told["versions"].items() if name != "dataselect-env"
+            f"{name} {version}" for name, version in result["versions"].items() if name != "dataselect-env"
         )
-        claims = "; ".join(told["claims"])
+        claims = "; ".join(result["claims"])
         command = f"[`{path.stem}`]({path.stem}.py)"
-        rows.append((command, f"`{told['extra']}`", versions, claims, f"{told['seconds']:.0f}"))
+        rows.append((command, f"`{result['extra']}`", versions, claims, f"{result['seconds']:.0f}"))
     return table("run | extra | versions | what it found | seconds", rows)
 
 
 def rendered(text: str) -> str:
-    """Return the page with its table made anew."""
+    """Return the page with an up-to-date table."""
     return MARKED.sub(lambda _: f"\n{results()}\n\n", text)
 
 

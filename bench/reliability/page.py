@@ -1,4 +1,4 @@
-"""Results as files, and the page README.md with its tables made from them."""
+"""Write result files, and render README.md from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PAGE = HERE / "README.md"
 Results = dict[str, Any]
 MOST_PROBLEMS = 20
-"""Problems that a result file lists; their number is told beside them."""
+"""Problems that a result file lists, beside their number."""
 SCRIPTS = ("crash", "disk", "hostile", "scale", "doors", "stop", "soak")
 """In the order of the page."""
 
@@ -47,7 +47,7 @@ def write() -> None:
 
 
 def load() -> dict[str, Results]:
-    """Return the last results of every script."""
+    """Return the latest results of every script."""
     files = {name: HERE / f"{name}.json" for name in SCRIPTS}
     return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
 
@@ -76,7 +76,7 @@ def doors(results: Results) -> str:
 def disk(results: Results) -> str:
     counts = results["counts"].items()
     rows = ((way, found["answers checked"], found.get("steps played on", 0)) for way, found in counts)
-    return table("the store is on | answers checked | steps played after it had room again", rows)
+    return table("store on | answers checked | steps played after space was free again", rows)
 
 
 def hostile(results: Results) -> str:
@@ -92,11 +92,11 @@ def hostile(results: Results) -> str:
         ("hostile bodies to /mcp", sum(results["/mcp"]["statuses"].values()), rpc),
         ("walks of the state machine", results["sessions"]["walks"], "as the model"),
     )
-    return table("what | count | answered", ((name, f"{count:,}", told) for name, count, told in rows))
+    return table("what | count | answered", ((name, f"{count:,}", answers) for name, count, answers in rows))
 
 
 def scale(results: Results) -> str:
-    """Return the server's memory after each stage, and what each session adds to it."""
+    """Return the server's memory after each stage, in all and per session."""
     before, sessions = results["stages"]["before"]["resident"], results["sessions"]
 
     def row(name: str, found: dict[str, float]) -> tuple[str, ...]:
@@ -108,11 +108,11 @@ def scale(results: Results) -> str:
     last = [name for name in stages if name.startswith("step")][-1]
     shown.insert(-1, last)
     rows = (row(name, stages[name]) for name in dict.fromkeys(shown))
-    return table("after | resident memory | a session | open files | threads", rows)
+    return table("after | resident memory | per session | open files | threads", rows)
 
 
 def soak(results: Results) -> str:
-    """Return what the server held before, in each quarter of the time, and after."""
+    """Return the server's memory, files and threads before, in each quarter of the time, and after."""
     names = ("first quarter (warm-up)", "second quarter", "third quarter", "last quarter")
     stages = {
         "before": results["before"],
@@ -127,7 +127,7 @@ def soak(results: Results) -> str:
 
 
 def goals(every: dict[str, Results]) -> str:
-    """Return a line for each goal: the figures, and whether they hold."""
+    """Return one row per goal: the figures and whether the goal holds."""
     return table(
         "goal | measured | verdict", (row for name, results in every.items() for row in VERDICTS[name](results))
     )
@@ -180,12 +180,12 @@ def _scale_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
 def _doors_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     counts, fine = results["counts"], holds(not results["problems"])
     yield (
-        "C4 limits hold, a place is freed and taken again",
+        "C4 limits hold, and places are freed and taken again",
         f"{counts['places freed']:,} places freed, {counts['refused at capacity']:,} refused at capacity",
         fine,
     )
     yield (
-        "C5 no door is open without the token, none to foreign pages, nothing internal is told",
+        "C5 every route needs the token, foreign pages are refused, answers contain nothing internal",
         f"{counts['requests refused']:,} requests refused, {counts['answers searched']:,} answers searched",
         fine,
     )
@@ -204,7 +204,7 @@ def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     counts, quarters = results["counts"], results["quarters"]
     growth = quarters[3]["resident"] / quarters[1]["resident"] - 1
     yield (
-        "C7 memory flat within 5 %, files and threads given back",
+        "C7 memory flat within 5 %, files and threads released",
         f"{results['minutes']:g} minutes, {counts['answers']:,} answers, {counts['connections']:,} connections, memory"
         f" {growth:+.1%}, {results['problems']} problems",
         holds(not results["problems"] and results["minutes"] >= MINUTES),
@@ -212,7 +212,7 @@ def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
 
 
 def versions(every: dict[str, Results]) -> str:
-    """Return where each result comes from."""
+    """Return the versions and the machine of each result."""
 
     def row(name: str, results: Results) -> tuple[str, ...]:
         made, machine = results["versions"], results["machine"]
@@ -243,10 +243,10 @@ VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
 
 
 def rendered(text: str, every: dict[str, Results]) -> str:
-    """Return the page with its tables as the results have them.
+    """Return the page with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
 
     def made(name: str) -> str:

@@ -33,8 +33,9 @@ from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import Learner, passes_for
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.core.training_set import TrainingSet
-from dataselect_env.core.vector import Lanes
 from dataselect_env.core.warm_start import warm_start
+from dataselect_env.gym.vector import DataSelectVectorEnv
+from dataselect_env.policies.features import encode
 
 RESULTS = Path(__file__).with_suffix(".json")
 ROUNDS = 15
@@ -81,11 +82,14 @@ def package(task_id: str) -> tuple[float, float]:
 
 
 def lockstep(task_id: str, lanes: int) -> float:
-    """Return the seconds of a step of one lane among so many, each with a seed of its own, until budgets end."""
-    env, steps = Lanes(lanes), steps_of(task_id)
-    env.reset([task_id] * lanes, [SEEDS[0] + lane for lane in range(lanes)])
-    weights = [list(WEIGHTS.values())] * lanes
-    return timed(lambda: [env.step([BATCH_SIZE] * lanes, weights) for _ in range(steps)]) / lanes / steps
+    """Return the seconds of a step of one lane of the Gymnasium vector environment, until budgets end.
+
+    Features and infos are in the figure; each lane has a seed of its own.
+    """
+    env, steps = DataSelectVectorEnv(lanes, task_id), steps_of(task_id)
+    env.reset(seed=SEEDS[0])
+    actions = np.tile(encode(TASKS[task_id], Action.select(BATCH_SIZE, **WEIGHTS)), (lanes, 1))
+    return timed(lambda: [env.step(actions) for _ in range(steps)]) / lanes / steps
 
 
 def parts_of_a_step(task_id: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The page README.md with its tables and its picture, made from the result files.
+"""Render README.md and its picture from the result files.
 
 python -m bench.speed.page
 """
@@ -6,6 +6,7 @@ python -m bench.speed.page
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from docs.render import MARKED, table
 HERE = Path(__file__).parent
 PAGE, PICTURE = HERE / "README.md", HERE / "in_process.png"
 SCRIPTS = ("in_process", "server", "startup", "pool_size", "stored_episodes")
-"""In the order of the page, each with a result file of its name."""
+"""In the order of the page; each writes a result file of that name."""
 Results = dict[str, Any]
 
 STEP, FLOOR, RESET, LOCKSTEP = 20, 3, 20, 50
@@ -31,11 +32,11 @@ GOAL_LANES, GOAL_CONNECTIONS = 64, "websocket, 16 connections"
 
 
 def load() -> Results:
-    """Return the last results of every script."""
+    """Return the latest results of every script."""
     return {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in SCRIPTS}
 
 
-def told(spread: dict[str, float], digits: int = 1) -> str:
+def median(spread: dict[str, float], digits: int = 1) -> str:
     """Return a median with its quartiles."""
     return f"{spread['median']:,.{digits}f} ({spread['q1']:,.{digits}f} to {spread['q3']:,.{digits}f})"
 
@@ -45,7 +46,7 @@ def verdict(fine: bool) -> str:
 
 
 def goals(every: Results) -> str:
-    """Return a line for each goal: what was measured, and whether it holds; by medians."""
+    """Return one row per goal: the measurement and whether the goal holds, by medians."""
     return table("goal | measured | verdict", (*_in_process_goals(every), *_server_goals(every), *_growth_goals(every)))
 
 
@@ -54,7 +55,7 @@ def _in_process_goals(every: Results) -> Iterator[tuple[str, str, str]]:
 
     def row(goal: str, ratio: str, holds: Callable[[float], bool]) -> tuple[str, str, str]:
         spreads = {task: figures["ratios"][ratio] for task, figures in tasks.items()}
-        measured = ", ".join(f"{task} {told(spread)}" for task, spread in spreads.items())
+        measured = ", ".join(f"{task} {median(spread)}" for task, spread in spreads.items())
         return goal, measured, verdict(all(holds(spread["median"]) for spread in spreads.values()))
 
     lockstep = f"textbook step / step among {GOAL_LANES} lanes"
@@ -67,16 +68,16 @@ def _in_process_goals(every: Results) -> Iterator[tuple[str, str, str]]:
 def _server_goals(every: Results) -> Iterator[tuple[str, str, str]]:
     ratios = every["server"]["cases"][GOAL_CONNECTIONS]["ratios"]
     textbook, echo = ratios["steps a second / textbook's"], ratios["steps a second / echo's"]
-    yield f"B4 {GOAL_CONNECTIONS}, >= {SERVED} x the textbook", told(textbook), verdict(textbook["median"] >= SERVED)
-    yield f"B4 the same, >= {OF_ECHO} of an echo", told(echo, 2), verdict(echo["median"] >= OF_ECHO)
+    yield f"B4 {GOAL_CONNECTIONS}, >= {SERVED} x the textbook", median(textbook), verdict(textbook["median"] >= SERVED)
+    yield f"B4 the same, >= {OF_ECHO} of an echo", median(echo, 2), verdict(echo["median"] >= OF_ECHO)
     figures = every["startup"]["figures"]
     seconds, memory = figures["to the first healthy answer, s"], figures["resident memory then, MB"]
     yield (
         f"B5 first healthy answer, <= {START_SECONDS} s",
-        told(seconds, 2),
+        median(seconds, 2),
         verdict(seconds["median"] <= START_SECONDS),
     )
-    yield f"B5 resident memory, <= {START_MEMORY} MB", told(memory), verdict(memory["median"] <= START_MEMORY)
+    yield f"B5 resident memory, <= {START_MEMORY} MB", median(memory), verdict(memory["median"] <= START_MEMORY)
 
 
 def _growth_goals(every: Results) -> Iterator[tuple[str, str, str]]:
@@ -86,16 +87,34 @@ def _growth_goals(every: Results) -> Iterator[tuple[str, str, str]]:
     stored = every["stored_episodes"]["stored episodes"]
     steps = {int(size): found["microseconds"]["step"] for size, found in stored.items()}
     none, most = steps[min(steps)], steps[max(steps)]
-    measured = f"{told(none, 0)} us with none, {told(most, 0)} us with {max(steps):,} episodes stored"
+    measured = f"{median(none, 0)} us with none, {median(most, 0)} us with {max(steps):,} episodes stored"
     yield "B6 no growth with stored episodes: quartiles overlap", measured, verdict(most["q1"] <= none["q3"])
+
+
+def in_short(every: Results) -> str:
+    """Return the main figures in three sentences, by medians."""
+    tasks = every["in_process"]["tasks"].values()
+    steps = [figures["microseconds"]["step"]["median"] / 1e3 for figures in tasks]
+    ratios = [figures["ratios"]["textbook step / step"]["median"] for figures in tasks]
+    served = every["server"]["cases"][GOAL_CONNECTIONS]["figures"]["dataselect"]["steps a second"]["median"]
+    start = every["startup"]["figures"]["to the first healthy answer, s"]["median"]
+    text = (
+        f"In process, a step takes {min(steps):.1f} to {max(steps):.1f} ms on one core, {min(ratios):.0f} to "
+        f"{max(ratios):.0f} times faster than the same dynamics in plain scikit-learn calls. One server process "
+        f"answers {round(served, -1):,.0f} steps a second over 16 WebSocket connections and stores each on disk before "
+        f"it answers. It starts in {start:.1f} s."
+    )
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
 
 
 def in_process(results: Results) -> str:
     """Return times and ratios of every task."""
     tasks = results["tasks"]
-    rows = [(f"{name}, us", *(told(one["microseconds"][name], 0) for one in tasks.values())) for name in _first(tasks)]
+    rows = [
+        (f"{name}, us", *(median(one["microseconds"][name], 0) for one in tasks.values())) for name in _first(tasks)
+    ]
     ratios = next(iter(tasks.values()))["ratios"]
-    rows += [(f"**{name}**", *(told(one["ratios"][name]) for one in tasks.values())) for name in ratios]
+    rows += [(f"**{name}**", *(median(one["ratios"][name]) for one in tasks.values())) for name in ratios]
     return table(" | ".join(["median (quartiles)", *tasks]), rows)
 
 
@@ -111,26 +130,26 @@ def parts(results: Results) -> str:
 
 
 def server(results: Results) -> str:
-    """Return what each contender served, and the ratios."""
+    """Return the throughput and latency of each contender, and the ratios."""
     rows = []
     for case, found in results["cases"].items():
         for name, figures in found["figures"].items():
             names = ("steps a second", "server CPU, us a step", "p50, ms", "p95, ms", "p99, ms")
-            rows.append((case, name, *(told(figures[figure]) for figure in names)))
+            rows.append((case, name, *(median(figures[figure]) for figure in names)))
         ratios = found["ratios"]
         textbook, echo = (ratios[f"steps a second / {other}"] for other in ("textbook's", "echo's"))
-        rows.append((case, f"**{told(textbook)} x textbook, {told(echo, 2)} x echo**", "", "", "", "", ""))
+        rows.append((case, f"**{median(textbook)} x textbook, {median(echo, 2)} x echo**", "", "", "", "", ""))
     return table("load | contender | steps a second | server CPU, us a step | p50, ms | p95, ms | p99, ms", rows)
 
 
 def startup(results: Results) -> str:
     """Return seconds and memory of a start."""
-    return table("measured | median (quartiles)", ((name, told(one, 2)) for name, one in results["figures"].items()))
+    return table("measured | median (quartiles)", ((name, median(one, 2)) for name, one in results["figures"].items()))
 
 
 def pool_size(results: Results) -> str:
     """Return the time of a step by pool size."""
-    rows = ((f"{int(size):,}", told(spread, 0)) for size, spread in results["microseconds"].items())
+    rows = ((f"{int(size):,}", median(spread, 0)) for size, spread in results["microseconds"].items())
     return table("samples in the pool | step, us", rows)
 
 
@@ -139,14 +158,14 @@ def stored_episodes(results: Results) -> str:
     sizes = results["stored episodes"]
     names = list(next(iter(sizes.values()))["microseconds"])
     rows = (
-        (f"{int(size):,}", f"{found['megabytes']:.0f} MB", *(told(found["microseconds"][name], 0) for name in names))
+        (f"{int(size):,}", f"{found['megabytes']:.0f} MB", *(median(found["microseconds"][name], 0) for name in names))
         for size, found in sizes.items()
     )
     return table(" | ".join(["stored", "file", *(f"{name}, us" for name in names)]), rows)
 
 
 def versions(every: Results) -> str:
-    """Return what each result was measured with."""
+    """Return the versions and the machine of each result."""
     facts = ("package", "dynamics", "python", "numpy", "scikit-learn", "machine", "way of training")
     rows = ((name, *(results["versions"][fact] for fact in facts)) for name, results in every.items())
     return table(" | ".join(["script", *facts]), rows)
@@ -200,10 +219,10 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
 
 
 def rendered(text: str, every: Results) -> str:
-    """Return the page with its tables as the results have them.
+    """Return the page with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]](every)}{found[3]}", text)
 

@@ -73,11 +73,13 @@ async def play(service: Service) -> dict[str, list[float]]:
         return result
 
     for number in range(EPISODES):
-        reply = await timed("reset", service.handle("reset", {"task_id": TASK, "seed": SEEDS[number % len(SEEDS)]}))
+        reply = await timed(
+            "reset", service.http.handle("reset", {"task_id": TASK, "seed": SEEDS[number % len(SEEDS)]})
+        )
         assert isinstance(reply, Reply)  # noqa: S101
         for _ in range(steps_of(TASK)):
-            await timed("step", service.handle("step", {**action, "episode_id": reply.episode_id}))
-        await timed("state of the most recent episode", service.handle("state", None))
+            await timed("step", service.http.handle("step", {**action, "episode_id": reply.episode_id}))
+        await timed("state of the most recent episode", service.http.handle("state", None))
     return seconds
 
 

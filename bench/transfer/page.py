@@ -1,4 +1,4 @@
-"""The page README.md and its picture, made from results.json.
+"""Render README.md and its picture from results.json.
 
 python -m bench.transfer.page
 """
@@ -21,9 +21,9 @@ Results = dict[str, Any]
 
 
 def load() -> Results:
-    """Return what report.py wrote."""
-    told: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return told
+    """Return the results of report.py."""
+    results: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return results
 
 
 def short(name: str) -> str:
@@ -32,7 +32,7 @@ def short(name: str) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Return what a policy is in the picture."""
+    """Return the kind of a policy, which decides its colour in the picture."""
     if name in YARDSTICKS:
         return "yardstick"
     return "rule" if "nothing" in CONTENDERS[name] else "tuned"
@@ -47,7 +47,7 @@ def verdict(results: Results, name: str, reference: str) -> tuple[int, int, floa
 
 
 def summary(results: Results) -> str:
-    """Return one row for each contender: on how many tasks it is above and below each reference, and by how much."""
+    """Return one row per contender: on how many tasks it is above and below each reference, and by how much."""
     heading = " | ".join(f"against {reference}" for reference in REFERENCES)
     return table(f"policy | tuned on | {heading}", _summary(results))
 
@@ -62,13 +62,13 @@ def _summary(results: Results) -> Iterator[tuple[object, ...]]:
 
 
 def learned() -> str:
-    """Return how well the policy ``general`` learned what it was trained on, in a sentence."""
+    """Return a sentence on how well the policy ``general`` learned its training tasks."""
     sources = json.loads(GENERAL.read_text(encoding="utf-8"))["held_out"].values()
-    well = sum(source["ppo - probing"]["low"] > 0 for source in sources)
-    told = (
-        f"is above `probing` on held-out seeds of {well} of the {len(sources)} synthetic tasks that it was trained on"
+    above = sum(source["ppo - probing"]["low"] > 0 for source in sources)
+    return (
+        f"`general` is above `probing` on held-out seeds of {above} of the {len(sources)} synthetic tasks that it was"
+        " trained on.\n"
     )
-    return f"`general` {told}.\n"
 
 
 def scores(results: Results) -> str:
@@ -90,12 +90,12 @@ RENDERERS = {"learned": lambda _: learned(), "summary": summary, "scores": score
 
 
 def rendered(text: str, results: Results) -> str:
-    """Return the page with its tables made anew."""
+    """Return the page with up-to-date tables."""
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]](results)}{found[3]}", text)
 
 
 def draw(results: Results) -> None:
-    """Draw differences to random, a panel for each data set and kind of noise."""
+    """Draw differences to random, one panel per data set and kind of noise."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (the tables do without)
 
     names = [*CONTENDERS, *YARDSTICKS][::-1]

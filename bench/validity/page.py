@@ -1,4 +1,4 @@
-"""The page README.md: its tables, made from results.json and tuning.json."""
+"""Render README.md from results.json, tuning.json and one_bit.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataselect_env.policies import GROUPS
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
-PAGE, RESULTS, TUNING = HERE / "README.md", HERE / "results.json", HERE / "tuning.json"
+PAGE, RESULTS, TUNING, ONE_BIT = (HERE / name for name in ("README.md", "results.json", "tuning.json", "one_bit.json"))
 Results = dict[str, Any]
 
 
@@ -164,6 +164,22 @@ def odds(results: Results) -> str:
     return table("task | seeds | " + " | ".join(f"{share:.0%}" for share in measure.ODDS), rows)
 
 
+def one_bit(_results: Results) -> str:
+    """Return what the first batch by uncertainty reveals, and the grades with the noise trap and without it."""
+    cases = json.loads(ONE_BIT.read_text(encoding="utf-8"))["cases"]
+    rows = (
+        (
+            f"`{case['task']}`",
+            "on" if case["trap"] else "off",
+            " / ".join(map(str, case["probes"])),
+            *(f"{grade:.3f}" for grade in case["grades"].values()),
+        )
+        for case in cases
+    )
+    policies = " | ".join(cases[0]["grades"])
+    return table(f"task | noise trap | probes with 0 / 1 / ... / 5 wrong labels | {policies}", rows)
+
+
 def compute(results: Results) -> str:
     """Return the share of the gain that training alone brings."""
     rows = []
@@ -188,7 +204,7 @@ def tuning(_results: Results) -> str:
 
 
 def versions(results: Results) -> str:
-    """Return what it was measured with."""
+    """Return the versions and the machine of the measurement."""
     found, machine = results["versions"], results["machine"]
     return (
         f"dataselect-env {found['package']}, dynamics {found['dynamics']}, numpy {found['numpy']}, scikit-learn "
@@ -205,6 +221,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "goals": goals,
     "ladder": ladder,
     "odds": odds,
+    "one_bit": one_bit,
     "steps": steps,
     "tuning": tuning,
     "versions": versions,
@@ -212,10 +229,10 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
 
 
 def rendered(text: str, results: Results) -> str:
-    """Return the page with its tables as the results have them.
+    """Return the page with up-to-date tables.
 
     Raises:
-        KeyError: It asks for a table that does not exist.
+        KeyError: A table in it does not exist.
     """
     return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]](results)}{found[3]}", text)
 

@@ -105,8 +105,8 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
             raise UsageError(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
     from dataselect_env.custom.definitions import BUNDLED
-    from dataselect_env.custom.task_builder import Problem
-    from dataselect_env.custom.task_file import Loaded, add
+    from dataselect_env.custom.errors import TaskDefinitionError
+    from dataselect_env.custom.task_file import TaskRecipe, add_task
 
     table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
     if chosen["exclude"]:
@@ -124,9 +124,9 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
     name = re.sub(r"[^a-z0-9]+", "-", Path(data.removeprefix(OPENML)).name.lower().split(".")[0]).strip("-")[:64]
     name = f"own-{name}" if name in TASKS else name or "own"
     try:
-        add(Loaded(name, _definition(chosen, table), Path.cwd()))
-    except Problem as problem:
-        raise UsageError(f"{_option(problem.path)}: {problem.message}") from None
+        add_task(TaskRecipe(name, _definition(chosen, table), Path.cwd()))
+    except TaskDefinitionError as error:
+        raise UsageError(f"{_option(error.path)}: {error.message}") from None
     return name
 
 

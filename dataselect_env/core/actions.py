@@ -1,7 +1,6 @@
-"""Actions of tasks that offer more query strategies than the three of the SPEC.
+"""Actions of tasks that offer more query strategies than uncertainty, diversity and random.
 
-The built-in tasks take an :class:`~dataselect_env.core.models.Action`. A task file may offer more; the action of such a
-task has a weight for each of them beside the three.
+The action of such a task is an :class:`~dataselect_env.core.models.Action` with a weight for each extra strategy too.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pydantic import Field, create_model
 
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, StepEnvelope, StepRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.numbers import Weight
 from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import TASKS
 
@@ -21,7 +21,7 @@ ModelT = TypeVar("ModelT", bound=WireModel)
 
 
 class ExtraWeights(StrategyWeights):
-    """Weights of more strategies than three; the fields of the others come with the task."""
+    """Weights of the base strategies and of extra ones, whose fields depend on the task."""
 
     def as_tuple(self) -> tuple[float, ...]:
         """Return the weights in the order of the fields."""
@@ -30,15 +30,15 @@ class ExtraWeights(StrategyWeights):
 
 @cache
 def with_strategies(model: type[ModelT], extra: tuple[str, ...]) -> type[ModelT]:
-    """Return a model of weights that also has those of further strategies."""
+    """Return ``model`` with a weight for each extra strategy."""
     fields: dict[str, Any] = {
-        name: (float, Field(0.0, ge=0, description=f"Weight of {name}: {describe(name)}")) for name in extra
+        name: (Weight, Field(0.0, description=f"Weight of {name}: {describe(name)}")) for name in extra
     }
     return cast("type[ModelT]", create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields))
 
 
 def describe(name: str) -> str:
-    """Return what a strategy does, one sentence; nothing of one that is not known here."""
+    """Return the description of a strategy, one sentence; empty if this process does not know it."""
     try:
         return get_strategy(name).description
     except InvalidInput:
@@ -47,14 +47,14 @@ def describe(name: str) -> str:
 
 @cache
 def action_model(extra: tuple[str, ...]) -> type[Action]:
-    """Return the action of tasks that offer these strategies beside the three."""
+    """Return the type of action of tasks that offer these extra strategies."""
     model: type[Action] = _with_weights(Action, extra)
     return model
 
 
 @cache
 def request_models(extra: tuple[str, ...]) -> tuple[type[StepRequest], type[StepEnvelope]]:
-    """Return what a step's message may be, bare and wrapped, for tasks that offer these strategies."""
+    """Return the two types of a step request, bare and wrapped, for tasks that offer these extra strategies."""
     if not extra:
         return StepRequest, StepEnvelope
     action: Any = (action_model(extra), ...)
@@ -64,16 +64,16 @@ def request_models(extra: tuple[str, ...]) -> tuple[type[StepRequest], type[Step
 def _with_weights(model: type[Action], extra: tuple[str, ...]) -> Any:
     if not extra:
         return model
-    told = "Mix of the query strategies, normalised internally."
-    weights: Any = (with_strategies(ExtraWeights, extra), Field(description=told))
+    description = "Mix of the query strategies, normalised internally."
+    weights: Any = (with_strategies(ExtraWeights, extra), Field(description=description))
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, strategy_weights=weights)
 
 
 def weights_of(action: Action, strategies: tuple[str, ...]) -> tuple[float, ...]:
-    """Return the weights of an action in the order of the strategies that its task offers.
+    """Return the weights of an action in the order of the given strategies.
 
     Raises:
-        InvalidInput: It gives weight to a strategy that is not offered, or to none that is.
+        InvalidInput: It gives weight to a strategy that is not among them.
     """
     weights = action.strategy_weights
     if type(weights) is StrategyWeights:
@@ -89,12 +89,12 @@ def weights_of(action: Action, strategies: tuple[str, ...]) -> tuple[float, ...]
 
 
 def stored_action(text: str) -> Action:
-    """Return an action from its JSON, whatever strategies it names."""
+    """Return an action from its stored JSON, whatever strategies it names."""
     found = json.loads(text)
     extra = tuple(name for name in found["strategy_weights"] if name not in StrategyWeights.model_fields)
     return parse(action_model(extra), found)
 
 
 def offered() -> tuple[str, ...]:
-    """Return the names of all further strategies that some task offers."""
+    """Return the names of all extra strategies that some task offers."""
     return tuple(dict.fromkeys(name for task in TASKS.values() for name in task.extra_strategies))

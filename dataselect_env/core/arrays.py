@@ -1,8 +1,8 @@
-"""Array types that the numerical modules share."""
+"""Array types of the numerical modules, and a sum whose order of addition is fixed."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,5 +11,15 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-Number = TypeVar("Number", float, Floats)
-"""One number, or one for each of several episodes."""
+
+
+def total(values: Iterable[float]) -> float:
+    """Add numbers from left to right, rounding after each addition.
+
+    The built-in ``sum`` of floats compensates for rounding since Python 3.12, so its last bits depend on the version of
+    Python. Use this function wherever a sum of floats is compared or stored.
+    """
+    result = 0.0
+    for value in values:
+        result += value
+    return result

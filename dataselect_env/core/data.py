@@ -1,8 +1,9 @@
-"""Data sets and pools as plain arrays: what is generated, how it is split, which labels are wrong (SPEC section 6).
+"""Data sets and pools as plain arrays: generation, division into splits, and label noise.
 
-A seed determines everything. It picks one of the accepted data sets that ``datasets.json`` pins (see
-``bench/validity/pin_datasets.py``), the world that decides where mislabelled samples sit, and the draw of them. Data
-sets of different splits are disjoint; a seed outside of every split uses those of the train split.
+The seed of an episode determines its data set, one of those pinned in ``datasets.json`` (made by
+``bench/validity/pin_datasets.py``); its world, which decides where mislabelled samples lie; and the draw of these
+samples. Data sets of different splits are disjoint. A seed outside every split uses the data sets of the train split.
+docs/environment.md, the environment's card, describes the generator and the worlds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ POOL_ROWS = slice(400, 400 + POOL_SIZE)
 N_SAMPLES = POOL_ROWS.stop
 
 N_FEATURES = 80
-"""So many that 100 seed samples are not enough to learn from: what is bought matters."""
+"""High enough that the 100 seed samples are too few to learn from, so that purchases matter."""
 GENERATOR = {
     "n_samples": N_SAMPLES,
     "n_features": N_FEATURES,
@@ -34,33 +35,35 @@ GENERATOR = {
     "flip_y": 0.0,
 }
 WORLDS = ("core", "confident")
-"""Where mislabelled pool samples sit. Which world it is an agent must find out from the replies.
+"""Hidden worlds: where mislabelled pool samples lie. An agent can infer the world of an episode only from replies.
 
-- ``core``: near the centre of the pool. Diversity buys clean, uncertainty falls into the noise trap.
-- ``confident``: where the warm-started model is sure of itself. Uncertainty buys clean, diversity does not.
+- ``core``: near the centre of the pool. Diversity buys clean samples; uncertainty falls into the noise trap.
+- ``confident``: where the warm-started model is confident. Uncertainty buys clean samples; diversity does not.
 """
 SEEDS_A_BLOCK = 10
+"""Seeds in a block: 0 to 9, 10 to 19, and so on."""
 CONFIDENT_SEEDS_A_BLOCK = 4
-"""So many of every ten consecutive seeds are ``confident``, the others ``core``: any run of seeds has both."""
+"""Seeds of each block in the ``confident`` world; the others are in the ``core`` world."""
 SHARPNESS = 30.0
-"""How strictly the worlds place the noise: the rank, in [0, 1], weighs this much against a Gumbel draw."""
+"""Concentration of the label noise: weight of a sample's rank, in [0, 1], against a standard Gumbel draw."""
 _WORLD_STREAM = 77
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """One data set, standardised; its arrays are read-only, for episodes share them.
+    """A standardised data set. Its arrays are read-only because episodes share them.
 
     Attributes:
-        number: What it was made from; with the task's origin it says which data set this is.
+        number: Seed that the data set was generated or sampled with; identifies it among those of the task's source.
         X: Features, (n, n_features), C-contiguous.
-        y: Labels by row, right as far as that is known, (n,), in 0 to n_classes - 1.
+        y: Labels, (n,), in 0 to n_classes - 1: the true labels, or the given labels without ground truth.
         n_classes: Number of classes.
-        seed_rows: Rows of the seed set, (k,). They may lie among the pool's, and then cannot be bought.
-        validation_rows: Rows that performance is measured on, apart from seed set and pool; nothing is fitted on them.
+        seed_rows: Rows of the seed set, (k,). A pool row that is also a seed row cannot be bought.
+        validation_rows: Rows of the validation split, on which performance is measured; none of the seed set or
+            the pool. Nothing is fitted on them.
         pool_rows: Rows of the pool.
-        weights: How much each validation row counts where every class counts the same, (n_validation,), adding up to 1;
-            None is all alike.
+        weights: Weights of the validation rows that give every class the same total, (n_validation,), sum 1. None
+            weights all rows equally.
     """
 
     number: int
@@ -78,33 +81,28 @@ class Dataset:
         return self.X[self.seed_rows]
 
     @property
-    def y_seed(self) -> Labels:
-        """Labels of the seed set, (k,)."""
-        return self.y[self.seed_rows]
-
-    @property
     def X_validation(self) -> Floats:  # noqa: N802
-        """Features of the validation split, (n_validation, n_features); a view, as all that follow."""
+        """Features of the validation split, (n_validation, n_features); a view."""
         return self.X[self.validation_rows]
 
     @property
     def y_validation(self) -> Labels:
-        """Labels of the validation split, (n_validation,)."""
+        """Labels of the validation split, (n_validation,); a view."""
         return self.y[self.validation_rows]
 
     @property
     def X_pool(self) -> Floats:  # noqa: N802
-        """Features of the pool, (n_pool, n_features)."""
+        """Features of the pool, (n_pool, n_features); a view."""
         return self.X[self.pool_rows]
 
     @property
     def y_pool(self) -> Labels:
-        """Labels of the pool as of ``y``, (n_pool,)."""
+        """Labels of the pool before label noise, (n_pool,); a view."""
         return self.y[self.pool_rows]
 
     @property
     def available(self) -> Mask:
-        """Which pool rows can be bought at the start, (n_pool,); a new array."""
+        """Mask of the pool samples that can be bought at the start, (n_pool,); a new array."""
         available = np.ones(self.pool_rows.stop - self.pool_rows.start, dtype=np.bool_)
         inside = self.seed_rows[(self.seed_rows >= self.pool_rows.start) & (self.seed_rows < self.pool_rows.stop)]
         available[inside - self.pool_rows.start] = False
@@ -113,11 +111,12 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """What an episode's seed makes of the pool of its data set.
+    """The labels of one episode after label noise.
 
     Attributes:
-        labels: Labels to train on, by row of the data set, (n,): in the pool wrong where ``mislabelled``.
-        mislabelled: The hidden noise mask, (n_pool,); nowhere true where the truth is unknown.
+        labels: Given labels of all rows of the data set, (n,), which the learner is trained on. Those of the pool are
+            wrong where ``mislabelled``.
+        mislabelled: The hidden noise mask, (n_pool,); all False without ground truth.
     """
 
     labels: Labels
@@ -126,10 +125,10 @@ class Pool:
 
 @cache
 def accepted_datasets() -> dict[str, list[int]]:
-    """Return the pinned data set numbers by split.
+    """Return the pinned data set numbers by name of the split.
 
     Raises:
-        RuntimeError: The list in the package was made for other dynamics.
+        RuntimeError: ``datasets.json`` was made for another dynamics version.
     """
     text = resources.files("dataselect_env.core").joinpath("datasets.json").read_text(encoding="utf-8")
     pinned = json.loads(text)
@@ -145,11 +144,11 @@ def dataset_number(seed: int) -> int:
 
 
 def make_dataset(number: int) -> Dataset:
-    """Generate and standardise data set ``number``.
+    """Generate data set ``number`` and standardise its features.
 
-    Mean and standard deviation come from the seed set and the pool; the validation split is never looked at.
+    Mean and standard deviation are those of the seed set and the pool; the validation split has no part in them.
     """
-    from sklearn.datasets import make_classification  # noqa: PLC0415  (a second of imports, at the first episode)
+    from sklearn.datasets import make_classification  # noqa: PLC0415  (slow to import: about a second)
 
     X, y = make_classification(**GENERATOR, random_state=number)
     known = np.concatenate([X[SEED_ROWS], X[POOL_ROWS]])
@@ -166,10 +165,10 @@ def world_of(seed: int) -> str:
 
 
 def placement(dataset: Dataset, world: str, margins: Floats) -> Floats:
-    """Return how much a world favours each pool sample for a wrong label: ranks in [0, 1], (1100,).
+    """Return the rank of each pool sample in a world, (1100,), in [0, 1]; high ranks are likely to be mislabelled.
 
     Args:
-        dataset: Whose pool it is.
+        dataset: The data set of the pool.
         world: ``core`` ranks by nearness to the pool's centroid, ``confident`` by margin.
         margins: Absolute log-odds of the warm-started model on the pool, (1100,).
     """
@@ -181,16 +180,17 @@ def placement(dataset: Dataset, world: str, margins: Floats) -> Floats:
 
 
 def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generator) -> Pool:
-    """Mislabel an exact share ``flip_y`` of a data set's pool.
+    """Return the pool with a share ``flip_y`` of its labels flipped, exact up to rounding to whole samples.
 
-    The samples with the highest ``SHARPNESS x rank + Gumbel draw`` are mislabelled, which is a draw without replacement
-    with probabilities proportional to exp(SHARPNESS x rank) (Efraimidis and Spirakis, 2006).
+    The samples with the highest ``SHARPNESS x rank + Gumbel draw`` are mislabelled. This draws without replacement
+    with probabilities proportional to exp(SHARPNESS x rank) (Gumbel-top-k; Efraimidis and Spirakis, "Weighted Random
+    Sampling with a Reservoir", 2006).
 
     Args:
-        task: Says how many.
-        dataset: Whose pool it is.
-        rank: From :func:`placement`, (1100,).
-        rng: Stream of the draw.
+        task: Task whose ``flip_y`` is the share.
+        dataset: The data set of the pool.
+        rank: Ranks of the pool samples, (1100,), as :func:`placement` returns them.
+        rng: Random stream of the label noise.
     """
     count = round(task.flip_y * len(rank))
     priority = SHARPNESS * rank + rng.gumbel(size=len(rank))

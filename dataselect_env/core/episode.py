@@ -1,21 +1,33 @@
-"""The dynamics of one episode: a pool, a learner, a budget, and what was bought so far (SPEC section 6).
+"""The dynamics of one episode: its pool, classifier, budget and purchases.
 
-Plain numbers in, plain numbers out: no requests, replies or ids. :mod:`dataselect_env.core.env` wraps it.
+Requests, replies and ids are added by :mod:`dataselect_env.core.env`. Each step makes one :class:`StepResult`, from
+which everything reported about the step is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataselect_env.core.arrays import Indices, Mask, Number
+from dataselect_env.core import reward as rewards
+from dataselect_env.core.actions import weights_of
+from dataselect_env.core.arrays import Floats, Indices, Mask, total
 from dataselect_env.core.data import Pool
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.learner import passes_for
-from dataselect_env.core.models import EndReason, Grade
-from dataselect_env.core.noise_estimate import suspected
-from dataselect_env.core.reward import distance_and_redundancy
+from dataselect_env.core.models import (
+    DEFAULT_REWARD_MODE,
+    Action,
+    EndReason,
+    Grade,
+    ObservationFields,
+    RewardMode,
+    StepInfo,
+)
+from dataselect_env.core.noise_estimate import estimate_noise, suspected
+from dataselect_env.core.order import Phase, check_order
 from dataselect_env.core.selection import BatchSelector, strategies_of
 from dataselect_env.core.source import source_of
 from dataselect_env.core.strategies import sampling
@@ -23,83 +35,61 @@ from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, performance_on
 
-NOISE_PRIOR_STRENGTH = 10
-"""The declared noise rate weighs as much in ``noise_estimate`` as this many bought samples."""
-
 
 def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
-    """Return an episode's random streams: for the noise, for selection draws, for the orders of training."""
+    """Return the random streams of an episode: label noise, selection draws and training order."""
     noise, selection, training = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
     return noise, selection, training
 
 
-def estimate_noise(flip_y: Number, bought: Number, mislabelled: Number) -> Number:
-    """Return the posterior mean of the noise rate, in [0, 1]: the declared rate as prior, what was bought as evidence.
-
-    The hidden mask of what was not bought has no part in it (SPEC section 7).
-    """
-    return (NOISE_PRIOR_STRENGTH * flip_y + mislabelled) / (NOISE_PRIOR_STRENGTH + bought)
-
-
-def end_reason(task: Task, *, bought: int, available: int, steps: int) -> EndReason | None:
-    """Return why an episode of ``task`` is over after ``steps`` actions without a stop, or None when it goes on."""
-    if bought == task.budget:
-        return "budget"
-    if available == 0:
-        return "pool"
-    return "max_steps" if steps == task.max_steps else None
-
-
 @dataclass(frozen=True, slots=True)
-class Purchase:
-    """What one batch was and did.
+class StepResult:
+    """The result of one step.
 
     Attributes:
-        counts: Samples chosen by each strategy, in the order of ``Episode.strategies``; where strategies are mixed by
-            ranks, the shares of the batch that their weights make.
-        bought: Their sum, at least 1.
-        mislabelled: How many of them carry a wrong label; 0 where the truth is unknown.
-        distance: Mean Euclidean distance of the batch from the training centroid before it.
-        redundancy: (1 + mean cosine similarity to that centroid) / 2, in [0, 1].
-        performance_change: Performance after training on it, less the performance before.
-        samples: Indices into the pool, (bought,), in the order of choice; which they are no reply tells.
+        observation: What the agent sees after the step.
+        reward: Sum of ``info.reward_terms``, added in their order.
+        info: Named reward terms, counts of the batch and, at the end, the grade.
+        samples: Indices into the pool of the samples bought, (info.batch_size,), in the order of choice. They are
+            hidden: no reply reports them.
     """
 
-    counts: tuple[int, ...]
-    bought: int
-    mislabelled: int
-    distance: float
-    redundancy: float
-    performance_change: float
+    observation: ObservationFields
+    reward: float
+    info: StepInfo
     samples: Indices = field(repr=False, compare=False)
 
     @property
-    def noise_ratio(self) -> float:
-        """Share of mislabelled samples, in [0, 1]."""
-        return self.mislabelled / self.bought
+    def done(self) -> bool:
+        """Whether the step ended the episode."""
+        return self.info.end_reason is not None
 
 
 class Episode:
-    """One episode of ``task``; a pure function of the task, the seed and the calls made.
+    """One episode of ``task``: a pure function of task, seed, reward mode and actions.
 
     Args:
-        task: The task that is played.
-        seed: What data set, noise and draws come from.
-        hold_data: Whether to keep the data set in memory for as long as the episode: for those whose turn always comes.
+        task: Task to play.
+        seed: Determines data set, label noise and selection draws; in [0, 2^32).
+        reward_mode: ``shaped``, or ``grade``: the rewards add up to the grade.
+        hold_data: Whether the episode keeps its data set in memory. By default it looks the data set up at each step,
+            so that many waiting episodes hold no data beyond the shared cache.
 
     Attributes:
-        task: The task that is played.
-        seed: What data set, noise and draws come from.
-        learner: The classifier, trained on everything acquired.
-        trace: One point for the start and one for each step; what the grade is made from.
+        task, seed, reward_mode: As given.
+        learner: The classifier, trained on everything acquired so far.
+        trace: One point for the reset and one for each step; the grade is computed from it.
         budget_used: Samples bought so far.
-        judged: Where the truth is unknown, how many of them the model was sure about.
-        end_reason: Why the episode is over, or None while it goes on.
+        judged: Without ground truth: number of bought samples that the model could judge (:mod:`.noise_estimate`).
+        end_reason: Why the episode is over, or None while it runs.
     """
 
-    def __init__(self, task: Task, seed: int, *, hold_data: bool = False) -> None:
+    def __init__(
+        self, task: Task, seed: int, reward_mode: RewardMode = DEFAULT_REWARD_MODE, *, hold_data: bool = False
+    ) -> None:
         self.task = task
         self.seed = seed
+        self.reward_mode = reward_mode
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
         self._source = source_of(task)
         self._held = self._source.start(seed) if hold_data else None
@@ -108,16 +98,24 @@ class Episode:
         self._available = start.dataset.available
         self._pool_size = int(np.count_nonzero(self._available))
         self._acquired = TrainingSet(start.dataset.seed_rows, start.dataset.X_seed)
-        self.judged = self._suspected = 0  # where the truth is unknown
+        self.judged = self._suspected = 0
         self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = 0
         self.end_reason: EndReason | None = None
+        self._return = 0.0  # sum of the rewards so far
+        self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
+
+    # --- properties -------------------------------------------------------------------------------------------------
 
     @property
     def _start(self) -> WarmStart:
-        """The warm start of the data set. By default it is not held: of many waiting episodes only caches keep data."""
         return self._held or self._source.start(self.seed)
+
+    @property
+    def phase(self) -> Phase:
+        """Whether the episode is running or over."""
+        return "running" if self.end_reason is None else "over"
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -131,7 +129,7 @@ class Episode:
 
     @property
     def performance(self) -> float:
-        """1 / (1 + log loss) on the validation split, as of the last step."""
+        """1 / (1 + log loss) on the validation split, after the last step."""
         return self.trace[-1].performance
 
     @property
@@ -145,80 +143,74 @@ class Episode:
         return self.task.budget - self.budget_used
 
     @property
-    def diversity_score(self) -> float:
-        """Standard deviation over all entries of the training set's feature matrix."""
-        return self._acquired.spread
-
-    @property
     def noise_estimate(self) -> float:
-        """Estimated share of wrong labels in the pool, in [0, 1]; see :func:`estimate_noise`.
-
-        Where the truth is unknown, :func:`~dataselect_env.core.noise_estimate.suspected` finds the evidence in each
-        batch.
-        """
+        """Estimated share of wrong labels in the pool, in [0, 1]; see :mod:`.noise_estimate`."""
         if not self.task.has_ground_truth:
             return estimate_noise(self.task.flip_y, self.judged, self._suspected)
         return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
 
     @property
-    def clean_samples(self) -> Indices:
-        """Indices into the pool of the samples left whose labels are right, ascending.
+    def observation(self) -> ObservationFields:
+        """What the agent sees now."""
+        return ObservationFields(
+            remaining_budget=self.remaining_budget,
+            diversity_score=self._acquired.spread,
+            noise_estimate=self.noise_estimate,
+            current_performance=self.performance,
+            samples_available=self.samples_available,
+        )
 
-        This is the hidden truth. It is there for oracles and audits in process; no reply may depend on it. Where the
-        truth is unknown it is all that is left.
+    @property
+    def clean_samples(self) -> Indices:
+        """Indices into the pool of the available samples with a right label, ascending.
+
+        They are hidden ground truth, for oracles and audits in process; no reply may depend on them. On a task without
+        ground truth, every available sample counts as clean.
         """
         return np.flatnonzero(self._available & ~self._pool.mislabelled)
 
     @property
     def mislabelled(self) -> Mask:
-        """The hidden noise mask of the pool, (n_pool,), as a copy; to be handled as :attr:`clean_samples` is."""
+        """A copy of the hidden noise mask of the pool, (n_pool,); as confidential as :attr:`clean_samples`."""
         return self._pool.mislabelled.copy()
 
     def grade(self) -> Grade:
         """Return the grade as if the episode ended now."""
         return grade(self.task, self.trace)
 
-    def stop(self) -> None:
-        """End the episode without a purchase; it counts as a step."""
-        self.trace.append(TracePoint(bought=0, mislabelled=0, performance=self.performance))
-        self.end_reason = "stop"
+    # --- steps ------------------------------------------------------------------------------------------------------
 
-    def select_batch(self, batch_size: int, weights: tuple[float, ...]) -> Purchase:
-        """Buy a batch, take it out of the pool, and train on everything acquired.
-
-        Args:
-            batch_size: Samples asked for: raised to the task's ``min_batch``, then cut to its ``max_batch`` and to what
-                budget and pool still hold.
-            weights: Mix of the strategies in the order of :attr:`strategies`, the last of which may be left out:
-                finite, non-negative, not all zero.
-        """
-        counts = sampling.quotas(self.batch_size(batch_size), weights)
-        start = self._start
-        return self._acquire(start, self._choose(start, counts, weights), counts)
-
-    def batch_size(self, wanted: int) -> int:
-        """Return how many samples an action buys that asks for ``wanted``."""
-        most = self.remaining_budget if self.task.max_batch is None else self.task.max_batch
-        return min(max(wanted, self.task.min_batch), most, self.remaining_budget, self.samples_available)
-
-    def buy(self, samples: Indices) -> Purchase:
-        """Buy these very samples, as no action can: the counterpart of :attr:`clean_samples` for oracles in process.
-
-        Args:
-            samples: Indices into the pool, (n,), distinct and still available; 1 <= n <= ``remaining_budget``.
+    def step(self, action: Action) -> StepResult:
+        """Play one action.
 
         Raises:
-            ValueError: The samples are not of this kind; nothing was bought.
+            InvalidInput: The action gives weight to a strategy that the task does not offer.
+            EpisodeOver: The episode is over. In both cases the episode is unchanged.
         """
-        if not 1 <= len(samples) <= self.remaining_budget:
-            raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
-        if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
-            raise ValueError("samples must be distinct and still available")
-        return self._acquire(self._start, samples, (0,) * len(self.strategies))
+        check_order("step", self.phase)
+        if action.action_type == "stop":
+            return self.stop()
+        return self.select_batch(action.batch_size, weights_of(action, self.strategies))
 
-    def _choose(self, start: WarmStart, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
-        """Return the batch that the strategies choose, as indices into the pool."""
-        chooser = BatchSelector(
+    def stop(self) -> StepResult:
+        """End the episode without a purchase; it counts as a step."""
+        check_order("step", self.phase)
+        self.trace.append(TracePoint(bought=0, mislabelled=0, performance=self.performance))
+        self.end_reason = "stop"
+        return self._result(rewards.stop_terms(), np.empty(0, dtype=np.intp))
+
+    def select_batch(self, batch_size: int, weights: tuple[float, ...]) -> StepResult:
+        """Buy a batch, remove it from the pool, and train on everything acquired.
+
+        Args:
+            batch_size: Number of samples requested; see :meth:`batch_size`.
+            weights: Weights of the strategies, in the order of :attr:`strategies`: finite, non-negative, not all zero.
+                Weights at the end may be left out; they count as zero.
+        """
+        check_order("step", self.phase)
+        counts = sampling.quotas(self.batch_size(batch_size), weights)
+        start = self._start
+        selector = BatchSelector(
             task=self.task,
             start=start,
             learner=self.learner,
@@ -226,16 +218,39 @@ class Episode:
             pool=self._pool,
             available=self._available,
             rng=self._selection_rng,
+            memory=self._memory,
         )
-        return chooser.by_quotas(counts) if self.task.mixing == "quotas" else chooser.by_ranks(sum(counts), weights)
+        return self._acquire(start, selector.select(counts, weights), counts)
 
-    def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> Purchase:
-        """Take ``batch`` out of the pool and train on everything acquired."""
-        mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
+    def batch_size(self, wanted: int) -> int:
+        """Return how many samples are bought when ``wanted`` are requested.
+
+        At least the task's ``min_batch``, at most its ``max_batch``, and never more than budget and pool allow.
+        """
+        most = self.remaining_budget if self.task.max_batch is None else self.task.max_batch
+        return min(max(wanted, self.task.min_batch), most, self.remaining_budget, self.samples_available)
+
+    def buy(self, samples: Indices) -> StepResult:
+        """Buy the given samples. This is for oracles in process; no action can name samples.
+
+        Args:
+            samples: Indices into the pool, (n,), distinct and available; 1 <= n <= ``remaining_budget``.
+
+        Raises:
+            ValueError: The samples violate one of these conditions; nothing was bought.
+        """
+        check_order("step", self.phase)
+        if not 1 <= len(samples) <= self.remaining_budget:
+            raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
+        if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
+            raise ValueError("samples must be distinct and still available")
+        return self._acquire(self._start, samples, ())
+
+    def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> StepResult:
+        """Remove ``batch`` from the pool and train on everything acquired."""
         dataset = start.dataset
-        X = dataset.X_pool[batch]
-        distance, redundancy = distance_and_redundancy(X, self._acquired.centroid)
-        rows = batch + dataset.pool_rows.start
+        X, rows = dataset.X_pool[batch], batch + dataset.pool_rows.start
+        distance, redundancy = rewards.distance_and_redundancy(X, self._acquired.centroid)
         if not self.task.has_ground_truth:
             judged, wrong = suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
             self.judged, self._suspected = self.judged + judged, self._suspected + wrong
@@ -246,8 +261,74 @@ class Episode:
         passes = passes_for(used, self.budget_used)
         self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
         performance = performance_on(dataset, self.learner, self._pool.labels, self._acquired.rows)
+        mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
         self.trace.append(TracePoint(len(batch), mislabelled, performance))
-        self.end_reason = end_reason(
-            self.task, bought=self.budget_used, available=self.samples_available, steps=self.steps
+        self.end_reason = self._reason_to_end()
+        change = performance - before
+        terms = rewards.selection_terms(
+            performance_change=change,
+            distance=distance,
+            redundancy=redundancy,
+            noise_ratio=mislabelled / len(batch),
+            batch_size=len(batch),
+            flip_y=self.task.flip_y,
         )
-        return Purchase(counts, len(batch), mislabelled, distance, redundancy, performance - before, batch)
+        return self._result(terms, batch, counts, redundancy=redundancy, gain=rewards.gain(change, distance))
+
+    def _reason_to_end(self) -> EndReason | None:
+        if self.remaining_budget == 0:
+            return "budget"
+        if self.samples_available == 0:
+            return "pool"
+        return "max_steps" if self.steps == self.task.max_steps else None
+
+    def _result(
+        self,
+        terms: dict[str, float],
+        samples: Indices,
+        counts: tuple[int, ...] = (),
+        *,
+        redundancy: float | None = None,
+        gain: float | None = None,
+    ) -> StepResult:
+        """Return the result of the step that was added to the trace last.
+
+        Args:
+            terms: Terms of the ``shaped`` reward; the terminal term is filled in here.
+            samples: Indices into the pool of the samples bought, (n,).
+            counts: Samples chosen by each strategy, in the order of :attr:`strategies`.
+            redundancy: As in :class:`StepInfo`; None if nothing was bought.
+            gain: As in :class:`StepInfo`; None if nothing was bought.
+        """
+        final = self.grade() if self.end_reason is not None else None
+        if self.reward_mode == "grade":
+            terms = {rewards.GRADE_TERM: (final or self.grade()).score - self._return}
+        elif final is not None:
+            terms["terminal"] = rewards.terminal(final.score)
+        reward = total(terms.values())
+        self._return += reward
+        mislabelled = self.trace[-1].mislabelled if self.task.has_ground_truth else None
+        info = StepInfo(
+            reward_terms=terms,
+            batch_size=len(samples),
+            bought_by=dict.fromkeys(self.strategies, 0) | dict(zip(self.strategies, counts, strict=False)),
+            mislabelled=mislabelled,
+            noise_ratio=None if mislabelled is None or not len(samples) else mislabelled / len(samples),
+            redundancy=redundancy,
+            gain=gain,
+            end_reason=self.end_reason,
+            grade=final,
+        )
+        return StepResult(self.observation, reward, info, samples)
+
+
+def replay(
+    task: Task, seed: int, actions: Iterable[Action], reward_mode: RewardMode = DEFAULT_REWARD_MODE
+) -> tuple[Episode, list[StepResult]]:
+    """Play actions on a new episode; return the episode after the last action and the result of each step.
+
+    Raises:
+        EnvError: An action cannot be played; see :meth:`Episode.step`.
+    """
+    episode = Episode(task, seed, reward_mode)
+    return episode, [episode.step(action) for action in actions]

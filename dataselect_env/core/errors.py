@@ -1,7 +1,7 @@
-"""What a caller can do wrong: one vocabulary for every transport.
+"""Errors that clients see: one vocabulary for every transport.
 
-Each class is one mistake. It knows its ``code`` (stable, for programs), its HTTP ``status`` and carries a sentence for
-people. Both transports answer with :meth:`EnvError.body`; nothing else ever describes an error to a client.
+Each class has a stable ``code`` for programs and an HTTP ``status``; each instance carries a message for people. Every
+transport answers with :meth:`EnvError.body`, and nothing else describes an error to a client.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import ClassVar
 
 
 class EnvError(Exception):
-    """Base of everything that a caller can do wrong; raise a subclass.
+    """Base class of all errors that reach a client; raise a subclass.
 
     Args:
-        message: A sentence that says what was wrong and what is allowed. It reaches the client: no paths, no internals.
-        field: Dotted name of the offending field, when there is one.
+        message: What was wrong and what is allowed. The client reads it: no paths, no internal names.
+        field: Dotted name of the offending field, if there is one.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -25,21 +25,21 @@ class EnvError(Exception):
         self.message = message
         self.field = field
         self.headers: dict[str, str] = {}
-        """What HTTP wants to be told beside the body."""
+        """Extra response headers, for HTTP."""
 
     def body(self) -> dict[str, str | None]:
-        """Return the one error shape: ``code``, ``message`` and ``field``."""
+        """Return the JSON body of the error: ``code``, ``message`` and ``field``."""
         return {"code": self.code, "message": self.message, "field": self.field}
 
 
 class InvalidJSON(EnvError):
-    """The body or frame is not JSON."""
+    """The request body or WebSocket message is not JSON."""
 
     code, status = "INVALID_JSON", 400
 
 
 class UnknownType(EnvError):
-    """A WebSocket message of a type that the protocol does not have."""
+    """The WebSocket message has a type that the protocol does not define."""
 
     code, status = "UNKNOWN_TYPE", 400
 
@@ -51,37 +51,37 @@ class InvalidInput(EnvError):
 
 
 class UnknownTask(EnvError):
-    """No task of this name."""
+    """There is no task of this name."""
 
     code, status = "UNKNOWN_TASK", 404
 
 
 class UnknownSplit(EnvError):
-    """No split of this name."""
+    """There is no split of this name."""
 
     code, status = "UNKNOWN_SPLIT", 404
 
 
 class TaskIndexOutOfRange(EnvError):
-    """A split has no task at this index. OpenEnv's Task API answers 400 to it."""
+    """The split has no task at this index; the status is that of OpenEnv's Task API."""
 
     code, status = "TASK_INDEX_OUT_OF_RANGE", 400
 
 
 class NoEpisode(EnvError):
-    """A step or a look at the state before any reset."""
+    """A step or the state was requested before the first reset."""
 
     code, status = "NO_EPISODE", 409
 
 
 class EpisodeOver(EnvError):
-    """A step after the end of the episode."""
+    """A step was requested after the end of the episode."""
 
     code, status = "EPISODE_OVER", 409
 
 
 class EpisodeRunning(EnvError):
-    """A grade was asked for before the end of the episode."""
+    """A grade was requested before the end of the episode."""
 
     code, status = "EPISODE_RUNNING", 409
 
@@ -93,67 +93,67 @@ class EpisodeExists(EnvError):
 
 
 class EpisodeConflict(EnvError):
-    """Another process played the same step of the same episode first."""
+    """Another process has already played this step of the episode."""
 
     code, status = "EPISODE_CONFLICT", 409
 
 
 class EpisodeNotFound(EnvError):
-    """No episode of this id, or none that this transport may continue."""
+    """There is no episode of this id, or this transport may not continue it."""
 
     code, status = "EPISODE_NOT_FOUND", 404
 
 
 class TaskMismatch(EnvError):
-    """The episode exists, but was played on another task."""
+    """The episode belongs to another task."""
 
     code, status = "TASK_MISMATCH", 409
 
 
 class DynamicsMismatch(EnvError):
-    """The episode was recorded under other dynamics and cannot be continued by these."""
+    """The episode was recorded under other dynamics or other data and cannot be continued."""
 
     code, status = "DYNAMICS_MISMATCH", 409
 
 
 class NotFound(EnvError):
-    """No such route or environment."""
+    """There is no such route or environment."""
 
     code, status = "NOT_FOUND", 404
 
 
 class MethodNotAllowed(EnvError):
-    """The route exists, but not for this HTTP method."""
+    """The route does not support this HTTP method."""
 
     code, status = "METHOD_NOT_ALLOWED", 405
 
 
 class PayloadTooLarge(EnvError):
-    """The request body is larger than the server reads."""
+    """The request body exceeds the size limit."""
 
     code, status = "PAYLOAD_TOO_LARGE", 413
 
 
 class RequestTimeout(EnvError):
-    """A request's body did not arrive in time."""
+    """The request body did not arrive in time."""
 
     code, status = "REQUEST_TIMEOUT", 408
 
 
 class SessionIdle(EnvError):
-    """A WebSocket client was silent for too long; its place goes to another one."""
+    """The WebSocket session was idle for too long and was closed."""
 
     code, status = "SESSION_IDLE", 408
 
 
 class SessionExpired(EnvError):
-    """A WebSocket session has lasted as long as one may."""
+    """The WebSocket session has reached its maximum lifetime."""
 
     code, status = "SESSION_EXPIRED", 408
 
 
 class Unauthorized(EnvError):
-    """The server wants a token, and there was none or a wrong one."""
+    """The server requires a token, and it was missing or wrong."""
 
     code, status = "UNAUTHORIZED", 401
 
@@ -163,18 +163,18 @@ class Unauthorized(EnvError):
 
 
 class ForbiddenOrigin(EnvError):
-    """The page that a browser shows belongs to another site, which may not use this server."""
+    """The request comes from a web page whose origin may not use this server."""
 
     code, status = "FORBIDDEN_ORIGIN", 403
 
 
 class TooManyRequests(EnvError):
-    """A client asks more often than the server allows.
+    """The client has exceeded the rate limit.
 
     Args:
-        message: As above.
-        field: As above.
-        retry_after: Whole seconds after which it may ask again.
+        message: As in :class:`EnvError`.
+        field: As in :class:`EnvError`.
+        retry_after: Seconds until the client may try again.
     """
 
     code, status = "TOO_MANY_REQUESTS", 429
@@ -185,37 +185,37 @@ class TooManyRequests(EnvError):
 
 
 class ServerStopping(EnvError):
-    """The server has been told to stop and begins nothing new."""
+    """The server is shutting down and accepts no new work."""
 
     code, status = "SERVER_STOPPING", 503
 
 
 class CapacityReached(EnvError):
-    """The server already holds as many sessions as it may."""
+    """The server has reached its maximum number of sessions."""
 
     code, status = "CAPACITY_REACHED", 503
 
 
 class SessionNotFound(EnvError):
-    """No MCP session of this id, or no longer."""
+    """There is no MCP session of this id, or it has ended."""
 
     code, status = "SESSION_NOT_FOUND", 404
 
 
 class StoreUnavailable(EnvError):
-    """The episode store could not be read or written; the episode is as it was before the call."""
+    """The episode store could not be read or written; the episode is unchanged."""
 
     code, status = "STORE_UNAVAILABLE", 503
 
 
 class InternalError(EnvError):
-    """A defect of the server. The cause goes to the log, never to the client."""
+    """The server failed because of a defect. The cause is logged and never sent to the client."""
 
     code, status = "INTERNAL_ERROR", 500
 
 
 def as_client_error(error: Exception) -> EnvError:
-    """Return what a client may see of ``error``: itself if it is one of ours, nothing of it if it is a defect."""
+    """Return ``error`` itself if it is an :class:`EnvError`, otherwise an :class:`InternalError` without details."""
     if isinstance(error, EnvError):
         return error
-    return InternalError("The server failed at this request; nothing has changed. The operator finds why in the log.")
+    return InternalError("The server failed to handle this request; nothing has changed. Its log names the cause.")

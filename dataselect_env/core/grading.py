@@ -1,4 +1,4 @@
-"""Grades: one function for all tasks, from the task's numbers and an episode's trace (SPEC section 5)."""
+"""Grades: one function for all tasks, computed from the numbers of the task and the trace of the episode."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from dataselect_env.core.models import Grade, GradeBreakdown
 from dataselect_env.core.tasks import Task
 
 NOISE_CEILING = 0.5
-"""Average noise ratio that scores 0: labels as wrong as coin flips."""
+"""Average noise ratio that scores 0: labels no better than coin flips."""
 COVERAGE = 0.4
-"""Share of the budget that must be spent before the noise score counts in full, so that buying little is no merit."""
+"""Share of the budget from which on the noise score counts in full: buying little earns no credit for low noise."""
 EFFICIENCY_PRICE = 0.5
-"""What spending the whole budget takes off the efficiency: half, or nobody would ever buy to the end."""
+"""Share of the performance score that the efficiency loses if the whole budget is spent; at 1, spending it would earn
+no efficiency at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:
-    """What one point of an episode adds to its grade; the first point is the reset, where nothing is bought.
+    """One point of an episode's trace: the reset, where nothing is bought, or a step.
 
     Attributes:
-        bought: Samples bought in this step.
-        mislabelled: How many of them carry a wrong label.
+        bought: Number of samples bought in this step.
+        mislabelled: Number of them with a wrong label.
         performance: Performance after the step, in (0, 1].
     """
 
@@ -32,27 +33,27 @@ class TracePoint:
 
 
 def average_noise(trace: Sequence[TracePoint]) -> float | None:
-    """Return the share of mislabelled samples among all bought, or None when nothing was bought."""
+    """Return the share of mislabelled samples among all bought, in [0, 1], or None if nothing was bought."""
     bought = sum(point.bought for point in trace)
     return sum(point.mislabelled for point in trace) / bought if bought else None
 
 
 def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
-    """Grade an episode as if it ended after the last point of ``trace``.
+    """Return the grade of an episode as if it ended after the last point of ``trace``.
 
-    - performance score: the last performance over the task's ``performance_range``, clipped to [0, 1];
+    - performance score: the last performance, rescaled from the task's ``performance_range`` and clipped to [0, 1];
     - noise score: (1 - average noise / NOISE_CEILING), clipped to [0, 1], times min(1, used / (COVERAGE x budget));
-      0 when nothing was bought, and where the right labels are unknown;
-    - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget): what was saved counts as far as something
-      was reached.
+      0 if nothing was bought or the task has no ground truth;
+    - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget), so savings count in proportion to the
+      performance score.
 
     Args:
-        task: The task that was played.
-        trace: At least the point of the reset.
+        task: Task of the episode.
+        trace: The point of the reset, followed by one point for each step.
 
     Returns:
-        The score in [0, 1], whether the task's success criteria hold, and the parts. An average over no purchase is no
-        success where the task bounds the noise.
+        The score in [0, 1], whether the task's success criteria hold, and the parts. An episode without purchases
+        fails a task that bounds the noise.
     """
     low, high = task.performance_range
     performance = trace[-1].performance

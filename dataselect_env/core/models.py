@@ -1,17 +1,18 @@
-"""Wire types: what goes in and what comes out, the same on every transport (SPEC sections 3, 4 and 7).
+"""Wire types: requests and replies, the same on every transport.
 
-All are frozen, refuse unknown fields, never convert (``"10"`` and ``true`` are not integers) and admit finite numbers
-only.
+All are frozen and refuse unknown fields and numbers that are not finite. A number may have any numeric type, numpy's
+included; strings and booleans are refused (``"10"``, ``true``).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.numbers import Count, Integer, Weight, as_integer
 from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 
 RewardMode = Literal["shaped", "grade"]
@@ -38,13 +39,14 @@ EpisodeId = Annotated[
 
 
 def _named_tasks(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(TASKS)  # those of the moment: there may be tasks of a user's own
+    schema["enum"] = list(TASKS)  # when the schema is made: custom tasks may have been registered
 
 
-# Schemas name what there is; another name is refused by the lookup, which has an error of its own for it.
+# Only the schemas list the names. Validation accepts any name, and the lookup raises a specific error if it is unknown.
 TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
-SpecIndex = Annotated[int, Field(json_schema_extra={"minimum": 0})]
+Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
+SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 
 class WireModel(BaseModel):
@@ -53,17 +55,17 @@ class WireModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-# --- in -------------------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------------------
 
 
 class StrategyWeights(WireModel):
-    """How to mix the query strategies. Only the ratios matter; at least one weight must be positive."""
+    """Mix of the query strategies. Only the ratios of the weights matter; at least one must be positive."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    uncertainty: float = Field(0.0, ge=0, description="Weight of uncertainty sampling (highest predictive entropy).")
-    diversity: float = Field(0.0, ge=0, description="Weight of diversity sampling (farthest from what is known).")
-    random: float = Field(0.0, ge=0, description="Weight of uniformly random sampling.")
+    uncertainty: Weight = Field(0.0, description="Weight of uncertainty sampling (highest predictive entropy).")
+    diversity: Weight = Field(0.0, description="Weight of diversity sampling (farthest from the training centroid).")
+    random: Weight = Field(0.0, description="Weight of uniformly random sampling.")
 
     @model_validator(mode="after")
     def _some_weight(self) -> Self:
@@ -77,24 +79,31 @@ class StrategyWeights(WireModel):
 
 
 class Action(WireModel):
-    """What an agent does in one step: buy a batch, or stop."""
+    """The action of one step: buy a batch, or stop."""
 
-    # In OpenEnv an action schema titled "Action" is that of MCP environments; verifiers would ask us to list our tools.
+    # OpenEnv takes an action schema titled "Action" for that of an MCP environment; verifiers would ask for its tools.
     model_config = ConfigDict(title="DataSelectAction")
 
     action_type: Literal["select_batch", "stop"] = Field(
         description="select_batch buys a batch and trains on it; stop ends the episode and ignores the other fields."
     )
-    batch_size: int = Field(
-        ge=0,
+    batch_size: Count = Field(
         description=f"Samples to buy: raised to at least {MIN_BATCH}, then cut to what budget and pool still hold.",
     )
     strategy_weights: StrategyWeights = Field(description="Mix of the three query strategies, normalised internally.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Ignored; OpenEnv's typed clients send it.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_stop(cls, data: Any) -> Any:
+        """Fill in the fields that a stop ignores, so that ``{"action_type": "stop"}`` is a complete action."""
+        if isinstance(data, dict) and data.get("action_type") == "stop":
+            return {"batch_size": 0, "strategy_weights": {"random": 1.0}, **data}
+        return data
+
     @classmethod
     def select(cls, batch_size: int, **weights: float) -> Self:
-        """Return the action that buys ``batch_size`` samples with these weights: uncertainty, diversity, random."""
+        """Return the action that buys ``batch_size`` samples; ``weights`` are those of the strategies, by name."""
         model = cast("type[StrategyWeights]", cls.model_fields["strategy_weights"].annotation)
         return cls(action_type="select_batch", batch_size=batch_size, strategy_weights=model(**weights))
 
@@ -105,24 +114,23 @@ class Action(WireModel):
 
 
 class ResetRequest(WireModel):
-    """How to start an episode; every field may be left out or null."""
+    """Options of a new episode; every field may be omitted or null."""
 
     task_id: TaskName | None = Field(None, description=f"Task to play; default {DEFAULT_TASK}.", examples=["hard"])
-    seed: int | None = Field(
+    seed: Seed | None = Field(
         None,
-        ge=0,
-        lt=SEED_LIMIT,
-        description="Determines data set, noise and selection draws. Left out: drawn from the split (default train).",
+        description="Determines data set, label noise and selection draws. Default: drawn from the split, which itself"
+        " defaults to train.",
         examples=[7],
     )
-    episode_id: EpisodeId | None = Field(None, description="Name for the episode, not yet in use; default: a new one.")
+    episode_id: EpisodeId | None = Field(None, description="Id for the episode, not yet in use; default: a random one.")
     reward_mode: RewardMode | None = Field(None, description="shaped (default), or grade: rewards add up to the grade.")
-    split: SplitName | None = Field(None, description="Split that the seed or index is taken from.")
+    split: SplitName | None = Field(None, description="Split that the seed is drawn from or the index refers to.")
     index: SpecIndex | None = Field(None, description="Index of a task spec in the split (see the Task API).")
 
 
 class StepRequest(Action):
-    """One action; over HTTP optionally with the episode that it is for."""
+    """An action; over HTTP optionally with the id of the episode."""
 
     model_config = ConfigDict(title="StepRequest")
 
@@ -132,23 +140,25 @@ class StepRequest(Action):
 
 
 class StepEnvelope(WireModel):
-    """The same as OpenEnv's HTTP clients send it: the action wrapped."""
+    """An action wrapped in an object, as OpenEnv's HTTP clients send it."""
 
     action: Action
     episode_id: EpisodeId | None = Field(None, description="As in StepRequest.")
-    timeout_s: float | None = Field(None, gt=0, description="Accepted for OpenEnv clients; a step is never cut off.")
-    request_id: str | None = Field(None, max_length=EPISODE_ID_LENGTH, description="Accepted for OpenEnv clients.")
+    timeout_s: float | None = Field(None, gt=0, description="Accepted for OpenEnv clients and ignored.")
+    request_id: str | None = Field(
+        None, max_length=EPISODE_ID_LENGTH, description="Accepted for OpenEnv clients and ignored."
+    )
 
 
 class Envelope(WireModel):
     """A WebSocket message."""
 
-    type: MessageType = Field(description="What the message asks for.")
-    data: dict[str, Any] | None = Field(None, description="What the operation needs: choices, an action, a request.")
+    type: MessageType = Field(description="Operation that the message requests.")
+    data: dict[str, Any] | None = Field(None, description="Reset options, an action or an MCP request.")
 
 
 class EpisodeChoice(WireModel):
-    """Which HTTP episode is meant."""
+    """The HTTP episode that a request refers to."""
 
     episode_id: EpisodeId | None = Field(
         None, description="Id of the episode; default: the one most recently started over HTTP."
@@ -156,17 +166,17 @@ class EpisodeChoice(WireModel):
 
 
 class GraderRequest(WireModel):
-    """Which finished episode to grade."""
+    """The finished episode to grade."""
 
-    episode_id: EpisodeId = Field(description="Id that the reply to reset carried.")
-    task_id: TaskName | None = Field(None, description="Checked against the task that was played.")
+    episode_id: EpisodeId = Field(description="Id of the episode, as in the reply to reset.")
+    task_id: TaskName | None = Field(None, description="If given, must be the task of the episode.")
 
 
-# --- out ------------------------------------------------------------------------------------------------------------
+# --- replies --------------------------------------------------------------------------------------------------------
 
 
 class ObservationFields(WireModel):
-    """What an agent sees, as it travels: ``reward`` and ``done`` stand beside it."""
+    """An observation inside a reply, where ``reward`` and ``done`` are siblings of it."""
 
     remaining_budget: int = Field(ge=0, description="Samples that may still be bought.")
     diversity_score: float = Field(ge=0, description="Standard deviation over all entries of the training set.")
@@ -179,9 +189,17 @@ class ObservationFields(WireModel):
     samples_available: int = Field(ge=0, description="Samples left in the pool.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="Empty; OpenEnv's typed clients expect it.")
 
+    def as_tuple(self) -> tuple[float, ...]:
+        """Return the numbers in the order of ``OBSERVED``."""
+        return tuple(getattr(self, name) for name in OBSERVED)
+
+
+OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
+"""Names of the numbers of an observation, in the order of its fields."""
+
 
 class Observation(ObservationFields):
-    """What an agent sees, with the fields that OpenEnv's schema of an observation has."""
+    """What an agent observes after a step, with the fields of OpenEnv's observation schema."""
 
     done: bool = Field(False, description="Whether the episode is over.")
     reward: float | None = Field(None, description="Reward of the step; null after a reset.")
@@ -191,14 +209,14 @@ class GradeBreakdown(WireModel):
     """The parts of a grade."""
 
     performance: float = Field(description="Performance at the end, 1 / (1 + log loss) on the validation split.")
-    performance_score: float = Field(ge=0, le=1, description="Performance over the task's range.")
+    performance_score: float = Field(ge=0, le=1, description="Performance rescaled from the task's range, clipped.")
     avg_noise_ratio: float | None = Field(description="Share of mislabelled samples among all bought; null if none.")
-    noise_score: float = Field(ge=0, le=1, description="1 for clean purchases; grows with coverage of the budget.")
-    efficiency: float = Field(ge=0, le=1, description="Performance score, less a share for the budget spent.")
+    noise_score: float = Field(ge=0, le=1, description="Cleanliness of the purchases, less if few were made.")
+    efficiency: float = Field(ge=0, le=1, description="Performance score, reduced in proportion to spending.")
     budget_used: int = Field(ge=0, description="Samples bought.")
-    budget: int = Field(ge=0, description="Samples that could have been bought.")
+    budget: int = Field(ge=0, description="Samples that may be bought in the episode.")
     success_criteria: str = Field(description="What an episode must reach to pass.")
-    score_formula: str = Field(description="How the score is made from the parts.")
+    score_formula: str = Field(description="How the score is computed from the parts.")
 
 
 class Grade(WireModel):
@@ -210,16 +228,14 @@ class Grade(WireModel):
 
 
 class StepInfo(WireModel):
-    """What an audit of the bought batch would tell, and how the reward came about."""
+    """The audit of the batch bought, and the terms of the reward."""
 
     reward_terms: dict[str, float] = Field(description="Named terms that add up to the reward.")
     batch_size: int = Field(ge=0, description="Samples actually bought in this step.")
     bought_by: dict[str, int] = Field(description="How many of them each query strategy chose.")
-    mislabelled: int | None = Field(
-        ge=0, description="How many of them carry a wrong label; null where the right labels are unknown."
-    )
+    mislabelled: int | None = Field(ge=0, description="How many of them have a wrong label; null without ground truth.")
     noise_ratio: float | None = Field(
-        description="mislabelled / batch_size; null when nothing was bought, or the right labels are unknown."
+        description="mislabelled / batch_size; null when nothing was bought or without ground truth."
     )
     redundancy: float | None = Field(
         ge=0,
@@ -229,22 +245,22 @@ class StepInfo(WireModel):
     gain: float | None = Field(
         description="Performance gain plus diversity bonus, before any cost; null when nothing was bought."
     )
-    end_reason: EndReason | None = Field(description="Why the episode ended with this step; null while it goes on.")
-    grade: Grade | None = Field(description="The episode's grade, once it is over.")
+    end_reason: EndReason | None = Field(description="Why the episode ended with this step; null while it runs.")
+    grade: Grade | None = Field(description="Grade of the episode; null while it runs.")
 
 
 class ReplyMetadata(WireModel):
-    """Which step of which episode a reply answers."""
+    """The episode and step that a reply belongs to."""
 
-    episode_id: str = Field(description="Id of the episode; /grader asks for it.")
+    episode_id: str = Field(description="Id of the episode; /grader needs it.")
     task_id: str = Field(description="Task of the episode.")
-    seed: int = Field(description="Seed of the episode, also when it was drawn.")
+    seed: int = Field(description="Seed of the episode, given or drawn.")
     step: int = Field(ge=0, description="Actions so far; 0 after a reset.")
     info: StepInfo | None = Field(description="Reward terms and audit of the step; null after a reset.")
 
 
 class ReplyBody(WireModel):
-    """What OpenEnv's own clients read of a reply."""
+    """The part of a reply that OpenEnv's own clients read."""
 
     observation: ObservationFields
     reward: float | None = Field(description="Reward of the step; null after a reset.")
@@ -252,17 +268,17 @@ class ReplyBody(WireModel):
     metadata: ReplyMetadata
 
 
-class Reply(ReplyMetadata, ReplyBody):  # in this order of bases the body's fields come first in the JSON
-    """The answer to a reset or a step, the same on every transport.
+class Reply(ReplyMetadata, ReplyBody):  # this order of bases puts the fields of the body first in the JSON
+    """The reply to a reset or a step, the same on every transport.
 
-    ``metadata`` repeats what stands beside it, because OpenEnv's own clients hand on nothing else to their users.
+    ``metadata`` repeats the fields of :class:`ReplyMetadata`, because OpenEnv's own clients pass nothing else on.
     """
 
     @classmethod
     def build(
         cls, *, observation: ObservationFields, reward: float | None, done: bool, metadata: ReplyMetadata
     ) -> Self:
-        """Return the reply whose ``metadata`` also stands beside the observation."""
+        """Return a reply with the fields of ``metadata`` repeated at its top level."""
         return cls(
             observation=observation,
             reward=reward,
@@ -282,31 +298,31 @@ class State(WireModel):
     episode_id: str = Field(description="Id of the episode.")
     task_id: str = Field(description="Task of the episode.")
     seed: int = Field(description="Seed of the episode.")
-    split: str | None = Field(description="Split that the seed belongs to; null outside of all.")
-    reward_mode: RewardMode = Field(description="What the rewards are.")
+    split: str | None = Field(description="Split that the seed belongs to; null if it belongs to none.")
+    reward_mode: RewardMode = Field(description="Reward mode of the episode.")
     step_count: int = Field(ge=0, description="Actions so far.")
     max_steps: int = Field(ge=1, description="Actions after which the episode ends.")
     done: bool = Field(description="Whether the episode is over.")
-    end_reason: EndReason | None = Field(description="Why it ended; null while it goes on.")
+    end_reason: EndReason | None = Field(description="Why the episode ended; null while it runs.")
     remaining_budget: int = Field(ge=0, description="Samples that may still be bought.")
     current_performance: float = Field(ge=0, le=1, description="1 / (1 + log loss) on the validation split.")
     pool_size: int = Field(ge=0, description="Samples left in the pool.")
-    dynamics_version: int = Field(ge=1, description="Version of the rules that the episode is played by.")
+    dynamics_version: int = Field(ge=1, description="Version of the environment's dynamics.")
 
 
 class GraderReply(Grade):
-    """A grade, with the episode that it belongs to."""
+    """A grade with its episode and task."""
 
     episode_id: str = Field(description="Id of the graded episode.")
-    task_id: str = Field(description="Task that was played.")
+    task_id: str = Field(description="Task of the episode.")
 
 
 class ErrorBody(WireModel):
-    """The one shape of every error; on WebSocket it is the ``data`` of an ``error`` message."""
+    """The body of every error; on WebSocket, the ``data`` of an ``error`` message."""
 
-    code: str = Field(description="Stable name of the mistake, for programs.", examples=["VALIDATION_ERROR"])
+    code: str = Field(description="Stable error code, for programs.", examples=["VALIDATION_ERROR"])
     message: str = Field(description="What was wrong and what is allowed, for people.")
-    field: str | None = Field(description="Dotted name of the offending field, when there is one.")
+    field: str | None = Field(description="Dotted name of the offending field, if there is one.")
 
 
 # --- validation -----------------------------------------------------------------------------------------------------
@@ -314,15 +330,17 @@ class ErrorBody(WireModel):
 ModelT = TypeVar("ModelT", bound=WireModel)
 
 LONGEST_NAME = 80
+"""Characters of a field's name that an error message repeats."""
 MOST_PROBLEMS = 5
+"""Problems that one error message lists."""
 
 
 def parse(model: type[ModelT], data: object) -> ModelT:
     """Return ``data`` as a ``model``.
 
     Raises:
-        InvalidInput: It does not fit; the message names each field, what was wrong and what is allowed, and never
-            repeats more than a field's name of what was sent.
+        InvalidInput: Validation failed. The message says for each field what was wrong and what is allowed. Of the
+            input it repeats only names of fields.
     """
     try:
         return model.model_validate(data)
@@ -333,7 +351,7 @@ def parse(model: type[ModelT], data: object) -> ModelT:
 
 
 def _describe(model: type[WireModel], detail: ErrorDetails) -> tuple[str, str]:
-    """Return the dotted name and the sentence for one of pydantic's errors."""
+    """Return the dotted name of the field and the message for an error of pydantic."""
     field = ".".join(str(part) for part in detail["loc"])
     field = "".join(letter if letter.isprintable() else "?" for letter in field)[:LONGEST_NAME]
     if detail["type"] == "extra_forbidden":

@@ -1,34 +1,51 @@
-"""How many bought labels look wrong, for data whose truth nobody knows.
+"""Estimates of the share of wrong labels, from evidence that a buyer can see.
 
-Each batch is judged before it is trained on, by the model that has never seen it: such probabilities are out of sample
-without any cross-validation. What they say is counted as confident learning does.
+With ground truth, the evidence is the number of wrong labels found in the batches bought. Without it, :func:`suspected`
+counts label errors by confident learning. Each batch is judged before it is trained on, so the model's probabilities
+are out of sample without cross-validation.
 
 References:
-    Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021.
+    Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 2021.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.learner import Learner
 
+NOISE_PRIOR_STRENGTH: Final = 10
+"""The declared noise rate weighs as much as this many bought samples."""
 
-def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, batch: Indices) -> tuple[int, int]:
-    """Return how many samples of a batch the model is sure about, and how many of these look wrong.
 
-    A sample counts as of the class whose probability is highest among those that reach the class's threshold: the mean
-    probability that the model gives a class over the acquired samples that carry its label. Samples of no such class
-    say nothing.
-
-    It is biased: a weak model doubts right labels (too high), and its thresholds come from samples that it was trained
-    on (too low). ``bench/owndata/doubt.py`` measures by how much it is off where the truth is known.
+def estimate_noise(flip_y: float, bought: int, mislabelled: int) -> float:
+    """Return the posterior mean of the noise rate, in [0, 1].
 
     Args:
-        learner: Before it is trained on the batch.
+        flip_y: Declared noise rate, in [0, 0.5); the prior.
+        bought: Number of samples with evidence.
+        mislabelled: Number of wrong labels among them.
+    """
+    return (NOISE_PRIOR_STRENGTH * flip_y + mislabelled) / (NOISE_PRIOR_STRENGTH + bought)
+
+
+def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, batch: Indices) -> tuple[int, int]:
+    """Return how many samples of a batch the model can judge, and how many of these look mislabelled.
+
+    A class has a threshold: the mean probability that the model gives it over the acquired samples that carry its
+    label. A sample counts as the class of highest probability among those that reach their thresholds. A sample that
+    reaches none is not judged.
+
+    The estimate is biased: a weak model doubts right labels (too high), and thresholds come from samples that the model
+    was trained on (too low). ``bench/owndata/doubt.py`` measures the error where the ground truth is known.
+
+    Args:
+        learner: The learner before it is trained on the batch.
         X: Features of the data set, (n, n_features).
-        labels: As they are trained on, (n,).
+        labels: Given labels, (n,).
         acquired: Rows acquired before the batch, (m,).
         batch: Rows of the batch, (k,).
     """

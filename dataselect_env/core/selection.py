@@ -1,18 +1,18 @@
-"""How a batch is chosen: the strategies that a task offers, mixed by quotas or by ranks."""
+"""How a batch is chosen: the query strategies that a task offers, mixed by quotas or by ranks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.data import Pool
 from dataselect_env.core.learner import Learner
-from dataselect_env.core.strategies import sampling
-from dataselect_env.core.strategies.registry import Candidates, checked_utilities, get_strategy, pick, ranks
+from dataselect_env.core.strategies import rankings, sampling
+from dataselect_env.core.strategies.candidates import Candidates, Utilities
+from dataselect_env.core.strategies.filters import filtered
+from dataselect_env.core.strategies.registry import checked, get_strategy, pick, ranks
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart
@@ -25,16 +25,17 @@ def strategies_of(task: Task) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BatchSelector:
-    """What strategies choose from, as of one step; nothing in it is changed.
+    """Chooses the batch of one step; changes nothing but the random stream and the memory.
 
     Attributes:
         task: What is offered, and how it is mixed.
         start: What the episode started from.
-        learner: As it is now.
+        learner: The current model.
         acquired: The training set.
-        pool: Labels, and which of them are wrong.
+        pool: Given labels, and the noise mask.
         available: Which samples can be bought, (n_pool,).
         rng: Stream of selection draws.
+        memory: What strategies computed from the pool alone, by name; kept for the episode.
     """
 
     task: Task
@@ -44,14 +45,21 @@ class BatchSelector:
     pool: Pool
     available: Mask
     rng: np.random.Generator
+    memory: dict[str, Floats]
 
-    @property
-    def _trap(self) -> float:
-        """By how much the entropy of wrong labels is raised, in nats."""
-        return sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0
+    def select(self, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
+        """Return a batch, as indices into the pool, in the order of choice.
 
-    def by_quotas(self, counts: tuple[int, ...]) -> Indices:
-        """Return the batch of which each strategy chooses its share, as indices into the pool."""
+        Args:
+            counts: Samples that each strategy contributes under ``quotas``; their sum is the batch size.
+            weights: Weights of the strategies, which ``ranks`` reads instead.
+        """
+        if self.task.mixing == "quotas":
+            return self._by_quotas(counts)
+        return self._by_ranks(sum(counts), weights)
+
+    def _by_quotas(self, counts: tuple[int, ...]) -> Indices:
+        """Return the batch of which each strategy chooses its share."""
         start, centroid = self.start, self.acquired.centroid
         X = start.dataset.X_pool
         picks: list[sampling.Pick] = [
@@ -59,51 +67,72 @@ class BatchSelector:
             lambda left, count: sampling.farthest(X @ centroid, start.squares, float(centroid @ centroid), left, count),
             sampling.at_random(self.rng),
         ]
-        probabilities = cache(lambda: self.learner.probabilities(X))
-        picks += [self._extra(name, probabilities) for name in self.task.extra_strategies]
-        return sampling.select(picks=picks[: len(counts)], available=self.available, counts=counts)
+        if any(counts[len(picks) :]):
+            candidates = self._candidates()
+            picks += [self._pick(name, candidates) for name in self.task.extra_strategies]
+        return sampling.select(picks=picks[: len(counts)], available=self.available, counts=counts[: len(picks)])
 
-    def _extra(self, name: str, probabilities: Callable[[], Floats]) -> sampling.Pick:
-        """Return the pick of a further strategy; ``probabilities`` gives those of the pool, (n_pool, n_classes)."""
+    def _pick(self, name: str, candidates: Candidates) -> sampling.Pick:
+        """Return the pick of an extra strategy."""
+        utilities = self._utilities(name)
+        return lambda left, count: pick(utilities(replace(candidates, left=left), count), left, count)
+
+    def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
+        """Return the samples with the highest weighted sums of the strategies' ranks."""
+        sums, left = np.zeros(len(self.available)), self.available
+        candidates = self._candidates()
+        for name, weight in zip(strategies_of(self.task), weights, strict=False):
+            if weight:
+                sums += weight / max(weights) * ranks(self._utilities(name)(candidates, count), left)
+        return sampling.highest(np.where(left, sums, -np.inf), count)
+
+    def _utilities(self, name: str) -> Utilities:
+        """Return a strategy as utilities; the noise trap is applied here, where no strategy sees the noise mask."""
+        if name == "uncertainty":
+            return self._trapped_uncertainty
+        if name == "diversity":
+            return self._diversity
+        if name in rankings.BASE:
+            return rankings.BASE[name]
         strategy = get_strategy(name)
-        return lambda left, count: pick(strategy, self._candidates(left, probabilities()), count)
+        if strategy.label_filter is not None:
+            return filtered(strategy.label_filter, self._utilities(strategy.ranking))
+        return checked(name, strategy.utilities)
+
+    @property
+    def _trap(self) -> float:
+        """By how much the entropy of mislabelled samples is raised, in nats."""
+        return sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0
+
+    def _trapped_uncertainty(self, candidates: Candidates, _count: int) -> Floats:
+        entropy = sampling.entropy_of(candidates.probabilities) + self._trap * self.pool.mislabelled
+        return np.where(candidates.left, entropy, -np.inf)
+
+    def _diversity(self, candidates: Candidates, _count: int) -> Floats:
+        """Return what ``rankings.diversity`` does, from sums that are kept up to date."""
+        centroid = self.acquired.centroid
+        distances = sampling.squared_distance(candidates.X @ centroid, self.start.squares, float(centroid @ centroid))
+        return np.where(candidates.left, distances, -np.inf)
 
     def _most_uncertain(self, left: Mask, count: int) -> Indices:
-        """Return the samples of highest entropy, that of wrong labels raised where the task has the noise trap."""
+        """Return the samples of highest entropy, raised by the noise trap if the task has it."""
         X, trap, wrong = self.start.dataset.X_pool, self._trap, self.pool.mislabelled
         if self.learner.n_classes == 2:
             return sampling.most_uncertain(self.learner.log_odds(X), wrong, trap, left, count)
         entropy = sampling.entropy_of(self.learner.probabilities(X)) + trap * wrong
         return sampling.highest(np.where(left, entropy, -np.inf), count)
 
-    def by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
-        """Return the batch of the highest sums of the strategies' ranks, as indices into the pool."""
-        total, left = np.zeros(len(self.available)), self.available
-        candidates = self._candidates(left, self.learner.probabilities(self.start.dataset.X_pool))
-        for name, weight in zip(strategies_of(self.task), weights, strict=False):
-            if weight:
-                total += weight / max(weights) * ranks(self._utilities(name, candidates, count), left)
-        return sampling.highest(np.where(left, total, -np.inf), count)
-
-    def _utilities(self, name: str, candidates: Candidates, count: int) -> Floats:
-        """Return the utilities of a strategy for the pool, (n_pool,)."""
-        if name == "uncertainty":
-            return sampling.entropy_of(candidates.probabilities) + self._trap * self.pool.mislabelled
-        if name == "diversity":
-            start, centroid = self.start, self.acquired.centroid
-            return sampling.squared_distance(candidates.X @ centroid, start.squares, float(centroid @ centroid))
-        if name == "random":
-            return self.rng.random(len(candidates.left))
-        return checked_utilities(get_strategy(name), candidates, count)
-
-    def _candidates(self, left: Mask, probabilities: Floats) -> Candidates:
-        """Return what a further strategy may see."""
+    def _candidates(self) -> Candidates:
+        """Return what a strategy may see. Labels are copies: a view would lead to those of the validation split."""
         dataset, rows = self.start.dataset, self.acquired.rows
         return Candidates(
             X=dataset.X_pool,
-            probabilities=probabilities,
-            left=left,
+            labels=self.pool.labels[dataset.pool_rows].copy(),
+            probabilities=self.learner.probabilities(dataset.X_pool),
+            left=self.available,
             X_acquired=dataset.X[rows],
             y_acquired=self.pool.labels[rows],
             rng=self.rng,
+            seed_size=len(dataset.seed_rows),
+            memory=self.memory,
         )

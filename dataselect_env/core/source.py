@@ -1,4 +1,4 @@
-"""Where a task's pools come from: the seam between the built-in generator and data of a user's own."""
+"""Sources of data sets and pools: the interface between episodes and the built-in generator or custom data."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from dataselect_env.core.warm_start import WarmStart, warm_start
 
 
 class Source(Protocol):
-    """What an episode asks of the place where its data come from. All of it is a function of the arguments.
+    """Gives an episode its data set and its pool. Both methods are pure functions of their arguments.
 
-    :func:`dataselect_env.testing.check_source` checks it.
+    :func:`dataselect_env.testing.check_source` checks this contract.
     """
 
     def start(self, seed: int) -> WarmStart:
-        """Return what the episode of a seed starts from; shared, so nothing in it may be changed."""
+        """Return the warm start of a seed. It is shared between episodes: read-only."""
 
     def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:
-        """Return the pool of a seed with its labels; ``rng`` is the stream of the noise."""
+        """Return the pool of a seed with its given labels; ``rng`` is the stream of the label noise."""
 
 
 class BuiltInSource:
-    """Pinned data sets of a generator, their noise in one of two hidden worlds (:mod:`dataselect_env.core.data`)."""
+    """Pinned data sets of a generator, with label noise in one of two worlds (:mod:`dataselect_env.core.data`)."""
 
     def start(self, seed: int) -> WarmStart:
-        """Return the warm start of the data set that the seed uses."""
+        """Return the warm start of the seed's data set."""
         return warm_start(dataset_number(seed))
 
     def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:
-        """Return the pool with an exact share of wrong labels, where the seed's world has them."""
+        """Return the pool with an exact share of wrong labels, placed by the seed's world."""
         start = self.start(seed)
         return make_pool(task, start.dataset, start.placements[world_of(seed)], rng)
 
@@ -41,5 +41,5 @@ BUILT_IN_SOURCE = BuiltInSource()
 
 
 def source_of(task: Task) -> Source:
-    """Return where the data of a task come from."""
+    """Return the source of a task's data."""
     return BUILT_IN_SOURCE if task.source is None else task.source

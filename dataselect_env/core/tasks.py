@@ -1,8 +1,7 @@
-"""The table of tasks: every budget, rate, range and threshold stands here once (SPEC section 5).
+"""The table of tasks and splits: every budget, rate, range and threshold of a task stands here, once.
 
-README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests. Tasks of a
-user's own (:mod:`dataselect_env.custom.task_file`) are registered here beside the built-in ones, which never change by
-it.
+README, openenv.yaml, ``/tasks`` and prompts are rendered from this table or checked against it by tests. Custom
+tasks (:mod:`dataselect_env.custom.task_file`) are registered here too; they never change a built-in task.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
     from dataselect_env.core.source import Source
 
 DYNAMICS_VERSION = 2
-"""Rises whenever the same task, seed and actions give another episode; never on refactoring."""
+"""Rises when the same task, seed and actions give a different episode; never on refactoring."""
 
 MIN_BATCH = 5
-"""Smallest number of samples that a ``select_batch`` action buys while budget and pool still hold as many."""
+"""Smallest batch, as long as budget and pool hold as many samples."""
 
 POOL_SIZE = 1_100
 """Samples in the pool of a built-in task."""
@@ -33,32 +32,32 @@ Mixing = Literal["quotas", "ranks"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One task: what is in the pool, what may be spent, what counts as success.
+    """One task: the pool, the budget, and the criteria for success.
 
     The score is ``performance_weight * performance_score + noise_weight * noise_score + efficiency_weight *
     efficiency`` with the parts as :mod:`dataselect_env.core.grading` defines them; the weights add up to 1.
 
     Attributes:
         task_id: Name in requests and replies.
-        summary: What the task asks of an agent, one sentence.
+        summary: What the task demands of an agent, in one sentence.
         flip_y: Declared share of mislabelled pool samples, in [0, 0.5).
-        budget: Samples that may be bought in an episode.
-        max_steps: Actions in an episode.
+        budget: Largest number of samples bought in an episode.
+        max_steps: Largest number of actions in an episode.
         performance_range: Performance that scores 0 and performance that scores 1.
-        pass_performance: An episode passes only with a performance above this.
-        pass_noise: An episode passes only with an average noise ratio below this, where the task has such a bound.
+        pass_performance: An episode passes only with a performance above this threshold.
+        pass_noise: An episode passes only with an average noise ratio below this threshold; None for no threshold.
         performance_weight, noise_weight, efficiency_weight: As above.
-        min_batch: Smallest number of samples that a ``select_batch`` action buys while budget and pool hold as many.
-        max_batch: Largest, where there is such a limit.
-        pool_size: Samples in the pool at the start.
+        min_batch: Smallest batch, as long as budget and pool hold as many samples.
+        max_batch: Largest batch; None for no limit.
+        pool_size: Number of samples in the pool at the start.
         n_classes: Number of classes.
-        extra_strategies: Query strategies that are offered beside those of ``sampling.STRATEGIES``.
-        mixing: How strategies share a batch: ``quotas`` (SPEC), or ``ranks`` (:func:`strategies.ranks`).
+        extra_strategies: Query strategies offered in addition to ``sampling.STRATEGIES``.
+        mixing: How strategies share a batch: by ``quotas``, or by ``ranks`` (:mod:`dataselect_env.core.selection`).
         noise_trap: Whether the entropy of mislabelled samples is raised.
-        has_ground_truth: Whether it is known which labels are wrong. Where it is not, ``noise_estimate`` is made from what
-            was bought, and noise plays no part in the grade.
-        source: Where the samples come from; None is the built-in generator.
-        digest: Fingerprint of the definition and the data of a task of a user's own; None of a built-in one.
+        has_ground_truth: Whether it is known which labels are wrong. Without it, ``noise_estimate`` counts suspected
+            label errors, and noise plays no part in the grade.
+        source: Source of the data sets; None for the built-in generator.
+        digest: Fingerprint of definition and data of a custom task; None for a built-in task.
     """
 
     task_id: str
@@ -106,12 +105,12 @@ class Task:
 
     @property
     def difficulty(self) -> str:
-        """How hard the task is meant to be: a built-in task's name, ``own`` of a user's own."""
+        """Intended difficulty: the name of a built-in task, or ``own`` for a custom task."""
         return self.task_id if self.built_in else "own"
 
     @property
     def success_criteria(self) -> str:
-        """The condition for passing, as openenv.yaml and ``/tasks`` word it."""
+        """The condition for passing, worded as in openenv.yaml and ``/tasks``."""
         text = f"current_performance > {_threshold(self.pass_performance)}"
         if self.pass_noise is not None:
             text += f" AND avg_noise_ratio < {_threshold(self.pass_noise)}"
@@ -121,7 +120,7 @@ class Task:
 
     @property
     def score_formula(self) -> str:
-        """How the score is made, in words."""
+        """The formula of the score, in words."""
         parts = [
             (self.performance_weight, "performance score"),
             (self.noise_weight, "noise score"),
@@ -133,7 +132,7 @@ class Task:
 
 
 def _threshold(value: float) -> str:
-    """Return a threshold with two decimals, or with as many as it has."""
+    """Return a threshold with two decimals, or more if it has more."""
     return f"{value:.2f}" if round(value, 2) == value else f"{value:g}"
 
 
@@ -142,7 +141,7 @@ TASKS: dict[str, Task] = {
     for task in (
         Task(
             task_id="easy",
-            summary="Few labels are wrong and the budget is ample: learn when buying more still pays.",
+            summary="An introduction: few labels are wrong, and the budget is ample.",
             flip_y=0.05,
             budget=300,
             max_steps=15,
@@ -180,7 +179,7 @@ DEFAULT_TASK = "easy"
 
 
 def register(task: Task) -> None:
-    """Add a task of a user's own, in this process; one of the same name is replaced.
+    """Add a custom task, in this process; it replaces a custom task of the same name.
 
     Raises:
         InvalidInput: The name is that of a built-in task.
@@ -190,22 +189,11 @@ def register(task: Task) -> None:
     TASKS[task.task_id] = task
 
 
-def unregister(task_id: str) -> None:
-    """Remove a task of a user's own; nothing happens when there is none of this name.
-
-    Raises:
-        InvalidInput: It is a built-in task.
-    """
-    if task_id in BUILT_IN:
-        raise InvalidInput(f"task_id: {task_id} is a built-in task", field="task_id")
-    TASKS.pop(task_id, None)
-
-
 def get_task(task_id: str) -> Task:
     """Return the task of this name.
 
     Raises:
-        UnknownTask: There is none; the message lists those there are.
+        UnknownTask: There is none; the message lists the tasks.
     """
     task = TASKS.get(task_id)
     if task is None:
@@ -215,7 +203,7 @@ def get_task(task_id: str) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A range of seeds, disjoint from those of the other splits; its data sets are disjoint from theirs too."""
+    """A range of seeds. Splits share neither seeds nor data sets."""
 
     name: SplitName
     first_seed: int
@@ -226,7 +214,7 @@ class Split:
 
     @property
     def num_tasks(self) -> int:
-        """Number of task specs: every seed of the range with every task."""
+        """Number of task specs: each seed of the range with each task."""
         return self.seeds * len(TASKS)
 
 
@@ -239,12 +227,12 @@ SPLITS: dict[str, Split] = {
     )
 }
 DEFAULT_SPLIT: SplitName = "train"
-"""Where a reset without seed and split draws its seed from."""
+"""The split that a reset without seed and split draws its seed from."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One entry of the Task API: a task with a seed. ``group`` is shared by the specs of one seed, made for pairing."""
+    """One entry of the Task API: a task with a seed. Specs of the same seed share their ``group``, for paired tests."""
 
     id: str
     split: str
@@ -256,11 +244,11 @@ class TaskSpec:
 
 
 def choose(task_id: str | None, seed: int | None, split: str | None, index: int | None) -> tuple[Task, int | None]:
-    """Return the task and seed that the choices of a reset name together; a seed of None is yet to be drawn.
+    """Return the task and the seed that a reset asks for; a seed of None is still to be drawn.
 
     Raises:
         UnknownTask, UnknownSplit, TaskIndexOutOfRange: No such thing.
-        InvalidInput: The choices contradict each other; the message says which.
+        InvalidInput: The arguments contradict each other; the message says which.
     """
     chosen = None if split is None else get_split(split)
     if index is None:
@@ -282,7 +270,7 @@ def get_split(name: str) -> Split:
     """Return the split of this name.
 
     Raises:
-        UnknownSplit: There is none; the message lists those there are.
+        UnknownSplit: There is none; the message lists the splits.
     """
     split = SPLITS.get(name)
     if split is None:
@@ -291,14 +279,14 @@ def get_split(name: str) -> Split:
 
 
 def split_of(seed: int) -> str | None:
-    """Return the name of the split that ``seed`` belongs to, or None when it lies in none of the ranges."""
+    """Return the name of the split that contains ``seed``, or None if no split does."""
     return next((split.name for split in SPLITS.values() if seed in split), None)
 
 
 def get_spec(split_name: str, index: int) -> TaskSpec:
     """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
 
-    Those of the built-in tasks come first, so that they keep their indices whatever else is registered.
+    Specs of the built-in tasks come first, so that custom tasks do not change their indices.
 
     Raises:
         UnknownSplit: No split of this name.
@@ -326,6 +314,6 @@ def get_spec(split_name: str, index: int) -> TaskSpec:
 
 
 def get_spec_range(split_name: str, start: int | None = None, stop: int | None = None) -> list[TaskSpec]:
-    """Return the task specs ``[start, stop)`` of a split, bounds read as Python's slices read them."""
+    """Return the task specs ``[start, stop)`` of a split; the bounds work as in Python slices."""
     indices = range(get_split(split_name).num_tasks)[slice(start, stop)]
     return [get_spec(split_name, index) for index in indices]

@@ -1,4 +1,4 @@
-"""Everything acquired so far, as rows of a data set; the rows themselves are not kept."""
+"""The training set of an episode: everything acquired so far."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataselect_env.core.arrays import Floats, Indices
 
 
 class TrainingSet:
-    """Rows of a data set, and the sums over them that a step asks for.
+    """Row numbers of a data set with running sums over their features, which are not stored.
 
     Args:
-        rows: Rows to begin with, (k,).
-        X: Their features, (k, n_features).
+        rows: Initial rows, (k,), k >= 1.
+        X: Features of these rows, (k, n_features).
 
     Attributes:
-        rows: Rows so far, in the order in which they came.
+        rows: Rows so far, in the order in which they were added.
     """
 
     def __init__(self, rows: Indices, X: Floats) -> None:
@@ -28,19 +28,19 @@ class TrainingSet:
 
     @property
     def centroid(self) -> Floats:
-        """Mean row, (n_features,)."""
+        """Mean of the features, (n_features,)."""
         mean: Floats = self._sum / len(self.rows)
         return mean
 
     @property
     def spread(self) -> float:
-        """Standard deviation over all entries of the rows."""
+        """Standard deviation over all entries of the feature matrix."""
         entries = len(self.rows) * len(self._sum)
         mean = float(self._sum.sum()) / entries
         return math.sqrt(self._sum_of_squares / entries - mean * mean)
 
     def extend(self, rows: Indices, X: Floats) -> None:
-        """Add rows, (k,), with their features, (k, n_features)."""
+        """Add rows, (k,), with features (k, n_features)."""
         self.rows = np.concatenate([self.rows, rows])
         self._sum += X.sum(axis=0)
         self._sum_of_squares += float(np.vdot(X, X))

@@ -1,6 +1,6 @@
-"""What every episode on a data set starts from: the warmed-up learner, and where each world puts its noise.
+"""Warm starts: the common starting point of all episodes on a data set.
 
-None of it depends on the seed beyond the data set, so it is made once and shared.
+A warm start depends on the seed of an episode only through the data set, so it is made once and shared.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from dataselect_env.core.data import WORLDS, Dataset, make_dataset, placement
 from dataselect_env.core.learner import ALPHA, WARM_UP_PASSES, Learner
 
 CACHE_SIZE = 64
-"""Warm starts kept in memory, 1 MB each; an episode on another data set makes it anew at every step, 5 ms."""
+"""Warm starts kept in memory, 1 MB each. A step on any other data set makes its warm start again, which takes 5 ms."""
 
 
 @dataclass(frozen=True, eq=False)
 class WarmStart:
-    """A data set with what was learned from its seed set; shared, so nothing here may be changed.
+    """A data set and a learner trained on its seed set. Episodes share it, so nothing in it may be changed.
 
     Attributes:
         dataset: The data set.
-        learner: After the warm-up; an episode trains a copy.
-        performance: Of that learner on the validation split.
-        squares: Squared lengths of the pool's rows, (n_pool,).
-        placements: Of a built-in task, for each world how much it favours each pool sample for a wrong label, (1100,).
+        learner: The learner after warm-up; an episode trains a copy of it.
+        performance: Performance of the learner on the validation split, in (0, 1].
+        squares: Squared Euclidean norms of the pool samples, (n_pool,).
+        placements: Built-in tasks only: by world, the ranks of the pool samples, (1100,), as
+            :func:`~dataselect_env.core.data.placement` returns them.
     """
 
     dataset: Dataset
@@ -40,7 +41,7 @@ class WarmStart:
 
 @cache
 def load_libraries() -> None:
-    """Load what making episodes needs and has not been imported until now: scikit-learn, above all."""
+    """Import the libraries that the first episode would import otherwise, scikit-learn above all."""
     make_warm_start(0)
 
 
@@ -49,7 +50,7 @@ _in_use: WeakValueDictionary[int, WarmStart] = WeakValueDictionary()
 
 @lru_cache(maxsize=CACHE_SIZE)
 def warm_start(number: int) -> WarmStart:
-    """Return the warm start of data set ``number``: one object, as long as an episode or the cache holds it."""
+    """Return the warm start of data set ``number``; the same object as long as an episode or the cache refers to it."""
     start = _in_use.get(number)
     if start is None:
         start = _in_use[number] = make_warm_start(number)
@@ -57,10 +58,10 @@ def warm_start(number: int) -> WarmStart:
 
 
 def make_warm_start(number: int) -> WarmStart:
-    """Make data set ``number`` and warm a learner up on it.
+    """Make data set ``number`` and train a learner on its seed set.
 
-    The order of the rows is drawn from the data set's number and not from an episode's seed: every episode starts from
-    exactly the performance that the data set was accepted for.
+    The training order is drawn from the number of the data set and not from the seed of an episode, so that every
+    episode starts from exactly the performance for which the data set was accepted.
     """
     start = warm_up(make_dataset(number), np.random.default_rng(number))
     margins = np.abs(start.learner.log_odds(start.dataset.X_pool))
@@ -71,10 +72,10 @@ def performance_on(dataset: Dataset, learner: Learner, labels: Labels, rows: Ind
     """Return the performance of a learner on the validation split of a data set.
 
     Args:
-        dataset: Says also whether every class counts the same.
-        learner: Trained on it.
-        labels: By row of the data set, as it was trained on them, (n,).
-        rows: Which rows it was trained on, (m,).
+        dataset: The data set; if it has ``weights``, the performance is balanced over the classes.
+        learner: A learner trained on the data set.
+        labels: Given labels of the data set, (n,).
+        rows: Rows that the learner was trained on, (m,).
     """
     X, y = dataset.X_validation, dataset.y_validation
     if dataset.weights is None:
@@ -91,14 +92,14 @@ def warm_up(
     passes: int = WARM_UP_PASSES,
     squares: Floats | None = None,
 ) -> WarmStart:
-    """Train a learner with passes over the seed set of a data set.
+    """Train a new learner on the seed set of a data set.
 
     Args:
-        dataset: Whose seed set it is.
-        rng: Stream of the orders.
-        alpha: As of :class:`~dataselect_env.core.learner.Learner`.
-        passes: At least 1.
-        squares: Squared lengths of the pool's rows, (n_pool,), where they are known.
+        dataset: The data set.
+        rng: Random stream of the training order.
+        alpha: L2 penalty of the learner.
+        passes: Number of passes, at least 1.
+        squares: Squared Euclidean norms of the pool samples, (n_pool,); None computes them.
     """
     learner = Learner(dataset.n_classes, alpha)
     learner.train(dataset.X, dataset.y, dataset.seed_rows, passes, rng)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import get_task
-from dataselect_env.custom.task_file import Loaded, loaded, restore
+from dataselect_env.custom.task_file import TaskRecipe, restore, task_recipes
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import POLICIES, get_policy, plays
@@ -150,7 +150,7 @@ def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
         yield from map(play_job, jobs)
         return
     tasks = {job.task_id for job in jobs}
-    needed = tuple(one for one in loaded() if one.name in tasks)
+    needed = tuple(recipe for recipe in task_recipes() if recipe.name in tasks)
     context = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
     with (
         _single_threaded(),
@@ -163,10 +163,10 @@ def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _prepare(own_tasks: tuple[Loaded, ...]) -> None:
+def _prepare(custom_tasks: tuple[TaskRecipe, ...]) -> None:
     """Make a worker process know the tasks that its parent knows, and leave interrupts to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    restore(own_tasks)
+    restore(custom_tasks)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 from dataselect_env import __version__
 from dataselect_env.core.models import ModelT, RewardMode, WireModel
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.custom.task_file import fingerprints
+from dataselect_env.custom.task_file import task_digests
 from dataselect_env.evaluation.rollout import Rollout
 
 Key = tuple[str, str, int]
@@ -113,7 +113,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, reward_mode: RewardMode) -> None:
-        header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=fingerprints())
+        header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=task_digests())
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         lines = whole.decode(errors="replace").splitlines()

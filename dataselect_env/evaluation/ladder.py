@@ -12,7 +12,7 @@ from pydantic import Field
 from dataselect_env.core.data import WORLDS, world_of
 from dataselect_env.core.models import RewardMode, WireModel
 from dataselect_env.core.tasks import TASKS, get_task, split_of
-from dataselect_env.custom.task_file import loaded
+from dataselect_env.custom.task_file import task_recipes
 from dataselect_env.evaluation.evaluate import Plan
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.statistics import METHOD, Difference, Interval, difference, mean_interval
@@ -108,7 +108,7 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
         intervals=METHOD,
         own_tasks={
             one.name: {"fingerprint": TASKS[one.name].digest, **one.definition.model_dump(exclude_unset=True)}
-            for one in loaded()
+            for one in task_recipes()
             if one.name in plan.tasks
         },
     )

@@ -1,6 +1,6 @@
 """Gymnasium environments, single and vector; importing this package registers their ids.
 
-``gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0")`` imports it by itself.
+``gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0")`` imports it automatically.
 """
 
 from dataselect_env.gym.registration import register_tasks

@@ -1,9 +1,9 @@
-"""The Gymnasium environment: for Stable-Baselines3, RLlib and their like, in process or on a running server.
+"""The Gymnasium environment, for Stable-Baselines3, RLlib and other libraries; in process or on a running server.
 
     gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0")
     gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0", url="ws://localhost:7860")
 
-Gymnasium comes with the extra ``gym``; no other module of the package but those beside this one imports it.
+Gymnasium is installed with the extra ``gym`` and imported only by :mod:`dataselect_env.gym`.
 """
 
 from __future__ import annotations
@@ -27,34 +27,37 @@ from dataselect_env.policies.features import EpisodeProgress
 from dataselect_env.rendering import frames
 
 OPTIONS = ("task_id", "split")
-"""What the options of a reset may name, for the one episode that it starts."""
+"""Keys that the options of a reset may have; they apply to one episode."""
 
 
 def read_options(options: Mapping[str, Any] | None, task: Task, split: Split) -> tuple[Task, Split]:
-    """Return task and split of the next episode: those named in the options of a reset, or those given.
+    """Return the task and split of the next episode: those in the options of a reset, or ``task`` and ``split``.
 
     Raises:
-        InvalidInput: An option that does not exist.
-        UnknownTask, UnknownSplit: No such thing.
+        InvalidInput: There is no such option, or the task's action space differs from that of ``task``.
+        UnknownTask, UnknownSplit: There is no task or split of this name.
     """
     options = options or {}
     if unknown := options.keys() - set(OPTIONS):
         raise InvalidInput(
-            f"options: there is no {', '.join(map(repr, sorted(unknown)))}; allowed are {', '.join(OPTIONS)}",
+            f"options: unknown {', '.join(map(repr, sorted(unknown)))}; allowed are {', '.join(OPTIONS)}",
             field="options",
         )
     chosen = get_task(options.get("task_id", task.task_id))
     if chosen.extra_strategies != task.extra_strategies:
         raise InvalidInput(
-            f"options: {chosen.task_id} offers other strategies than {task.task_id}, and so other actions; make an"
-            " environment for it",
+            f"options: {chosen.task_id} offers other strategies than {task.task_id} and has another action space; make"
+            " another environment for it",
             field="options",
         )
     return chosen, get_split(options.get("split", split.name))
 
 
 def choose_seed(seed: int | None, split: Split, rng: np.random.Generator) -> int:
-    """Return the seed of the episode that ``reset(seed=seed)`` starts: that one, or one drawn from ``split``."""
+    """Return the seed of the episode that ``reset(seed=seed)`` starts.
+
+    That is ``seed`` itself, or a seed of ``split`` drawn from ``rng`` if ``seed`` is None or 2^32 or more.
+    """
     if seed is not None and seed < SEED_LIMIT:
         return seed
     return split.first_seed + int(rng.integers(split.seeds))
@@ -63,20 +66,21 @@ def choose_seed(seed: int | None, split: Split, rng: np.random.Generator) -> int
 class DataSelectGymEnv(gymnasium.Env[Any, Any]):
     """One task as a Gymnasium environment.
 
-    ``reset(seed=n)`` plays exactly the episode of seed n, as on every other transport; a reset without a seed draws one
-    from ``split``. Its ``options`` may name another ``task_id`` or ``split`` for one episode; all built-in tasks have
-    the same spaces, and so have all that offer the same strategies.
+    ``reset(seed=n)`` starts the episode of seed n, the same as on every other transport; a reset without a seed draws
+    one from ``split``. The ``options`` of a reset may name another ``task_id`` or ``split`` for one episode. All
+    built-in tasks have the same spaces; so do custom tasks that offer the same strategies.
 
-    Whatever ends an episode ends the task: it is graded, and nothing that could be earned comes after it. So the end is
-    ``terminated``, also after ``max_steps`` actions, a number that the task states and the observation counts; an
-    algorithm must not bootstrap from there. ``truncated`` is left to ``gymnasium.make(..., max_episode_steps=n)``.
+    Every end of an episode is ``terminated``, including the end after ``max_steps`` actions: the episode is graded and
+    no further reward is possible, the task states the limit, and the observation contains the steps left. An algorithm
+    must not bootstrap there. ``truncated`` is left to ``gymnasium.make(..., max_episode_steps=n)``.
 
-    ``info`` holds ``task_id``, ``seed`` and ``step``, and after a step what
-    :class:`~dataselect_env.core.models.StepInfo` tells, without what there is not: ``end_reason`` and ``grade`` come at
-    the end, ``noise_ratio``, ``redundancy`` and ``gain`` when something was bought.
+    ``info`` contains ``task_id``, ``seed`` and ``step``, and after a step the fields of
+    :class:`~dataselect_env.core.models.StepInfo` that are not None: ``end_reason`` and ``grade`` only at the end,
+    ``noise_ratio``, ``redundancy`` and ``gain`` only if something was bought.
 
     Attributes:
-        replies: The reply to the reset, then one a step: what a :class:`~dataselect_env.policies.Policy` reads.
+        replies: The reply to the reset, followed by one reply for each step, as a
+            :class:`~dataselect_env.policies.Policy` expects them.
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
@@ -93,26 +97,27 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         render_mode: str | None = None,
         task_file: str | None = None,
     ) -> None:
-        """Prepare a task.
+        """Prepare a task; ``reset`` starts an episode.
 
         Args:
             task_id: Name of the task.
-            observations: ``flat``: ``features.FEATURES``, (21,), in [-1, 1]. ``dict``: the fields of an observation as
-                they are, and the number of the ``step``, each (1,).
-            actions: ``box``: ``features.ACTIONS``, (5,), in [-1, 1]. ``multi_discrete``: stop or a size, and a weight
-                for each strategy. ``discrete``: an entry of ``spaces.MENU``.
-            split: Where a reset without a seed draws its seed from.
+            observations: ``flat``: the features ``features.FEATURES``, (21,), in [-1, 1]. ``dict``: the unscaled fields
+                of an observation and the ``step``, each (1,).
+            actions: ``box``: an action vector, ``features.ACTIONS``, (5,), in [-1, 1]. ``multi_discrete``: stop or a
+                batch size, and a weight for each strategy. ``discrete``: an index into ``spaces.MENU``. Each extra
+                strategy of a custom task adds an entry, a weight or menu items.
+            split: Split from which a reset without a seed draws one.
             reward_mode: ``shaped`` or ``grade``.
-            url: Address of a running server to play on; None plays in process.
+            url: URL of a running server to play on; None plays in process.
             render_mode: ``ansi``, ``rgb_array`` (needs matplotlib) or None.
-            task_file: File with tasks of your own, loaded first, in whatever process the environment is made; to play
-                one on a server, that server must have loaded it too.
+            task_file: Path of a file of custom tasks, loaded first in the process that makes the environment. To play
+                a custom task on a server, the server must have loaded the file too.
 
         Raises:
             TaskFileError: The task file cannot be used.
-            UnknownTask, UnknownSplit: No such thing.
-            InvalidInput: Another argument has a value that it must not have.
-            CannotPlot: Pictures need matplotlib, which is not installed.
+            UnknownTask, UnknownSplit: There is no task or split of this name.
+            InvalidInput: Another argument is not valid.
+            CannotPlot: ``rgb_array`` needs matplotlib, which is not installed.
         """
         if task_file is not None:
             load_tasks(task_file)
@@ -136,29 +141,29 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         """Start an episode.
 
         Args:
-            seed: Of the episode. None draws one; so does a seed from 2^32 on, as some libraries give it, which starts
-                the stream of draws.
-            options: ``task_id`` and ``split``, see the class.
+            seed: Seed of the episode. None draws one from the split. So does a seed of 2^32 or more, which some
+                libraries pass; it seeds the random stream that episodes are drawn from.
+            options: ``task_id`` and ``split`` of this episode; see the class.
 
         Raises:
-            EnvError: Options are not what they must be, or the server refuses.
-            gymnasium.error.Error: The seed is negative or no integer.
+            EnvError: The options are not valid, or the server refuses the reset.
+            gymnasium.error.Error: The seed is negative or not an integer.
         """
         super().reset(seed=seed, options=options)
         task, split = read_options(options, self.task, self.split)
         chosen = choose_seed(seed, split, self.np_random)
         reply = self._core.reset(task_id=task.task_id, seed=chosen, reward_mode=self.reward_mode)
         self.replies, self._progress = [reply], EpisodeProgress(task)
-        return self._see(reply), info_of(reply)
+        return self._observe(reply), info_of(reply)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Play one action; arguments and results are those of Gymnasium.
+        """Play one action, with the arguments and results of Gymnasium.
 
         Raises:
-            InvalidInput: It is no action.
-            NoEpisode: Before the first reset.
-            EpisodeOver: After the end.
-            RemoteError: The connection to the server was lost; the next reset tries again.
+            InvalidInput: The action is not valid.
+            NoEpisode: The environment has not been reset.
+            EpisodeOver: The episode is over.
+            RemoteError: The connection to the server was lost; the next reset reconnects.
         """
         progress = self._progress
         choices = spaces.read_actions(
@@ -166,19 +171,19 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         )
         reply = self._core.step(choices.action(0))
         self.replies.append(reply)
-        return self._see(reply), reply.reward or 0.0, reply.done, False, info_of(reply)
+        return self._observe(reply), reply.reward or 0.0, reply.done, False, info_of(reply)
 
     def action_masks(self) -> Mask:
-        """Return which choices mean something now, as sb3-contrib's ``MaskablePPO`` asks: see ``spaces.masks``.
+        """Return the mask of useful actions for sb3-contrib's ``MaskablePPO``; see :func:`.spaces.masks`.
 
         Raises:
-            InvalidInput: Box actions have no masks.
+            InvalidInput: The environment has ``box`` actions.
         """
         mask: Mask = spaces.masks(self.actions, self._progress, self.task.extra_strategies)[0]
         return mask
 
     def render(self) -> Any:
-        """Return the episode so far as text, or as a picture, (500, 600, 3); None when no render mode was chosen."""
+        """Return the episode so far as text or as an RGB image, (500, 600, 3); None without a render mode."""
         if self.render_mode is None:
             return None
         task = self._progress.task
@@ -186,20 +191,20 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         return draw(task, self.replies)
 
     def close(self) -> None:
-        """Close the connection to the server, if there is one."""
+        """Close the connection to the server, if any."""
         if isinstance(self._core, RemoteEnv):
             self._core.close()
 
-    def _see(self, reply: Reply) -> Any:
+    def _observe(self, reply: Reply) -> Any:
         self._progress.see(reply)
         return spaces.lane(self.observations, spaces.observe(self.observations, self._progress), 0)
 
 
 def info_of(reply: Reply) -> dict[str, Any]:
-    """Return what a reply tells beside observation and reward.
+    """Return the Gymnasium info of a reply: task, seed, step and the fields of its ``StepInfo``.
 
-    What is None is left out, so that infos of several environments can be collected in arrays; so is the episode id,
-    which is random.
+    Fields that are None are left out, so that the infos of several environments can be stacked into arrays. The
+    episode id, which is random, is left out too.
     """
-    told = reply.info.model_dump(exclude_none=True) if reply.info is not None else {}
-    return {"task_id": reply.task_id, "seed": reply.seed, "step": reply.step, **told}
+    step_info = reply.info.model_dump(exclude_none=True) if reply.info is not None else {}
+    return {"task_id": reply.task_id, "seed": reply.seed, "step": reply.step, **step_info}

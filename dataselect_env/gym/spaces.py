@@ -1,6 +1,7 @@
-"""Spaces of the Gymnasium environments, the same for all built-in tasks, and what their observations and actions mean.
+"""Observation and action spaces of the Gymnasium environments, and the conversion from and to them.
 
-Tasks that offer further strategies have wider actions: an entry, a weight or menu choices more for each.
+All built-in tasks have the same spaces. Each extra strategy of a custom task widens the action space: by an entry of
+``box``, a weight of ``multi_discrete`` or ``len(MENU_SIZES)`` items of ``discrete``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import OBSERVED
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.policies.features import (
     ACTIONS,
     FEATURES,
     LARGEST_DIVERSITY,
-    OBSERVED,
     Choices,
     Progress,
     batch_sizes,
@@ -30,21 +31,25 @@ ObservationKind = Literal["flat", "dict"]
 ActionKind = Literal["box", "multi_discrete", "discrete"]
 
 SIZES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
-"""Batch sizes to choose from, as ``features.batch_sizes`` reads them: smallest, even share, ..., the whole budget."""
+"""Batch sizes of ``multi_discrete`` actions, on the scale of ``features.batch_sizes``.
+
+-1 is the smallest batch, 0 an even share of the budget for each step, 1 the whole budget.
+"""
 WEIGHTS = 5
-"""Weights to choose from for each strategy: 0 to 4."""
+"""Number of weights of each strategy in ``multi_discrete`` actions: 0 to 4."""
 
 MENU_SIZES = SIZES[:-1]
+"""Batch sizes of ``discrete`` actions."""
 MIXES = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1), (1, 1, -1))
-"""Each strategy on its own, and uncertainty and diversity by halves."""
+"""Strategy mixes of ``discrete`` actions: each strategy alone, and equal parts of uncertainty and diversity."""
 MENU: Floats = np.array(
     [(1.0, 0.0, 0.0, 0.0, 0.0), *((-1.0, size, *mix) for mix in MIXES for size in MENU_SIZES)], dtype=np.float64
 )
-"""Whole actions to choose from, (25, 5), as action vectors: stop, then each mix in each size."""
+"""``discrete`` actions as action vectors, (25, 5): stop, followed by every mix in every size."""
 
 
 def largest() -> dict[str, float]:
-    """Return the upper bounds of what a ``dict`` observation holds, over all tasks; the lower ones are 0."""
+    """Return the upper bound of each field of a ``dict`` observation over all tasks; the lower bounds are 0."""
     tasks = TASKS.values()
     return {
         "remaining_budget": max(task.budget for task in tasks),
@@ -57,15 +62,16 @@ def largest() -> dict[str, float]:
 
 
 def multi_discrete(extra: tuple[str, ...] = ()) -> tuple[int, ...]:
-    """Return how many choices each entry of a ``multi_discrete`` action has: stop or a size, then a weight each.
+    """Return the number of values of each entry of a ``multi_discrete`` action.
 
-    Stop is one choice of eight: an untrained policy does not stop at once.
+    The first entry is 0 for stop or 1 to 7 for a batch size; each of the others is the weight of a strategy. Since stop
+    is one value of eight, an untrained policy rarely stops at once.
     """
     return (1 + len(SIZES), *(WEIGHTS,) * (len(STRATEGIES) + len(extra)))
 
 
 def menu(extra: tuple[str, ...] = ()) -> Floats:
-    """Return the whole actions to choose from, as action vectors: ``MENU``, then each further strategy in each size."""
+    """Return the ``discrete`` actions as action vectors: ``MENU``, followed by each extra strategy in each size."""
     wide = np.hstack([MENU, np.full((len(MENU), len(extra)), -1.0)])
     alone = 2 * np.eye(len(STRATEGIES) + len(extra))[len(STRATEGIES) :] - 1
     more = [(-1.0, size, *mix) for mix in alone for size in MENU_SIZES]
@@ -73,16 +79,20 @@ def menu(extra: tuple[str, ...] = ()) -> Floats:
 
 
 def check_kind(name: str, value: str, kinds: Any) -> None:
-    """Raise InvalidInput unless ``value`` is one of the values of a literal type."""
+    """Raise InvalidInput unless ``value`` is one of the values of the Literal type ``kinds``."""
     if value not in get_args(kinds):
         raise InvalidInput(f"{name}: should be one of {', '.join(get_args(kinds))}, not {value!r}", field=name)
 
 
 def observation_space(kind: ObservationKind) -> spaces.Space[Any]:
-    """Return a new space: ``flat`` is ``features.FEATURES``, (21,), ``dict`` the observation's own fields and the step.
+    """Return a new observation space.
+
+    Args:
+        kind: ``flat`` is the features ``features.FEATURES``, (21,); ``dict`` is the unscaled fields of an observation
+            and the step, each (1,).
 
     Raises:
-        InvalidInput: There is no such kind.
+        InvalidInput: There is no such kind of observation.
     """
     check_kind("observations", kind, ObservationKind)
     if kind == "flat":
@@ -91,14 +101,15 @@ def observation_space(kind: ObservationKind) -> spaces.Space[Any]:
 
 
 def action_space(kind: ActionKind, extra: tuple[str, ...] = ()) -> spaces.Space[Any]:
-    """Return a new space: ``box`` is ``features.ACTIONS``, (5,), the others are as :func:`multi_discrete` and the menu.
+    """Return a new action space.
 
     Args:
-        kind: What an action looks like.
-        extra: Strategies that the task offers beside the three.
+        kind: ``box`` is an action vector, ``features.ACTIONS``, (5 + f,) for f extra strategies; ``multi_discrete`` is
+            described by :func:`multi_discrete`; ``discrete`` is an index into :func:`menu`.
+        extra: Names of the extra strategies of the task.
 
     Raises:
-        InvalidInput: There is no such kind.
+        InvalidInput: There is no such kind of action.
     """
     check_kind("actions", kind, ActionKind)
     if kind == "box":
@@ -109,15 +120,15 @@ def action_space(kind: ActionKind, extra: tuple[str, ...] = ()) -> spaces.Space[
 
 
 def observe(kind: ObservationKind, progress: Progress) -> Any:
-    """Return new observations of all lanes: an array, (n, 21), or a dictionary of arrays, (n, 1)."""
+    """Return new observations of all lanes, float32: an array, (n, 21), or a dictionary of arrays, (n, 1)."""
     if kind == "flat":
         return progress.features().astype(np.float32)
-    seen = dict(zip(OBSERVED, progress.observed.T, strict=True)) | {"step": progress.step}
-    return {name: np.clip(seen[name], 0.0, high).astype(np.float32)[:, None] for name, high in largest().items()}
+    fields = dict(zip(OBSERVED, progress.observed.T, strict=True)) | {"step": progress.step}
+    return {name: np.clip(fields[name], 0.0, high).astype(np.float32)[:, None] for name, high in largest().items()}
 
 
 def lane(kind: ObservationKind, observations: Any, number: int) -> Any:
-    """Return a copy of one lane's observation."""
+    """Return a copy of the observation of one lane."""
     if kind == "flat":
         return observations[number].copy()
     return {name: values[number].copy() for name, values in observations.items()}
@@ -126,21 +137,22 @@ def lane(kind: ObservationKind, observations: Any, number: int) -> Any:
 def read_actions(
     kind: ActionKind, budget: Floats, max_steps: Floats, actions: Any, extra: tuple[str, ...] = ()
 ) -> Choices:
-    """Return what the actions of k lanes stand for.
+    """Decode Gymnasium actions of k lanes.
 
     Args:
-        kind: Of the action space.
-        budget: Of the lanes' tasks, (k,).
-        max_steps: Of the lanes' tasks, (k,).
-        actions: One for each lane: (k, 5), (k, 4) or (k,), each wider by the number of further strategies.
-        extra: Strategies that the tasks offer beside the three.
+        kind: Kind of the action space.
+        budget: Budgets of the lanes' tasks, (k,).
+        max_steps: Step limits of the lanes' tasks, (k,).
+        actions: One action for each lane. With f extra strategies: (k, 5 + f) for ``box``, (k, 4 + f) for
+            ``multi_discrete``, (k,) for ``discrete``.
+        extra: Names of the extra strategies of the tasks.
 
     Raises:
-        InvalidInput: They are no actions of this kind.
+        InvalidInput: The actions are not valid for this kind of space.
     """
     if kind == "box":
         return decode_lanes(budget, max_steps, np.asarray(actions, dtype=np.float64), extra)
-    choices = _whole(kind, np.asarray(actions), extra)
+    choices = _checked_integers(kind, np.asarray(actions), extra)
     if kind == "discrete":
         return decode_lanes(budget, max_steps, menu(extra)[choices], extra)
     first, weights = choices[:, 0], choices[:, 1:].astype(np.float64)
@@ -148,8 +160,8 @@ def read_actions(
     return Choices(first == 0, batch_sizes(budget, max_steps, np.array(SIZES)[first - 1]), weights, extra)
 
 
-def _whole(kind: ActionKind, actions: NDArray[Any], extra: tuple[str, ...]) -> NDArray[Any]:
-    """Return actions that are whole numbers within the bounds of their kind, as they are."""
+def _checked_integers(kind: ActionKind, actions: NDArray[Any], extra: tuple[str, ...]) -> NDArray[Any]:
+    """Return ``actions`` if they are integers within the bounds of their space; raise InvalidInput otherwise."""
     bounds = np.array(len(menu(extra)) if kind == "discrete" else multi_discrete(extra))
     if actions.shape[1:] != bounds.shape or not np.issubdtype(actions.dtype, np.integer):
         form = "one integer" if kind == "discrete" else f"{len(bounds)} integers"
@@ -160,15 +172,19 @@ def _whole(kind: ActionKind, actions: NDArray[Any], extra: tuple[str, ...]) -> N
 
 
 def masks(kind: ActionKind, progress: Progress, extra: tuple[str, ...] = ()) -> Mask:
-    """Return which choices mean something, for all lanes: (n, 25) of ``discrete``, (n, 23) of ``multi_discrete``.
+    """Return masks of the useful actions for all lanes: (n, 25) for ``discrete``, (n, 23) for ``multi_discrete``.
 
-    With further strategies there are more, as :func:`action_space` says.
+    The mask of a ``multi_discrete`` space is the concatenation of the masks of its entries. Extra strategies widen both
+    masks as they widen the space. Two kinds of actions are masked out: stop in the first step, which scores about 0,
+    and a batch size if the next smaller one already buys all that is left of the budget.
 
-    Those of a ``multi_discrete`` space stand one after the other. Masked are a stop before anything was bought, which
-    is graded about 0, and a batch size when a smaller one already buys all that is left.
+    Args:
+        kind: Kind of the action space.
+        progress: Progress of the lanes' episodes.
+        extra: Names of the extra strategies of the tasks.
 
     Raises:
-        InvalidInput: Box actions have no masks.
+        InvalidInput: ``box`` actions have no masks.
     """
     if kind == "box":
         raise InvalidInput("actions: only discrete and multi_discrete actions have masks", field="actions")

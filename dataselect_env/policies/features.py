@@ -1,7 +1,8 @@
-"""Replies as vectors and vectors as actions: what learned policies read and write, in training and afterwards.
+"""Features and action vectors: the input and output of learned policies, in training and in use.
 
-Everything here is known to an agent: the task, the observations, and what the replies to its steps reveal. It works on
-any number of episodes at once, called lanes; :func:`features`, :func:`decode` and :func:`encode` are for one.
+Features contain only what an agent can see: the task, the observations and the infos of its steps. :class:`Progress`
+and :func:`decode_lanes` handle several episodes at once, one in each lane; :func:`features`, :func:`decode` and
+:func:`encode` handle one.
 """
 
 from __future__ import annotations
@@ -16,17 +17,15 @@ from numpy.typing import ArrayLike
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, ObservationFields, Reply, StepInfo
+from dataselect_env.core.models import OBSERVED, Action, ObservationFields, Reply, StepInfo
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import MIN_BATCH, Task
 
 FEATURES_VERSION = 1
-"""Rises whenever the same episode gives other features, or the same vector another action."""
+"""Increased whenever the features of an episode or the action of a vector change."""
 
-OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
-"""Names of the numbers of an observation, in the order of its fields."""
 LARGEST_DIVERSITY = 2.0
-"""Twice what the standardised data sets come to; a higher diversity score counts as this one."""
+"""Upper bound of the diversity score as a feature; twice the value of the standardised data sets."""
 
 FEATURES = (
     "budget_left",  # share of the budget
@@ -35,35 +34,36 @@ FEATURES = (
     "diversity_score",  # halved
     "noise_estimate",
     "performance",
-    "performance_change",  # since the reset, 4 times
+    "performance_change",  # since the reset, times 4
     "last_batch_size",  # share of the budget
     "last_noise",  # noise ratio, from [0, 1] to [-1, 1]
-    "last_performance_change",  # 10 times
+    "last_performance_change",  # times 10
     "last_redundancy",  # from [0, 1] to [-1, 1]
     "last_gain",
-    *(f"last_share_{name}" for name in STRATEGIES),  # share of the last batch that the strategy chose
+    *(f"last_share_{name}" for name in STRATEGIES),  # share of the last batch chosen by the strategy
     *(f"bought_{name}" for name in STRATEGIES),  # ln(1 + samples) / ln(1 + budget)
-    *(f"noise_{name}" for name in STRATEGIES),  # noise ratio of what it bought, from [0, 1] to [-1, 1]
+    *(f"noise_{name}" for name in STRATEGIES),  # noise ratio of its purchases, from [0, 1] to [-1, 1]
 )
-"""Names of the features, in order. Each lies in [-1, 1], clipped to it; one about nothing bought is 0."""
+"""Names of the features, in order. Each is clipped to [-1, 1]; features of an empty purchase are 0."""
 
 ACTIONS = ("stop", "batch_size", *STRATEGIES)
-"""Names of the entries of an action vector, in order; each in [-1, 1]."""
+"""Names of the entries of an action vector, in order; each entry is in [-1, 1]."""
 STOP_ABOVE = 0.9
-"""A stop entry above this stops: a policy that knows nothing yet, centred on 0, hardly ever does."""
+"""A stop entry above this value means stop. An untrained policy, whose entries centre on 0, hardly ever stops."""
 SHARPNESS = 8.0
-"""Strategy weights are softmax(SHARPNESS x entries): 0.5 between two entries is 98 % of the batch."""
+"""Strategy weights are softmax(SHARPNESS x entries): with two strategies, an entry that is 0.5 higher gets 98 % of a
+batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchases:
-    """What k lanes bought in their last step; zeros where one bought nothing.
+    """The purchases of k lanes in one step; zeros for a lane that bought nothing.
 
     Attributes:
-        bought_by: Samples that each strategy chose, (k, s); those of further strategies, after the three, count in the
-            size of the batch only.
-        mislabelled: Samples with a wrong label, (k,); where the right ones are unknown, how many to expect.
-        redundancy, gain: As :class:`~dataselect_env.core.models.StepInfo` tells them, (k,).
+        bought_by: Number of samples that each of s strategies chose, (k, s). Columns after the first three are extra
+            strategies; they count only towards the batch size.
+        mislabelled: Number of samples with a wrong label, (k,); without ground truth, the expected number.
+        redundancy, gain: As in :class:`~dataselect_env.core.models.StepInfo`, (k,).
     """
 
     bought_by: Floats
@@ -73,7 +73,17 @@ class Purchases:
 
 
 class Progress:
-    """What is known of the episodes of n lanes so far, and its features."""
+    """The history of n lanes' episodes as far as their features need it.
+
+    Args:
+        lanes: Number of lanes.
+
+    Attributes:
+        budget: Budgets of the tasks, (n,).
+        max_steps: Step limits of the tasks, (n,).
+        step: Actions so far, (n,).
+        observed: Latest observations, (n, 5), with columns ``OBSERVED``.
+    """
 
     def __init__(self, lanes: int) -> None:
         self.budget, self.max_steps, self.step = np.ones(lanes), np.ones(lanes), np.zeros(lanes)
@@ -81,26 +91,26 @@ class Progress:
         self._first, self._before = np.zeros_like(self.observed), np.zeros_like(self.observed)
         self._last = np.zeros((lanes, 3))  # mislabelled, redundancy, gain
         self._batch = np.zeros(lanes)
-        self._bought_by, self._bought, self._found = (np.zeros((lanes, len(STRATEGIES))) for _ in range(3))
+        self._bought_by, self._bought, self._wrong = (np.zeros((lanes, len(STRATEGIES))) for _ in range(3))
 
     def start(self, lanes: Indices | slice, tasks: Sequence[Task], observed: Floats) -> None:
-        """Begin k episodes.
+        """Start an episode in each of k lanes.
 
         Args:
-            lanes: Which, (k,).
-            tasks: What each of them plays, k.
-            observed: Their first observations, (k, 5), in the order of ``OBSERVED``.
+            lanes: The lanes, (k,).
+            tasks: Tasks of the lanes, k.
+            observed: First observations, (k, 5), with columns ``OBSERVED``.
         """
         self.budget[lanes] = [task.budget for task in tasks]
         self.max_steps[lanes] = [task.max_steps for task in tasks]
-        for seen in (self.observed, self._first, self._before):
-            seen[lanes] = observed
+        for observations in (self.observed, self._first, self._before):
+            observations[lanes] = observed
         self.step[lanes] = 0
-        for sums in (self._last, self._batch, self._bought_by, self._bought, self._found):
+        for sums in (self._last, self._batch, self._bought_by, self._bought, self._wrong):
             sums[lanes] = 0
 
     def add(self, lanes: Indices | slice, observed: Floats, purchases: Purchases) -> None:
-        """Add a step of k lanes, (k,): what was observed after it, (k, 5), and what it bought."""
+        """Add a step of k lanes, (k,): the observations after it, (k, 5), and its purchases."""
         counts = purchases.bought_by[:, : len(STRATEGIES)]
         bought = purchases.bought_by.sum(axis=1)
         ratio = purchases.mislabelled / np.maximum(bought, 1)
@@ -111,7 +121,7 @@ class Progress:
         self._batch[lanes] = bought
         self._last[lanes] = np.column_stack([purchases.mislabelled, purchases.redundancy, purchases.gain])
         self._bought[lanes] += counts
-        self._found[lanes] += counts * ratio[:, None]  # a mixed batch's noise is shared out by the numbers bought
+        self._wrong[lanes] += counts * ratio[:, None]  # attributed in proportion to the numbers bought
 
     def features(self, lanes: Indices | slice = slice(None)) -> Floats:
         """Return the features of k lanes, (k, len(FEATURES)), each in [-1, 1]."""
@@ -121,14 +131,14 @@ class Progress:
         counts, bought = self._bought_by[lanes], self._bought[lanes]
         batch = self._batch[lanes]
         mislabelled, redundancy, gain = self._last[lanes].T
-        some = np.maximum(batch, 1)
+        size = np.maximum(batch, 1)
         last = (
             batch / budget,
-            2 * (mislabelled / some) - 1,
+            2 * (mislabelled / size) - 1,
             10 * (performance - before),
             2 * redundancy - 1,
             gain,
-            *(counts / some[:, None]).T,
+            *(counts / size[:, None]).T,
         )
         general = (
             left / budget,
@@ -140,17 +150,17 @@ class Progress:
             4 * (performance - first[:, OBSERVED.index("current_performance")]),
         )
         spent = (np.log1p(bought) / np.log1p(budget)[:, None]).T
-        wrong = np.where(bought > 0, 2 * self._found[lanes] / np.maximum(bought, 1) - 1, 0.0).T
+        wrong = np.where(bought > 0, 2 * self._wrong[lanes] / np.maximum(bought, 1) - 1, 0.0).T
         vectors = np.stack([*general, *(np.where(batch > 0, value, 0.0) for value in last), *spent, *wrong], axis=1)
         clipped: Floats = np.clip(vectors, -1.0, 1.0)
         return clipped
 
 
 class EpisodeProgress(Progress):
-    """The progress of one episode, told by its replies.
+    """The progress of one episode, updated from its replies.
 
     Args:
-        task: The task that is played.
+        task: Task of the episode.
     """
 
     def __init__(self, task: Task) -> None:
@@ -158,23 +168,26 @@ class EpisodeProgress(Progress):
         self.task = task
 
     def see(self, reply: Reply) -> None:
-        """Take in the reply to the reset, then one a step."""
-        observed = np.array([[getattr(reply.observation, name) for name in OBSERVED]], dtype=np.float64)
-        info = reply.info
-        if info is None:
+        """Add a reply: the reply to the reset first, then the reply to each step."""
+        observed = np.array([reply.observation.as_tuple()], dtype=np.float64)
+        if reply.info is None:
             self.start(slice(None), [self.task], observed)
-            return
-        purchases = Purchases(
-            bought_by=np.array([list(info.bought_by.values())], dtype=np.float64),
-            mislabelled=np.array([_mislabelled(info, reply.observation.noise_estimate)]),
-            redundancy=np.array([info.redundancy or 0.0]),
-            gain=np.array([info.gain or 0.0]),
-        )
-        self.add(slice(None), observed, purchases)
+        else:
+            self.add(slice(None), observed, purchases([(reply.observation, reply.info)]))
+
+
+def purchases(steps: Sequence[tuple[ObservationFields, StepInfo]]) -> Purchases:
+    """Return the purchases of k steps from their observations and infos; their tasks must offer the same strategies."""
+    return Purchases(
+        bought_by=np.array([list(info.bought_by.values()) for _, info in steps], dtype=np.float64),
+        mislabelled=np.array([_mislabelled(info, observation.noise_estimate) for observation, info in steps]),
+        redundancy=np.array([info.redundancy or 0.0 for _, info in steps]),
+        gain=np.array([info.gain or 0.0 for _, info in steps]),
+    )
 
 
 def _mislabelled(info: StepInfo, estimate: float) -> float:
-    """Return how many wrong labels a batch had; what is to be expected where the right ones are unknown."""
+    """Return the number of wrong labels in a batch; without ground truth, the number expected from ``estimate``."""
     return info.batch_size * estimate if info.mislabelled is None else float(info.mislabelled)
 
 
@@ -182,8 +195,8 @@ def features(task: Task, replies: Sequence[Reply]) -> Floats:
     """Return the features of an episode so far, (len(FEATURES),), each in [-1, 1].
 
     Args:
-        task: The task that is played.
-        replies: The reply to the reset, then one a step.
+        task: Task of the episode.
+        replies: The reply to the reset, followed by one reply for each step.
     """
     progress = EpisodeProgress(task)
     for reply in replies:
@@ -200,10 +213,10 @@ class Choices:
     """The actions of k lanes.
 
     Attributes:
-        stop: Whether a lane stops; the others' values stand for nothing there, (k,).
+        stop: Whether a lane stops, (k,); its batch size and weights are then meaningless.
         batch_sizes: Samples to buy, (k,), from ``MIN_BATCH`` to the budget.
-        weights: Weights of the strategies, (k, 3 + f), not all zero.
-        extra: Names of the f strategies after the three.
+        weights: Weights of the strategies, (k, 3 + f), not all zero in a row.
+        extra: Names of the f extra strategies.
     """
 
     stop: Mask
@@ -220,10 +233,9 @@ class Choices:
 
 
 def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indices:
-    """Return the batch sizes that entries in [-1, 1] stand for.
+    """Return the batch sizes for entries in [-1, 1], which form a logarithmic scale.
 
-    The scale is logarithmic: from ``MIN_BATCH`` at -1 over an even share of the budget for every step at 0 to the whole
-    budget at 1. The arguments are broadcast.
+    -1 is ``MIN_BATCH``, 0 an even share of the budget for each step, 1 the whole budget. The arguments are broadcast.
     """
     budget = np.asarray(budget, dtype=np.float64)
     even = budget / max_steps
@@ -233,14 +245,14 @@ def batch_sizes(budget: ArrayLike, max_steps: ArrayLike, entries: Any) -> Indice
 
 
 def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, extra: tuple[str, ...] = ()) -> Choices:
-    """Return the actions that k vectors stand for.
+    """Decode k action vectors.
 
     Args:
-        budget: Of the tasks that are played, (k,) or a number.
-        max_steps: Of the same tasks, (k,) or a number.
-        vectors: ``ACTIONS``, (k, 5 + f); entries outside of [-1, 1] are clipped. The environment cuts batch sizes to
-            what is left.
-        extra: Names of the f strategies after the three.
+        budget: Budgets of the tasks, (k,) or a number.
+        max_steps: Step limits of the tasks, (k,) or a number.
+        vectors: Action vectors with entries ``ACTIONS`` and one for each extra strategy, (k, 5 + f), clipped to
+            [-1, 1]. Batch sizes are not limited to what is left; the environment does that.
+        extra: Names of the f extra strategies.
 
     Raises:
         InvalidInput: The array has another shape, or an entry is not finite.
@@ -257,18 +269,18 @@ def decode_lanes(budget: ArrayLike, max_steps: ArrayLike, vectors: Floats, extra
 
 
 def decode(task: Task, vector: Floats) -> Action:
-    """Return the action that a vector stands for; see :func:`decode_lanes`.
+    """Decode an action vector, (5,) or (5 + f,) for a task with f extra strategies; see :func:`decode_lanes`.
 
-    One of (5,) leaves the further strategies of a task alone, if it has any.
+    A vector of 5 entries gives extra strategies no weight.
     """
     extra = () if len(vector) == len(ACTIONS) else task.extra_strategies
     return decode_lanes(task.budget, task.max_steps, vector[None], extra).action(0)
 
 
 def encode(task: Task, action: Action) -> Floats:
-    """Return a vector, (5,), that :func:`decode` reads as this action, as near as a vector can say it.
+    """Return the action vector, (5,), that :func:`decode` maps to the nearest possible action.
 
-    A weight below exp(-2 SHARPNESS) of the largest becomes as small as that, which buys nothing.
+    A weight below exp(-2 SHARPNESS) of the largest weight is raised to that value, which is too small to buy a sample.
     """
     if action.action_type == "stop":
         return np.array([1.0, 0.0, 0.0, 0.0, 0.0])

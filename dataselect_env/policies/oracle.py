@@ -1,8 +1,8 @@
-"""Oracles: how well one does who sees the hidden truth. The door to it is here and nowhere else.
+"""Oracles: policies that see the ground truth, in process only. They show how much better a policy can become.
 
-An oracle needs an :class:`OracleEnv`, which makes moves that no action can express. Servers and adapters hold a plain
-:class:`~dataselect_env.core.env.DataSelectEnv`, which has no such method, so an agent cannot come here over any
-transport.
+An oracle needs an :class:`OracleEnv`, whose ``move`` allows what no action can express. Servers and adapters hold a
+plain :class:`~dataselect_env.core.env.DataSelectEnv`, which has no such method, so an agent cannot reach the ground
+truth over any transport.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataselect_env.core.arrays import Indices
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Reply
 from dataselect_env.core.tasks import Task
@@ -23,67 +23,62 @@ if TYPE_CHECKING:
     import numpy as np
 
 BATCH_SIZE = 13
-"""Spends nearly the whole budget of medium and hard, and in many steps, which pay for training passes."""
+"""Spends nearly the whole budget of medium and hard in many steps, which earns many training passes."""
 CLEAN_DRAWS = 5
-"""Random batches of clean samples that the greedy oracle tries in each step, beside one of each strategy."""
+"""Number of random clean batches that the greedy oracle tries in each step, besides one batch of each strategy."""
 
 
 class OracleEnv(DataSelectEnv):
-    """The environment with a way in for oracles: same episodes, same replies, same rewards."""
+    """The environment with access to its episode, for oracles. Episodes, replies and rewards are the same."""
 
     def move(self, move: Move) -> Reply:
-        """Let ``move`` do something to the episode itself, and answer as ``step`` does.
+        """Apply ``move`` to the running episode and return the reply, as ``step`` does.
 
         Args:
-            move: Called with the running episode; buys a batch and returns the purchase, or stops and returns None.
+            move: Function of the episode that buys a batch or stops, and returns the result of the step.
 
         Raises:
-            NoEpisode: Before the first reset.
-            EpisodeOver: After the end.
-            InvalidInput: The right labels of the task are unknown.
+            NoEpisode: There is no episode yet.
+            EpisodeOver: The episode is over.
+            InvalidInput: The task has no ground truth.
         """
-        if not self._current().task.has_ground_truth:
-            raise InvalidInput(
-                "policy: oracles need the right labels, and nobody knows those of this task", field="policy"
-            )
-        return self._advance(move)
+        episode = self._checked("step")
+        if not episode.task.has_ground_truth:
+            raise InvalidInput("policy: oracles need the ground truth, which this task does not have", field="policy")
+        return self._reply(move(episode))
 
 
 def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:
-    """Return :func:`pace` samples with right labels at random, (n,), or as many as budget and pool allow."""
+    """Draw :func:`pace` clean samples, (n,), or as many as budget and pool allow; indices into the pool."""
     clean = episode.clean_samples
     return rng.choice(clean, min(pace(episode.task, BATCH_SIZE), episode.remaining_budget, len(clean)), replace=False)
 
 
 def start_oracle(_task: Task, rng: np.random.Generator) -> Move:
-    """Buy clean samples at random; the upper bound for those who only avoid wrong labels."""
+    """Buy random clean samples: the upper bound for policies that only avoid wrong labels."""
 
-    def move(episode: Episode) -> Purchase | None:
+    def move(episode: Episode) -> StepResult:
         samples = draw_clean(episode, rng)
-        if len(samples):
-            return episode.buy(samples)
-        episode.stop()
-        return None
+        return episode.buy(samples) if len(samples) else episode.stop()
 
     return move
 
 
 def start_greedy_oracle(_task: Task, rng: np.random.Generator) -> Move:
-    """Try candidate batches on copies of the episode, learner and all, and keep the one with the best outcome.
+    """Try candidate batches on copies of the episode and buy the best one.
 
-    Candidates are a batch of each strategy and ``CLEAN_DRAWS`` draws of clean samples. The best has the highest grade
-    as if the episode ended there, and of equal ones the highest performance, so hidden labels of the validation split
-    decide. It looks one step ahead: a yardstick close to the top, not a bound.
+    Candidates are a batch of each strategy and ``CLEAN_DRAWS`` random batches of clean samples. The best candidate has
+    the highest grade as if the episode ended there; ties go to the higher performance. The hidden labels of the
+    validation split thus decide. The policy looks one step ahead, so it is a strong reference and not an upper bound.
 
     References:
         Werner et al., "A Cross-Domain Benchmark for Active Learning" (CDALBench), 2024 (greedy oracle).
     """
 
-    def move(episode: Episode) -> Purchase | None:
+    def move(episode: Episode) -> StepResult:
         draws = [draw_clean(episode, rng) for _ in range(CLEAN_DRAWS)]
         if not len(draws[0]):
-            episode.stop()
-            return None
+            return episode.stop()
         moves = [partial(Episode.buy, samples=samples) for samples in draws]
         for chosen in episode.strategies:
             weights = tuple(float(name == chosen) for name in episode.strategies)
@@ -96,7 +91,7 @@ def start_greedy_oracle(_task: Task, rng: np.random.Generator) -> Move:
 
 
 def _outcome(episode: Episode, candidate: Move) -> tuple[float, float]:
-    """Return grade and performance after a move, tried on a copy: the episode itself stays as it is."""
+    """Return grade and performance after a move on a copy; the episode itself is unchanged."""
     trial = deepcopy(episode)
     candidate(trial)
     return trial.grade().score, trial.performance

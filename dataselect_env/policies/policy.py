@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dataselect_env.core.actions import action_model
-from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.tasks import Task
@@ -28,8 +28,8 @@ Act = Callable[[Reply], Action]
 Start = Callable[[Task, "np.random.Generator"], Act]
 """Called once an episode; all randomness of the policy comes from the generator, so that an episode can be repeated."""
 
-Move = Callable[[Episode], Purchase | None]
-"""Does something to an episode: buys (and returns what), or stops it (and returns None)."""
+Move = Callable[[Episode], StepResult]
+"""Buys a batch in an episode or stops it, and returns the result."""
 StartOracle = Callable[[Task, "np.random.Generator"], Move]
 """As :data:`Start`; the move is called once a step until the episode is over."""
 

@@ -1,7 +1,7 @@
-"""An episode so far as text or as a picture: the render modes ``ansi`` and ``rgb_array``.
+"""Renders an episode so far as text or as a picture: the render modes ``ansi`` and ``rgb_array``.
 
-The same episode gives the same text and, with the same matplotlib, the same pixels. matplotlib (the extra ``plot``) is
-imported with the first picture.
+The same episode gives the same text and, with the same version of matplotlib, the same pixels. matplotlib (the extra
+``plot``) is imported with the first picture.
 """
 # ruff: noqa: PLC0415  (for the same reason)
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = (6.0, 5.0)
-"""Inches; at 100 dots an inch the picture has 600 x 500 pixels."""
+"""Width and height in inches: 600 x 500 pixels at 100 dots per inch."""
 DPI = 100
 COLOURS: dict[StrategyName, str] = dict(zip(STRATEGIES, ("#E69F00", "#0072B2", "#999999"), strict=True))
 WRONG = "#000000"
 
 
 def check() -> None:
-    """Find out whether pictures can be drawn.
+    """Check that pictures can be drawn.
 
     Raises:
         CannotPlot: matplotlib is not installed.
@@ -42,11 +42,11 @@ def check() -> None:
 
 
 def as_text(task: Task, replies: Sequence[Reply]) -> str:
-    """Return the episode as ``dataselect-env play`` shows it, colours included.
+    """Return the episode as ``dataselect-env play`` shows it, with colours.
 
     Args:
         task: The task that is played.
-        replies: The reply to the reset, then one a step; none before the first reset.
+        replies: The reply to the reset, then one per step; empty before the first reset.
     """
     if not replies:
         return f"{_title(task, replies)}\n"
@@ -57,7 +57,7 @@ def as_text(task: Task, replies: Sequence[Reply]) -> str:
 
 
 def as_picture(task: Task, replies: Sequence[Reply]) -> NDArray[np.uint8]:
-    """Return performance over samples bought, and every batch by strategy, as pixels, (500, 600, 3).
+    """Return a picture of performance by samples bought, and of every batch by strategy, as pixels, (500, 600, 3).
 
     Raises:
         CannotPlot: matplotlib is not installed.

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
+import uvicorn
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -18,17 +22,23 @@ from starlette.routing import Match
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
-from dataselect_env.server import openapi, page, routes, task_api, websocket
+from dataselect_env.server import metrics, openapi, page, routes, task_api, websocket
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
 from dataselect_env.server.mcp import http
 from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.middleware import Front
-from dataselect_env.server.process import run, run_workers
+from dataselect_env.server.process import options, run
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings, SettingsError
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
+from dataselect_env.server.supervisor import Supervisor, parent_is_alive
+
+DOCUMENT_DELAY = 0.5
+"""Seconds after the start at which the OpenAPI document is made, on a thread, before anybody waits for it."""
+STOP_MARGIN = 5.0
+"""Seconds that worker processes may take to stop beyond the time that requests have."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
@@ -45,23 +55,28 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
-            load_own_tasks(chosen)
+            load_custom_tasks(chosen)
             opened.append(Service(chosen, store or open_store(chosen.store)))
-            mcp_sessions[:] = [McpSessions(opened[0])]
+            mcp_sessions[:] = [McpSessions(opened[0].sessions)]
         return opened[0]
 
     def get_mcp_sessions() -> McpSessions:
         get_service()
         return mcp_sessions[0]
 
+    async def prepare_document(service: Service) -> None:
+        await service.sessions.wait_for_stop(DOCUMENT_DELAY)
+        if not service.sessions.is_stopping:
+            await asyncio.to_thread(app.openapi)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service = get_service()
-        tidying = asyncio.create_task(service.tidy())
+        tasks = [asyncio.create_task(service.prune()), asyncio.create_task(prepare_document(service))]
         yield
-        service.stop()
+        service.sessions.stop()
         try:
-            await tidying
+            await asyncio.gather(*tasks)
         finally:
             opened.pop().close()
 
@@ -98,7 +113,7 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         field = str(first["loc"][-1])
         error = InvalidInput(f"{field}: {first['msg']}", field=field)
     told = as_client_error(error)
-    routes.service_of(request).metrics.count(told)
+    routes.service_of(request).metrics.count_error(told)
     return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
 
 
@@ -121,7 +136,7 @@ def _framework_error(error: HTTPException) -> Exception:
     return error
 
 
-def load_own_tasks(settings: Settings) -> None:
+def load_custom_tasks(settings: Settings) -> None:
     """Offer the tasks of the task file that the settings name, where they name one.
 
     Raises:
@@ -141,24 +156,57 @@ def serve(settings: Settings) -> None:
     """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store or task file cannot be used, or the store not by several processes.
+        SettingsError: The configured store or task file cannot be used, or several workers cannot share the store.
+        SystemExit: The server could not start, or did not stop in time.
     """
-    load_own_tasks(settings)
-    store = open_store(settings.store)  # before the server starts: what is wrong with it is told in a sentence
+    load_custom_tasks(settings)
+    store = open_store(settings.store)  # before the server starts, so that a mistake is reported in a sentence
     if settings.workers == 1:
-        app = create_app(settings, store)
-        run(app, settings, lambda: app.state.get_service().drain())
+        serve_app(create_app(settings, store), settings)
         return
     store.close()
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
-    settings.model_copy(update={"store": store.url}).export()  # the default may have given way to another place
-    run_workers("dataselect_env.server.app:app", settings, drain)
+    if sys.platform == "win32":
+        raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
+    settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
+    listener = uvicorn.Config("", **options(settings)).bind_socket()
+    with metrics.shared_folder() as folder:
+        supervisor = Supervisor(
+            serve_worker,
+            (settings, listener, folder),
+            count=settings.workers,
+            patience=2 * settings.stop_timeout + STOP_MARGIN,  # sessions first, then requests
+            on_exit=metrics.forget_worker,
+        )
+        status = supervisor.run()
+    sys.exit(status)
 
 
-async def drain() -> None:
-    """Let the running steps of this process end: what a worker does before it closes its connections."""
-    await app.state.get_service().drain()
+def serve_app(app: FastAPI, settings: Settings, **how: Any) -> None:
+    """Serve an application that :func:`create_app` returned; ``how`` are further arguments of ``process.run``."""
+
+    async def drain() -> None:
+        service: Service = app.state.get_service()
+        await service.sessions.drain(settings.stop_timeout)
+
+    run(app, settings, drain, **how)
+
+
+def serve_worker(settings: Settings, listener: socket.socket, folder: str, on_start: Callable[[], None]) -> None:
+    """Serve in a worker process, on a socket that all workers share.
+
+    Args:
+        settings: Settings of the server.
+        listener: The socket.
+        folder: Folder of the workers' metrics; removed here when the process that made it has been killed.
+        on_start: Called once connections are accepted.
+    """
+    try:
+        serve_app(create_app(settings), settings, listener=listener, on_start=on_start)
+    finally:
+        if not parent_is_alive():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:

@@ -39,10 +39,6 @@ class RateLimiter:
         self._clock = clock
         self._due: OrderedDict[str, float] = OrderedDict()
 
-    def __len__(self) -> int:
-        """Clients remembered at this moment."""
-        return len(self._due)
-
     def count(self, client: str) -> None:
         """Count a request of ``client``, a name from :func:`client_name`.
 

@@ -1,137 +1,138 @@
-"""What the server counts, in the text format that Prometheus reads (version 0.0.4 of its exposition formats).
+"""Metrics for Prometheus, of one process or of all workers together.
 
-Each process counts for itself and forgets with its end; the counters are plain numbers, so that a step pays next to
-nothing for them.
+``PROMETHEUS_MULTIPROC_DIR`` names the folder through which workers share their metrics; ``shared_folder`` makes it
+before they start.
 """
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
-from collections import Counter
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
-from pathlib import Path
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX = "dataselect_"
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+NAMESPACE = "dataselect"
 STEP_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-"""Upper bounds of the classes of step times."""
-
-Labels = tuple[tuple[str, str], ...]
+"""Upper bounds of the buckets of step times."""
 
 
-class Histogram:
-    """Counts of observations by class.
+@contextmanager
+def shared_folder() -> Iterator[str]:
+    """Make the folder of a server with workers, for the processes started in this context; remove it at the end."""
+    with tempfile.TemporaryDirectory(prefix="dataselect-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        try:
+            yield folder
+        finally:
+            del os.environ[FOLDER_VARIABLE]
 
-    Args:
-        bounds: Upper bounds of the classes, ascending; above the last one there is one more class.
-    """
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one observation."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def samples(self) -> Iterator[tuple[str, Labels, float]]:
-        """Yield suffix, labels and value of every line."""
-        *cumulated, count = accumulate(self.counts)
-        for bound, below in zip(self.bounds, cumulated, strict=True):
-            yield "_bucket", (("le", f"{bound:g}"),), below
-        yield "_bucket", (("le", "+Inf"),), count
-        yield "_sum", (), self.total
-        yield "_count", (), count
+def forget_worker(process: int) -> None:
+    """Drop the gauges of a worker that has ended; its counters stay in the sums."""
+    mark_process_dead(process)
 
 
 class Metrics:
-    """Counters of one server process."""
+    """The metrics of one application; its counters belong to no global registry."""
 
     def __init__(self) -> None:
-        self.started: Counter[str] = Counter()
-        self.finished: Counter[str] = Counter()
-        self.steps: Counter[str] = Counter()
-        self.step_seconds = Histogram(STEP_SECONDS)
-        self.errors: Counter[str] = Counter()
-        self.responses: Counter[int] = Counter()
+        self._registry = CollectorRegistry()
+        self._folder = os.environ.get(FOLDER_VARIABLE)
+        self._started = self._counter("episodes_started", "Episodes started.", "task")
+        self._finished = self._counter("episodes_finished", "Episodes played to their end.", "task")
+        self._steps = self._counter("steps", "Steps played and stored.", "task")
+        self._step_seconds = Histogram(
+            "step_seconds",
+            "Seconds that a step took in the server, the store included.",
+            namespace=NAMESPACE,
+            registry=self._registry,
+            buckets=STEP_SECONDS,
+        )
+        self._errors = self._counter("errors", "Errors reported to clients.", "code")
+        self._responses = self._counter("http_responses", "HTTP responses.", "status")
+        self.sessions = self._gauge("sessions", "Open sessions of WebSocket connections and MCP clients.")
+        self.sessions_max = self._gauge("sessions_max", "Largest number of open sessions.")
+        self.live_episodes = self._gauge("live_episodes", "HTTP episodes in memory.")
 
-    def count(self, error: EnvError) -> None:
-        """Count an error that a client is told."""
-        self.errors[error.code] += 1
+    def count_error(self, error: EnvError) -> None:
+        """Count an error that is reported to a client."""
+        self._errors.labels(error.code).inc()
 
-    def played(self, task_id: str, step: int, done: bool, seconds: float) -> None:
-        """Count a reset (step 0) or a step that was stored.
+    def count_response(self, status: int) -> None:
+        """Count an HTTP response."""
+        self._responses.labels(str(status)).inc()
+
+    def count_step(self, task_id: str, step: int, done: bool, seconds: float) -> None:
+        """Count a stored reset (step 0) or step.
 
         Args:
             task_id: Task of the episode.
             step: Number of the step.
             done: Whether the episode is over.
-            seconds: What it took, the store included.
+            seconds: Time that it took, the store included.
         """
         if step == 0:
-            self.started[task_id] += 1
+            self._started.labels(task_id).inc()
             return
-        self.steps[task_id] += 1
-        self.step_seconds.observe(seconds)
+        self._steps.labels(task_id).inc()
+        self._step_seconds.observe(seconds)
         if done:
-            self.finished[task_id] += 1
+            self._finished.labels(task_id).inc()
 
-    def text(self, gauges: Mapping[str, tuple[str, float]]) -> str:
-        """Return everything as text.
+    def text(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
+        """Return all metrics in the text format of Prometheus, those of all workers where there are several.
 
         Args:
-            gauges: Meaning and value of what is measured at this moment, by name without the prefix.
+            gauges: Meaning and value of what was measured for this answer, by name.
         """
-        families = [
-            _family("episodes_started_total", "counter", "Episodes started.", _by("task", self.started)),
-            _family("episodes_finished_total", "counter", "Episodes played to their end.", _by("task", self.finished)),
-            _family("steps_total", "counter", "Steps played and stored.", _by("task", self.steps)),
-            _family(
-                "step_seconds", "histogram", "Seconds that a step took in the server.", self.step_seconds.samples()
-            ),
-            _family("errors_total", "counter", "Errors told to clients.", _by("code", self.errors)),
-            _family("http_responses_total", "counter", "HTTP answers.", _by("status", self.responses)),
-            _family("build_info", "gauge", "Version of the package.", [("", (("version", __version__),), 1)]),
-            *(_family(name, "gauge", meaning, [("", (), value)]) for name, (meaning, value) in gauges.items()),
-            *(
-                _family(name, "gauge", meaning, [("", (), value)], prefix="process_")
-                for name, (meaning, value) in process_gauges().items()
-            ),
-        ]
-        return "".join(families)
+        return generate_latest(_Scrape(self._registry, self._folder, gauges))
+
+    def _counter(self, name: str, meaning: str, label: str) -> Counter:
+        return Counter(name, meaning, [label], namespace=NAMESPACE, registry=self._registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, namespace=NAMESPACE, registry=self._registry, multiprocess_mode="livesum")
 
 
-def process_gauges() -> dict[str, tuple[str, float]]:
-    """Return what the operating system tells of this process, under Prometheus' own names; nothing but on Linux."""
-    folder = Path("/proc/self")
-    try:
-        pages = int((folder / "statm").read_text().split()[1])
-        files = len(os.listdir(folder / "fd"))
-    except OSError:
-        return {}
-    return {
-        "resident_memory_bytes": ("Resident memory.", pages * os.sysconf("SC_PAGE_SIZE")),
-        "open_fds": ("Open files and sockets.", files),
-    }
+class _Scrape(Collector):
+    """Everything that one answer holds."""
 
+    def __init__(
+        self, registry: CollectorRegistry, folder: str | None, gauges: Mapping[str, tuple[str, float]]
+    ) -> None:
+        self._registry, self._folder, self._gauges = registry, folder, gauges
 
-def _by(label: str, counts: Counter[str] | Counter[int]) -> Iterator[tuple[str, Labels, float]]:
-    return (("", ((label, str(name)),), count) for name, count in sorted(counts.items()))
-
-
-def _family(
-    name: str, kind: str, meaning: str, samples: Iterable[tuple[str, Labels, float]], prefix: str = PREFIX
-) -> str:
-    """Return one metric; label values are codes and names of this package, so none needs escaping."""
-    lines = [f"# HELP {prefix}{name} {meaning}", f"# TYPE {prefix}{name} {kind}"]
-    for suffix, labels, value in samples:
-        inner = ",".join(f'{label}="{text}"' for label, text in labels)
-        lines.append(f"{prefix}{name}{suffix}{f'{{{inner}}}' if inner else ''} {value:.17g}")
-    return "\n".join(lines) + "\n"
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        counted: Iterable[Metric]
+        if self._folder is None:
+            counted = [*self._registry.collect(), *PROCESS_COLLECTOR.collect()]
+        else:
+            counted = MultiProcessCollector(None, self._folder).collect()
+        for metric in counted:
+            # Moments of creation are for OpenMetrics; in this format each would be a metric of its own.
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+        build = GaugeMetricFamily(f"{NAMESPACE}_build_info", "Version of the package.", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
+        for name, (meaning, value) in self._gauges.items():
+            yield GaugeMetricFamily(f"{NAMESPACE}_{name}", meaning, value)

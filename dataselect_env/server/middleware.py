@@ -52,7 +52,7 @@ class Front:
             return
         service = self._get_service()
         if self._protected is None:
-            self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count)
+            self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count_error)
         answer = ResponseRecorder(scope, send, service)
         trail.set(answer.trail)  # for good: each request has a context of its own, and the server logs what fails in it
         try:
@@ -90,7 +90,7 @@ class ResponseRecorder:
         if kind in {"http.response.start", "websocket.http.response.start"}:
             self._status = message["status"]
             if kind[0] == "h":
-                self._metrics.responses[message["status"]] += 1
+                self._metrics.count_response(message["status"])
             message = {**message, "headers": [*message.get("headers", ()), *SAFE_HEADERS, self._id_header()]}
         elif kind == "websocket.accept":
             self._status = 101

@@ -1,95 +1,87 @@
-"""What a picture of an episode's pool may show: where samples lie, which were bought, which labels were wrong.
+"""The pool view: positions of pool samples, purchases and wrong labels, for a picture of an episode.
 
-Which samples a batch consists of tells more than the counts in a reply: uncertainty is drawn to wrong labels, and
-where the wrong ones of a batch lie gives the hidden world away. So an agent is not told:
+The samples of a batch reveal more than the counts in a reply. Uncertainty sampling is drawn to wrong labels, and the
+positions of wrong labels reveal the hidden world. What is shown therefore depends on the phase of the episode:
 
-- where samples lie comes from their features alone; anyone may see it at any time;
-- what was bought and which labels were wrong is told once the episode is over. Whoever then plays the same seed again
-  knows no more than one who had learned from playing it before: seeds are public, and episodes repeat;
-- while it runs it is told of demonstrations only, and of them what a sample-by-sample audit of the bought batches
-  finds; of samples that were not bought, nothing. A demonstration is an episode whose id says so from the reset on: the
-  mark stands in the store, in every reply and in every grade, and its results are not to be compared with an agent's.
+- Positions depend on features only and are shown at any time.
+- Purchases and wrong labels are shown once the episode is over. An agent that then plays the same seed again knows no
+  more than one that has played it before: seeds are public, and episodes are deterministic.
+- While an episode runs, purchases and their wrong labels are shown for demonstrations only; nothing is shown of samples
+  that were not bought. A demonstration is an episode whose id starts with ``DEMONSTRATION_PREFIX``. The id marks it in
+  the store, in every reply and in every grade, and its results must not be compared with those of agents.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import Field
 
-from dataselect_env.core.actions import weights_of
-from dataselect_env.core.arrays import Floats, Indices, Mask
-from dataselect_env.core.episode import Episode
-from dataselect_env.core.errors import DynamicsMismatch
+from dataselect_env.core.arrays import Floats
 from dataselect_env.core.models import WireModel
-from dataselect_env.core.source import Source, source_of
-from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
-from dataselect_env.server.session import check_definition
+from dataselect_env.core.source import source_of
+from dataselect_env.core.tasks import get_task
+from dataselect_env.core.warm_start import WarmStart
+from dataselect_env.server.replay import check_header, rebuild
 from dataselect_env.server.store.base import StoredEpisode
 
 DEMONSTRATION_PREFIX = "demonstration-"
-"""Episodes whose id starts with this show their purchases while they run."""
+"""Prefix of the ids of demonstrations, which show their purchases while they run."""
 DECIMALS = 2
-"""Of positions, which reach from about -6 to 6: finer than a screen shows."""
+"""Decimals of positions, which lie between about -6 and 6: finer than a screen resolves."""
 MOST_POINTS = 5_000
-"""Of a larger pool no positions are told: about 80 kB, and more than a picture can show."""
-CACHE_SIZE = 64
-"""Positions kept in memory, 18 kB for each data set."""
+"""Largest pool whose positions are sent, about 80 kB; a picture cannot show more points."""
 
 
 class PurchaseView(WireModel):
-    """What one step bought."""
+    """The purchase of one step."""
 
     samples: list[int] = Field(
-        description="Indices into the pool, in the order bought: by uncertainty, by diversity, at random."
+        description="Indices into the pool, in the order of choice: by uncertainty, by diversity, at random."
     )
-    mislabelled: list[int] = Field(description="Those of them that carry a wrong label.")
+    mislabelled: list[int] = Field(description="The samples among them with a wrong label.")
 
 
 class PoolView(WireModel):
-    """What may be shown of an episode's pool, as of the last step."""
+    """The pool of an episode after its last step, as far as it may be shown."""
 
     episode_id: str = Field(description="Id of the episode.")
     done: bool = Field(description="Whether the episode is over.")
     points: list[tuple[float, float]] | None = Field(
-        description="Where each pool sample lies on the first two principal components of the features; null when not "
-        f"asked for, and of more than {MOST_POINTS:,} samples."
+        description="Position of each pool sample on the first two principal components of the features; null if not "
+        f"requested, and for pools of more than {MOST_POINTS:,} samples."
     )
     purchases: list[PurchaseView] | None = Field(
         description=f"One entry a step; null while the episode runs, unless its id starts with {DEMONSTRATION_PREFIX}."
     )
     mislabelled: list[int] | None = Field(
-        description="All pool samples with a wrong label; null until it is over, and where the right ones are unknown."
+        description="All pool samples with a wrong label; null while the episode runs and without ground truth."
     )
 
 
 def view(stored: StoredEpisode, *, points: bool) -> PoolView:
-    """Return what may be shown of a stored episode.
+    """Return what may be shown of the pool of a stored episode.
 
     Args:
-        stored: The episode as far as it was played.
-        points: Whether to tell where samples lie.
+        stored: The episode with its steps so far.
+        points: Whether to include positions.
 
     Raises:
-        DynamicsMismatch: It was recorded under other dynamics, or the replay differs from the record.
+        DynamicsMismatch: The episode was recorded under other dynamics or another definition of its task, or the replay
+            differs from the record.
     """
     header, done = stored.header, stored.grade is not None
-    if header.dynamics_version != DYNAMICS_VERSION:
-        raise DynamicsMismatch(
-            f"The episode was played under dynamics version {header.dynamics_version} and this server has version"
-            f" {DYNAMICS_VERSION}; it can be graded but not shown.",
-        )
-    check_definition(header)
+    check_header(header)
     purchases = mislabelled = None
     if done or header.episode_id.startswith(DEMONSTRATION_PREFIX):
-        wrong, batches = _replay(stored)
+        episode, results = rebuild(stored)
+        wrong = episode.mislabelled
+        batches = [result.samples for result in results]
         purchases = [
             PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist()) for batch in batches
         ]
-        known = get_task(header.task_id).has_ground_truth
-        mislabelled = np.flatnonzero(wrong).tolist() if done and known else None
+        mislabelled = np.flatnonzero(wrong).tolist() if done and episode.task.has_ground_truth else None
     return PoolView(
         episode_id=header.episode_id,
         done=done,
@@ -105,51 +97,27 @@ def _points(task_id: str, seed: int) -> list[tuple[float, float]] | None:
     return [(x, y) for x, y in positions(task_id, seed).tolist()]
 
 
-@dataclass(frozen=True, slots=True)
-class _DataOf:
-    """A data set, with one of the seeds that use it."""
-
-    source: Source
-    number: int
-    seed: int = field(compare=False)
+_positions: WeakKeyDictionary[WarmStart, Floats] = WeakKeyDictionary()
+"""Positions by warm start, cached as long as the warm start is in use."""
 
 
 def positions(task_id: str, seed: int) -> Floats:
-    """Return where the pool samples of an episode lie on two principal components, (n_pool, 2), rounded.
+    """Return the positions of the pool samples on the first two principal components, (n_pool, 2), rounded.
 
-    The sign of a component is arbitrary; here its largest entry is positive.
+    The sign of a principal component is arbitrary; here its entry of largest magnitude is positive.
     """
-    source = source_of(get_task(task_id))
-    return _positions(_DataOf(source, source.start(seed).dataset.number, seed))
+    start = source_of(get_task(task_id)).start(seed)
+    cached = _positions.get(start)
+    if cached is None:
+        cached = _positions[start] = _principal_components(start.dataset.X_pool)
+    return cached
 
 
-@lru_cache(maxsize=CACHE_SIZE)
-def _positions(data: _DataOf) -> Floats:
-    X = data.source.start(data.seed).dataset.X_pool
+def _principal_components(X: Floats) -> Floats:
     X = X - X.mean(axis=0)
     _, directions = np.linalg.eigh(X.T @ X)
     first_two = directions[:, :-3:-1]  # eigenvalues ascend
     largest = np.abs(first_two).argmax(axis=0)
     first_two = first_two * np.sign(first_two[largest, np.arange(first_two.shape[1])])
-    places: Floats = np.round(X @ first_two, DECIMALS) + 0.0  # no negative zero
-    return places
-
-
-def _replay(stored: StoredEpisode) -> tuple[Mask, list[Indices]]:
-    """Play a stored episode again; return the noise mask of its pool and the batch of each step."""
-    episode = Episode(get_task(stored.header.task_id), stored.header.seed)
-    wrong = episode.mislabelled
-    batches: list[Indices] = []
-    for step in stored.steps:
-        if step.action.action_type == "stop":
-            episode.stop()
-            batches.append(np.empty(0, dtype=np.intp))
-            continue
-        purchase = episode.select_batch(step.action.batch_size, weights_of(step.action, episode.strategies))
-        if (purchase.bought, purchase.mislabelled) != (step.bought, step.mislabelled):
-            raise DynamicsMismatch(
-                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
-                " shown.",
-            )
-        batches.append(purchase.samples)
-    return wrong, batches
+    projected: Floats = np.round(X @ first_two, DECIMALS) + 0.0  # no negative zero
+    return projected

@@ -1,4 +1,4 @@
-"""Running an application under uvicorn: its options from the settings, and a stop that loses nothing."""
+"""Running the application under uvicorn: options from the settings, and a stop that loses nothing."""
 
 from __future__ import annotations
 
@@ -8,26 +8,19 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess, multiprocess
 
 from dataselect_env.server import logs
 from dataselect_env.server.settings import Settings
-
-WORKER_PATIENCE = 60
-"""Seconds after which a worker that shows no sign of life is replaced."""
-
-STARTUP_FAILURE = 3
-"""Exit status of a server that could not start, as uvicorn has it."""
+from dataselect_env.server.supervisor import STARTUP_FAILURE
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """Return the arguments of ``uvicorn.Config``, and of ``uvicorn.run``, that the settings stand for."""
+    """Return the arguments of ``uvicorn.Config`` that follow from the settings."""
     return {
         "host": settings.host,
         "port": settings.port,
@@ -45,80 +38,64 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 class Server(uvicorn.Server):
-    """A server that tells its application when it is about to stop, before connections are closed.
+    """A server that lets its application finish before it closes connections.
 
     Args:
         config: uvicorn's configuration.
         drain: Called once no new connection is accepted; when it returns, all connections are closed.
+        on_start: Called once connections are accepted.
     """
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain: Callable[[], Awaitable[None]],
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self._drain = drain
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse new connections, let sessions end after the message that they are answering, then close all."""
+        """Refuse new connections, let each session finish the message that it is answering, then close all."""
         for server in self.servers:
             server.close()
         await self._drain()
         await super().shutdown(sockets)
 
 
-def run(app: ASGIApp, settings: Settings, drain: Callable[[], Awaitable[None]]) -> None:
+def run(
+    app: ASGIApp,
+    settings: Settings,
+    drain: Callable[[], Awaitable[None]],
+    *,
+    listener: socket.socket | None = None,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGINT or SIGTERM; both end the process with status 0 once everything is stored.
 
     Args:
         app: The application.
-        settings: Where to listen, limits and log.
-        drain: Called before the connections are closed; lets running steps finish.
+        settings: Address, limits and log.
+        drain: Called before connections are closed; lets running steps finish.
+        listener: Bound socket to listen on, in place of the address of the settings.
+        on_start: Called once connections are accepted.
 
     Raises:
         SystemExit: The server could not start.
     """
-    server = Server(uvicorn.Config(app, **options(settings)), drain)
+    server = Server(uvicorn.Config(app, **options(settings)), drain, on_start)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _exit)  # what uvicorn hands a signal on to when it has stopped
+        signal.signal(signal.SIGTERM, _exit)  # uvicorn raises the signal again when it has stopped
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(None if listener is None else [listener])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-class Worker(multiprocess.Process):
-    """One of several processes, with the server of this module.
-
-    Args:
-        drain: As of :class:`Server`; a function of a module, which the process imports.
-        config: uvicorn's configuration.
-        sockets: What all of them listen on.
-    """
-
-    def __init__(self, drain: Callable[[], Awaitable[None]], config: uvicorn.Config, sockets: list[socket.socket]):
-        super().__init__(config, sockets)
-        self._drain = drain
-
-    @property
-    def server(self) -> Server:
-        """The server; made in the process itself."""
-        if self._server is None:
-            self._server = Server(self.config, self._drain)
-        assert isinstance(self._server, Server)  # noqa: S101
-        return self._server
-
-
-def run_workers(app: str, settings: Settings, drain: Callable[[], Awaitable[None]]) -> None:
-    """Serve with ``settings.workers`` processes that share a port, until SIGINT or SIGTERM.
-
-    Args:
-        app: What each of them imports, as ``module:attribute``; it reads its settings from the environment.
-        settings: Where to listen, limits and log.
-        drain: Called in each of them before its connections are closed; a function of a module.
-    """
-    config = uvicorn.Config(
-        app, workers=settings.workers, timeout_worker_healthcheck=WORKER_PATIENCE, **options(settings)
-    )
-    multiprocess.Process = partial(Worker, drain)  # type: ignore[assignment,misc]  # there is no other way to choose it
-    Multiprocess(config, [config.bind_socket()]).run()
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

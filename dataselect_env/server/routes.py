@@ -167,7 +167,7 @@ EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
 )
 async def reset(request: Request) -> Response:
     """Start an episode; an empty body starts the default task with a drawn seed."""
-    return json_reply(await service_of(request).handle("reset", await read_json(request)))
+    return json_reply(await service_of(request).http.handle("reset", await read_json(request)))
 
 
 @router.post(
@@ -179,7 +179,7 @@ async def reset(request: Request) -> Response:
 )
 async def step(request: Request) -> Response:
     """Play one action, plain or wrapped as ``{"action": ...}``."""
-    return json_reply(await service_of(request).handle("step", await read_json(request)))
+    return json_reply(await service_of(request).http.handle("step", await read_json(request)))
 
 
 @router.get("/state", response_model=State, responses=errors(404, 409, 422), tags=["Episode"])
@@ -190,7 +190,7 @@ async def state(
     ] = None,
 ) -> Response:
     """Tell where an episode stands."""
-    return json_reply(await service_of(request).handle("state", {"episode_id": episode_id}))
+    return json_reply(await service_of(request).http.handle("state", {"episode_id": episode_id}))
 
 
 @router.post(
@@ -232,7 +232,7 @@ async def baseline(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """Tell whether the server works, and how full it is; the store is not asked."""
     service = service_of(request)
-    return json_reply(catalogue.health(service.active_sessions, service.settings.max_sessions))
+    return json_reply(catalogue.health(len(service.sessions), service.settings.max_sessions))
 
 
 @router.get("/ready", response_model=Readiness, responses=error_answers(*PROBE), tags=["Server"])
@@ -249,7 +249,7 @@ async def ready(request: Request) -> Response:
     tags=["Server"],
 )
 async def prometheus(request: Request) -> Response:
-    """Give this process's counters and gauges in the text format of Prometheus."""
+    """Return counters and gauges, of all workers together, in the text format of Prometheus."""
     return Response(await run_in_threadpool(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
 
 

@@ -1,14 +1,14 @@
-"""One client's episode: the one door that every transport goes through (``Session.handle``)."""
+"""Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 from dataselect_env.core.actions import request_models
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.errors import DynamicsMismatch, EpisodeNotFound, EpisodeOver, InvalidInput, NoEpisode
+from dataselect_env.core.episode import replay
+from dataselect_env.core.errors import EpisodeNotFound, EpisodeOver, InvalidInput
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -20,21 +20,20 @@ from dataselect_env.core.models import (
     StepRequest,
     parse,
 )
+from dataselect_env.core.order import check_order
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-
-REPLAY_TOLERANCE = 1e-9
-"""A replay whose rewards differ by more was recorded by other numerical libraries and is not continued."""
 
 
 class Session:
-    """The episodes that one client plays, one after the other, each step in the store before it is acknowledged.
+    """A sequence of episodes played by one client. Every step is stored before it is acknowledged.
 
-    An operation that fails leaves the episode exactly as it was.
+    Operations are serialised by a lock. One that fails leaves the episode unchanged.
 
     Args:
-        store: Where episodes are kept.
-        transport: What the client came over.
+        store: Store of the episodes.
+        transport: Transport of the client.
     """
 
     def __init__(self, store: EpisodeStore, transport: Transport) -> None:
@@ -47,33 +46,22 @@ class Session:
 
     @classmethod
     def resume(cls, store: EpisodeStore, stored: StoredEpisode) -> Session:
-        """Return a session that goes on with a stored episode, rebuilt by replay.
+        """Return a session that continues a stored episode, which is rebuilt by replay.
 
         Raises:
-            DynamicsMismatch: It was recorded under other dynamics or another definition of its task, or the replay
-                gives other rewards.
+            DynamicsMismatch: The episode was recorded under other dynamics or another definition of its task, or the
+                replay gives other rewards.
         """
-        if stored.header.dynamics_version != DYNAMICS_VERSION:
-            raise DynamicsMismatch(
-                f"The episode was played under dynamics version {stored.header.dynamics_version} and this server has"
-                f" version {DYNAMICS_VERSION}; it can be graded but not continued.",
-            )
-        check_definition(stored.header)
         session = cls(store, stored.header.transport)
         session._header = stored.header
         session._actions = [step.action for step in stored.steps]
-        session._env, rewards = _replay(stored.header, session._actions)
-        differences = [abs(reward - step.reward) for reward, step in zip(rewards, stored.steps, strict=True)]
-        if max(differences, default=0.0) > REPLAY_TOLERANCE:
-            raise DynamicsMismatch(
-                "The episode was recorded with other versions of the numerical libraries; it can be graded but not"
-                " continued.",
-            )
+        episode, _ = rebuild(stored)
+        session._env = DataSelectEnv.going_on(episode, stored.header.episode_id)
         return session
 
     @property
     def episode_id(self) -> str | None:
-        """Id of the current episode, None before the first."""
+        """Id of the current episode; None before the first reset."""
         return None if self._header is None else self._header.episode_id
 
     @property
@@ -82,14 +70,17 @@ class Session:
         return len(self._actions)
 
     async def handle(self, operation: Operation, data: object) -> Reply | State:
-        """Do one operation.
+        """Carry out one operation.
 
         Args:
-            operation: What to do.
-            data: What the client sent with it, as parsed from JSON; None counts as an empty object.
+            operation: The operation.
+            data: Its arguments, as parsed from JSON; None counts as an empty object.
+
+        Returns:
+            The reply to a reset or step, or the state.
 
         Raises:
-            EnvError: Whatever was wrong; the episode is as it was.
+            EnvError: The operation failed; the episode is unchanged.
         """
         data = {} if data is None else data
         async with self._lock:
@@ -115,31 +106,35 @@ class Session:
         return reply
 
     async def _step(self, data: object) -> Reply:
-        env, header = self._current()
+        env, header = self._current("step")
         action = self._parse_action(data, header)
         try:
             reply = env.step(action)
             await self._record(header.episode_id, action, reply)
         except EpisodeOver:
             raise
-        except BaseException:  # also when the request was cancelled
-            self._env = None  # whatever went wrong: the next call makes the episode anew as it was before this step
+        except BaseException:  # includes cancellation of the request
+            self._env = None  # the next call rebuilds the episode as it was before this step
             raise
         self._actions.append(action)
         return reply
 
     def _state(self, data: object) -> State:
-        env, _ = self._current()
+        env, _ = self._current("state")
         if data:
             raise InvalidInput("state takes no data")
         return env.state
 
-    def _current(self) -> tuple[DataSelectEnv, EpisodeHeader]:
-        if self._header is None:
-            raise NoEpisode("There is no episode yet; reset starts one.")
+    def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:
+        """Return the environment and header of the episode; rebuild an environment lost in a failed step."""
+        header = self._header
+        if header is None:
+            check_order(operation, "none")
+        assert header is not None  # noqa: S101  (check_order has raised otherwise)
         if self._env is None:
-            self._env, _ = _replay(self._header, self._actions)
-        return self._env, self._header
+            episode, _ = replay(get_task(header.task_id), header.seed, self._actions, header.reward_mode)
+            self._env = DataSelectEnv.going_on(episode, header.episode_id)
+        return self._env, header
 
     def _parse_action(self, data: object, header: EpisodeHeader) -> Action:
         request: StepEnvelope | StepRequest
@@ -159,23 +154,3 @@ class Session:
         assert reward is not None  # noqa: S101
         step = StoredStep(action, info.batch_size, info.mislabelled or 0, reply.observation.current_performance, reward)
         await self._store.append(episode_id, reply.step, step, info.grade)
-
-
-def check_definition(header: EpisodeHeader) -> None:
-    """Raise DynamicsMismatch unless the task of a stored episode is still what it was when the episode was started."""
-    if get_task(header.task_id).digest != header.task_digest:
-        raise DynamicsMismatch(
-            "The episode was played under another definition of its task, or on other data; it can be graded but not"
-            " continued.",
-        )
-
-
-def _replay(header: EpisodeHeader, actions: Sequence[Action]) -> tuple[DataSelectEnv, list[float]]:
-    """Return an episode made anew from task, seed and actions, and the rewards on the way."""
-    env = DataSelectEnv()
-    env.start(
-        ResetRequest(
-            task_id=header.task_id, seed=header.seed, episode_id=header.episode_id, reward_mode=header.reward_mode
-        )
-    )
-    return env, [env.step(action).reward or 0.0 for action in actions]

@@ -159,13 +159,6 @@ class Settings(BaseSettings):
             variable = name if name in WITHOUT_PREFIX and prefixed not in os.environ else prefixed
             raise SettingsError(f"{variable}: {first['msg']}") from None
 
-    def export(self) -> None:
-        """Put the settings into this process's environment, where the processes that it starts find them."""
-        for name, value in self:
-            if value is not None:
-                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-                os.environ[ENV_PREFIX + name.upper()] = str(plain)
-
 
 def default_store_path() -> Path:
     """Return the file in the user's data folder that keeps episodes when no store is configured."""

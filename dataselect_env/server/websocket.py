@@ -1,8 +1,8 @@
 """The OpenEnv protocol on ``/ws``: one connection, one session, one answer for each message.
 
-Frames are ``{"type": ..., "data": ...}``. Whatever is wrong with one is answered by an ``error`` message, and the
-connection goes on. It ends with oversize frames, with bytes that are no WebSocket frames at all, with a client that is
-silent or has stayed for too long, and when the server stops.
+Frames are ``{"type": ..., "data": ...}``. A frame that is refused is answered by an ``error`` message, and the
+connection goes on. It ends with an oversize frame, with bytes that are not WebSocket frames, when the client is idle or
+the session has reached its lifetime, and when the server stops.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import get_args
 
 from fastapi import WebSocket, WebSocketDisconnect
+from starlette.types import Message
 
 from dataselect_env.core.errors import (
     CapacityReached,
@@ -31,38 +32,41 @@ from dataselect_env.core.models import Envelope, MessageType, parse
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.limits import SessionTimeout, client_name
 from dataselect_env.server.mcp import protocol
+from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.mcp.sessions import McpSessions
-from dataselect_env.server.mcp.tools import SessionBackend
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 
 logger = logging.getLogger(__name__)
 
-TOO_BIG = 1009
-"""Close code of RFC 6455 for a message that is too big."""
+NORMAL, TOO_BIG = 1000, 1009
+"""Close codes of RFC 6455."""
 
 SERVICE_RESTART = 1012
-"""Close code that IANA registers for a server that stops or starts anew."""
+"""Close code that IANA registers for a server that stops or restarts."""
 
 PRIVATE = 4000
-"""What is added to the status of an error that ends a connection: the range 4000 to 4999 is for private use."""
+"""Added to the HTTP status of the error that ends a connection: codes 4000 to 4999 are for private use."""
 
-FAREWELL_SECONDS = 2.0
-"""A client that does not read gets no longer to hear why the connection ends."""
+FAREWELL_TIMEOUT = 2.0
+"""Seconds that a client has to read why its connection ends."""
+
+MOST_BYTES_A_CHARACTER = 4
+"""Of UTF-8."""
 
 MESSAGE_TYPES = get_args(MessageType)
 
 
 def error_message(error: EnvError) -> str:
-    """Return the frame that tells a client about ``error``."""
+    """Return the frame that reports ``error``."""
     return json.dumps({"type": "error", "data": error.body()})
 
 
-async def answer(backend: SessionBackend, frame: str) -> str | None:
-    """Return the frame that answers ``frame``, or None when the client wants to close.
+async def answer(session: Session, service: Service, frame: str) -> str | None:
+    """Return the frame that answers ``frame``, None for a request to close the connection.
 
     Raises:
-        EnvError: Whatever was wrong with it.
+        EnvError: The frame was refused, or its operation failed.
     """
     message = parse_json(frame)
     if not isinstance(message, dict):
@@ -73,9 +77,9 @@ async def answer(backend: SessionBackend, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        told = await protocol.answer(envelope.data, backend)
-        return json.dumps({"type": "mcp", "data": told})  # null for a notification
-    reply = await backend.play(envelope.type, envelope.data)
+        result = await protocol.answer(envelope.data, SessionBackend(session, service))
+        return json.dumps({"type": "mcp", "data": result})  # null for a notification
+    reply = await service.run(session, envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
@@ -83,20 +87,20 @@ async def answer(backend: SessionBackend, frame: str) -> str | None:
 async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSessions) -> None:
     """Serve one connection until either side closes it.
 
-    It has a session of its own, or plays the MCP session that ``?session_id=`` names, as OpenEnv's tool client asks.
+    It plays its own session, or the MCP session that ``?session_id=`` names, which OpenEnv's tool client asks for.
     """
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
         with _session(service, mcp_sessions, websocket.query_params.get("session_id"), timeout) as session:
             async with timeout.conversation():
-                await _converse(websocket, SessionBackend(session, service), service, timeout)
+                await _converse(websocket, session, service, timeout)
             if timeout.reason is not None:
                 await _say_farewell(websocket, service, timeout.reason)
     except (CapacityReached, ServerStopping, SessionNotFound) as error:
-        service.metrics.count(error)
+        service.metrics.count_error(error)
         await websocket.send_text(error_message(error))
-        await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else 1000)
+        await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else NORMAL)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
 
@@ -107,20 +111,20 @@ def _session(
 ) -> Iterator[Session]:
     if session_id is not None:
         with mcp_sessions.attached(session_id) as session:
-            service.attend(session, timeout)
+            service.sessions.attach(session, timeout)
             try:
                 yield session
             finally:
-                service.attend(session, None)
+                service.sessions.attach(session, None)
         return
-    session = service.connect(timeout)
+    session = service.sessions.open("websocket", timeout)
     try:
         yield session
     finally:
-        service.disconnect(session)
+        service.sessions.close(session)
 
 
-async def _converse(websocket: WebSocket, backend: SessionBackend, service: Service, timeout: SessionTimeout) -> None:
+async def _converse(websocket: WebSocket, session: Session, service: Service, timeout: SessionTimeout) -> None:
     limit, limiter = service.settings.max_message_bytes, service.limiter
     client = client_name(websocket.client.host if websocket.client else None)
     while timeout.reason is None:
@@ -128,42 +132,61 @@ async def _converse(websocket: WebSocket, backend: SessionBackend, service: Serv
         timeout.begin()
         if event["type"] == "websocket.disconnect":
             return
-        frame = event.get("text")
-        if len(event.get("bytes") or b"" if frame is None else frame.encode()) > limit:
-            error = PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
-            service.metrics.count(error)
-            timeout.done()
-            await websocket.send_text(error_message(error))
-            await websocket.close(TOO_BIG)
-            return
+        close_code = None
         try:
+            check_size(event, limit)
             if limiter is not None:
                 limiter.count(client)
-            if frame is None:
-                raise InvalidJSON("Binary frames are not understood; send JSON as text.")
-            reply = await answer(backend, frame)
+            reply = await answer(session, service, _text_of(event))
         except Exception as error:
             if not isinstance(error, EnvError):
                 logger.exception("a message failed")
-            told = as_client_error(error)
-            service.metrics.count(told)
-            reply = error_message(told)
+            refusal = as_client_error(error)
+            service.metrics.count_error(refusal)
+            reply = error_message(refusal)
+            close_code = TOO_BIG if isinstance(error, PayloadTooLarge) else None
         timeout.done()
-        if reply is None:
-            await websocket.close()
+        if reply is not None:
+            await websocket.send_text(reply)
+        if reply is None or close_code is not None:
+            await websocket.close(close_code or NORMAL)
             return
-        await websocket.send_text(reply)
+
+
+def check_size(event: Message, limit: int) -> None:
+    """Refuse a frame of more than ``limit`` bytes.
+
+    The server below has its own limit in bytes, which need not be this one. A text is encoded again only when its
+    length leaves open how many bytes it has.
+
+    Raises:
+        PayloadTooLarge: The frame is larger.
+    """
+    text = event.get("text")
+    if text is None:
+        too_large = len(event.get("bytes") or b"") > limit
+    else:
+        too_large = len(text) * MOST_BYTES_A_CHARACTER > limit and len(text.encode()) > limit
+    if too_large:
+        raise PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
+
+
+def _text_of(event: Message) -> str:
+    text: str | None = event.get("text")
+    if text is None:
+        raise InvalidJSON("Binary frames are not understood; send JSON as text.")
+    return text
 
 
 async def _say_farewell(websocket: WebSocket, service: Service, reason: EnvError) -> None:
-    """Close a connection from this side; a client that was silent, or stayed too long, is told so first."""
+    """Close a connection from this side; an idle or expired session gets an error message first."""
     try:
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(FAREWELL_TIMEOUT):
             if isinstance(reason, ServerStopping):
                 await websocket.close(SERVICE_RESTART, reason.message)
                 return
-            service.metrics.count(reason)
+            service.metrics.count_error(reason)
             await websocket.send_text(error_message(reason))
             await websocket.close(PRIVATE + reason.status, reason.message)
     except TimeoutError:
-        logger.info("a client did not read its farewell")
+        logger.info("a client did not read why its connection ends")

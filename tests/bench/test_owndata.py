@@ -35,6 +35,7 @@ def test_the_page_is_rendered_from_the_results() -> None:
     assert page.PICTURE.stat().st_size < LARGEST_PICTURE
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("restored_registry")
 def test_results_are_what_the_package_does() -> None:
     results = page.load()
@@ -45,6 +46,7 @@ def test_results_are_what_the_package_does() -> None:
         assert fmean(scores) == pytest.approx(results["tasks"]["wine-worlds"][name]["score"]["mean"], abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_estimates_are_what_the_package_does() -> None:
     told = json.loads(doubt.RESULTS.read_text(encoding="utf-8"))["rows"]
     (row,) = [row for row in told if (row["data"], row["strategy"], row["rate"]) == ("wine", "random", 0.2)]

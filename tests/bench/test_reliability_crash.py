@@ -15,6 +15,8 @@ from bench.reliability.scripts import Reply, Script, play_alone
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
 
+pytestmark = pytest.mark.slow
+
 
 def alone(scripts: Sequence[Script]) -> Iterator[list[Reply]]:
     return map(play_alone, scripts)

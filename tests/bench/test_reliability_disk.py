@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench.reliability import disk
 from tests.helpers.serving import running_server
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_store_that_cannot_grow_costs_nothing(tmp_path: Path) -> None:

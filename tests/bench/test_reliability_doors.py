@@ -5,6 +5,8 @@ import pytest
 from bench.reliability import doors
 from tests.helpers.serving import running_server
 
+pytestmark = pytest.mark.slow
+
 
 def test_places_are_freed_and_taken_again() -> None:
     found = doors.Found()

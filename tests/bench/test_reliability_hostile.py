@@ -9,6 +9,8 @@ import pytest
 from bench.reliability import frames, generated, hostile
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 REFUSAL = {"code": "INVALID_JSON", "message": "This is not JSON.", "field": None}
 
 

@@ -4,8 +4,12 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from bench.reliability import process, scale
 from bench.reliability.scripts import differences, play_alone
+
+pytestmark = pytest.mark.slow
 
 
 def test_sessions_side_by_side_equal_the_solo_runs() -> None:

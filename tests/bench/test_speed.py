@@ -8,6 +8,8 @@ from bench.speed import in_process, load, page, pool_size, server, startup
 from docs.render import MARKED
 from tests.helpers.serving import running_server
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_tells_figures_and_ratios_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_process, "ROUNDS", 2)

@@ -49,6 +49,7 @@ def test_blocks_are_held_out(results: dict[str, Any]) -> None:
     assert all(seed in SPLITS["train"] for seed in tuned)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task_id", TASKS)
 def test_results_come_out_again(results: dict[str, Any], task_id: str) -> None:
     block = results["blocks"]["test split"]

@@ -242,6 +242,7 @@ def in_terminal(program: str, *arguments: str) -> str:
     return written.decode()
 
 
+@pytest.mark.slow
 def test_baseline_shows_progress_in_a_terminal() -> None:
     program = (
         "from dataselect_env.evaluation import baseline; baseline.BASELINE_SEEDS = (20000, 20001)\n"
@@ -252,6 +253,7 @@ def test_baseline_shows_progress_in_a_terminal() -> None:
     assert '"rows"' in written
 
 
+@pytest.mark.slow
 def test_play_is_coloured_in_a_terminal_unless_asked_not_to() -> None:
     program = "from dataselect_env.cli import main; main(['play', '--policy', 'stop', '--seed', '1'])"
     assert "\x1b[" in in_terminal(program)
@@ -321,6 +323,7 @@ def as_module(*arguments: str, **environment: str) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_module_is_the_command_line() -> None:
     result = as_module("play", "--policy", "stop", "--seed", "1")
     assert (result.returncode, result.stderr) == (0, "")
@@ -328,6 +331,7 @@ def test_module_is_the_command_line() -> None:
     assert "Usage: python -m dataselect_env [OPTIONS]" in as_module("--help").stdout
 
 
+@pytest.mark.slow
 def test_module_without_arguments_serves() -> None:
     result = as_module(PORT="http", DATASELECT_PORT="http")  # a server would stay; this one cannot start
     assert result.returncode == 2

@@ -133,7 +133,7 @@ def test_options_are_the_fields_of_a_task() -> None:
     task: Any = TASKS["my-data"]
     assert (task.budget, task.max_steps, task.extra_strategies) == (30, 3, ("margin",))
     dataset = task.source.start(0).dataset
-    assert (len(dataset.y_seed), dataset.X.shape[1]) == (12, 9)
+    assert (len(dataset.y[dataset.seed_rows]), dataset.X.shape[1]) == (12, 9)
     assert task.flip_y == pytest.approx(1 / 6, abs=0.03)
 
 
@@ -145,6 +145,7 @@ def test_a_table_named_as_a_task_does_not_take_its_place() -> None:
     assert TASKS["easy"] is before
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_what_was_played_before() -> None:
     """Nor on the number of processes: the workers make the table anew."""
     for path, processes in (("one.json", "1"), ("two.json", "2")):

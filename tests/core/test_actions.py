@@ -1,4 +1,4 @@
-"""Actions of tasks that offer further strategies."""
+"""Actions of tasks that offer extra strategies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.actions import (
@@ -95,7 +95,6 @@ def test_the_refusal_of_an_unknown_weight_names_those_there_are() -> None:
         parse(action_model(TWO), message(margn=1.0))
 
 
-@settings(deadline=None, max_examples=80)
 @given(extra=st.permutations(FURTHER), count=st.integers(1, 4), data=st.data())
 def test_weights_go_to_their_strategies_whatever_the_order(extra: list[str], count: int, data: st.DataObject) -> None:
     names = (*STRATEGIES, *extra[:count])
@@ -105,7 +104,7 @@ def test_weights_go_to_their_strategies_whatever_the_order(extra: list[str], cou
     action = action_model(tuple(extra[:count])).select(9, **given_weights)
     expected = tuple(given_weights.get(name, 0.0) for name in names)
     assert weights_of(action, names) == expected
-    swapped = (*STRATEGIES, *reversed(extra))  # another task that offers them in another order
+    swapped = (*STRATEGIES, *reversed(extra))  # another task with the same strategies in another order
     assert dict(zip(swapped, weights_of(action, swapped), strict=True)) == {
         name: given_weights.get(name, 0.0) for name in swapped
     }

@@ -1,4 +1,4 @@
-"""Data sets and pools: shapes, splits, flips and worlds, and what may not leak into what."""
+"""Data sets and pools: shapes, splits, label noise and worlds, and the absence of leakage between splits."""
 
 from __future__ import annotations
 
@@ -48,10 +48,9 @@ def pool_of(task: Task, seed: int = 0, world: str = "core") -> Pool:
 
 def test_shapes_are_the_specification() -> None:
     dataset = make_dataset(NUMBER)
-    shapes = {name: getattr(dataset, name).shape for name in ("X_seed", "y_seed", *ARRAYS)}
+    shapes = {name: getattr(dataset, name).shape for name in ("X_seed", *ARRAYS)}
     assert shapes == {
         "X_seed": (100, N_FEATURES),
-        "y_seed": (100,),
         "X_validation": (200, N_FEATURES),
         "y_validation": (200,),
         "X_pool": (1_100, N_FEATURES),
@@ -63,7 +62,7 @@ def test_rows_are_those_of_the_generator() -> None:
     dataset = make_dataset(NUMBER)
     _, y = make_classification(**data.GENERATOR, random_state=NUMBER)
     assert dataset.number == NUMBER
-    assert dataset.y_seed.tolist() == y[:100].tolist()
+    assert dataset.y[dataset.seed_rows].tolist() == y[:100].tolist()
     assert dataset.y_validation.tolist() == y[200:400].tolist()
     assert dataset.y_pool.tolist() == y[400:].tolist()
     assert set(y) == {0, 1}
@@ -84,7 +83,7 @@ def test_seed_set_and_pool_are_standardised_together() -> None:
 
 
 def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One validation row is changed: every other row of every part stays as it was."""
+    """If one validation row changes, all other rows of all parts stay the same."""
 
     def with_a_changed_row(**settings: Any) -> tuple[Any, Any]:
         X, y = make_classification(**settings)

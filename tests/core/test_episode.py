@@ -1,4 +1,4 @@
-"""The dynamics of an episode: what is bought, trained on and measured, recomputed from data set and pool."""
+"""The dynamics of an episode: purchases, training and measurements, recomputed from data set and pool."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from dataselect_env.core.data import (
     placement,
     world_of,
 )
-from dataselect_env.core.episode import NOISE_PRIOR_STRENGTH, Episode
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import ALPHA, WARM_UP_PASSES, passes_for
+from dataselect_env.core.noise_estimate import NOISE_PRIOR_STRENGTH
+from dataselect_env.core.reward import gain
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task
 
@@ -38,7 +40,7 @@ def dataset_of(seed: int) -> Dataset:
 
 
 def pool_of(task: Task, seed: int) -> Pool:
-    """Make the pool of an episode anew, from the first of its streams."""
+    """Rebuild the pool of an episode from its stream of label noise."""
     stream = np.random.SeedSequence(seed).spawn(3)[0]
     dataset = dataset_of(seed)
     margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
@@ -46,22 +48,22 @@ def pool_of(task: Task, seed: int) -> Pool:
 
 
 def warm_model(dataset: Dataset) -> SGDClassifier:
-    """Return a plain scikit-learn model after the warm-up, one call a pass."""
+    """Return a plain scikit-learn model after the warm-up, with one ``partial_fit`` for each pass."""
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False, random_state=1)
     rng = np.random.default_rng(dataset.number)
     for _ in range(WARM_UP_PASSES):
         order = rng.permutation(100)
-        model.partial_fit(dataset.X_seed[order], dataset.y_seed[order], classes=[0, 1])
+        model.partial_fit(dataset.X_seed[order], dataset.y[dataset.seed_rows][order], classes=[0, 1])
     return model
 
 
 def bought(episode: Episode) -> Indices:
-    """Return the pool indices of everything that was bought, in rising order."""
+    """Return the pool indices of everything bought, ascending."""
     return np.flatnonzero(~episode._available)
 
 
 def training_features(episode: Episode) -> Floats:
-    """Return what an episode must have trained on: the seed set, and of the pool what is no longer there."""
+    """Return the rows that an episode must have trained on: the seed set and the samples gone from the pool."""
     dataset = dataset_of(episode.seed)
     return np.concatenate([dataset.X_seed, dataset.X_pool[bought(episode)]])
 
@@ -109,7 +111,7 @@ def test_labels_are_trained_on_as_bought() -> None:
     episode.select_batch(60, UNCERTAIN)
     pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._acquired.rows
     labels = {row.tobytes(): label for row, label in zip(dataset.X_pool, pool.labels[POOL_ROWS], strict=True)}
-    assert episode._pool.labels[rows[:100]].tolist() == dataset.y_seed.tolist()
+    assert episode._pool.labels[rows[:100]].tolist() == dataset.y[dataset.seed_rows].tolist()
     assert episode._pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
 
 
@@ -129,22 +131,22 @@ def test_a_purchase_tells_what_was_bought(weights: tuple[float, ...]) -> None:
     for batch_size in (20, 13):
         before, centroid = bought(episode), training_features(episode).mean(axis=0)
         performance = episode.performance
-        purchase = episode.select_batch(batch_size, weights)
+        info = episode.select_batch(batch_size, weights).info
         batch = np.setdiff1d(bought(episode), before)
         X = dataset_of(SEED).X_pool[batch]
 
-        assert purchase.bought == sum(purchase.counts) == len(batch) == batch_size
-        assert purchase.mislabelled == pool.mislabelled[batch].sum()
-        assert purchase.noise_ratio == purchase.mislabelled / batch_size
-        assert purchase.performance_change == pytest.approx(episode.performance - performance)
-        assert purchase.distance == pytest.approx(np.mean([np.linalg.norm(row - centroid) for row in X]))
+        assert info.batch_size == sum(info.bought_by.values()) == len(batch) == batch_size
+        assert info.mislabelled == pool.mislabelled[batch].sum()
+        assert info.noise_ratio == (info.mislabelled or 0) / batch_size
+        distance = np.mean([np.linalg.norm(row - centroid) for row in X])
+        assert info.gain == pytest.approx(gain(episode.performance - performance, float(distance)))
         lengths = np.linalg.norm(X, axis=1) * np.linalg.norm(centroid)
-        assert purchase.redundancy == pytest.approx((1 + np.mean(X @ centroid / lengths)) / 2)
+        assert info.redundancy == pytest.approx((1 + np.mean(X @ centroid / lengths)) / 2)
 
 
 @pytest.mark.parametrize("batch_size", range(MIN_BATCH + 1))
 def test_small_batches_become_the_smallest(batch_size: int) -> None:
-    assert Episode(EASY, SEED).select_batch(batch_size, RANDOM).bought == MIN_BATCH
+    assert Episode(EASY, SEED).select_batch(batch_size, RANDOM).info.batch_size == MIN_BATCH
 
 
 @pytest.mark.parametrize("batch_size", [0, 4, 5, 10**30])
@@ -152,18 +154,22 @@ def test_a_remainder_below_the_smallest_batch_is_bought_and_no_more(batch_size: 
     episode = Episode(HARD, SEED)
     episode.select_batch(HARD.budget - 2, RANDOM)
     assert episode.remaining_budget == 2
-    assert episode.select_batch(batch_size, MIXED).bought == 2
+    assert episode.select_batch(batch_size, MIXED).info.batch_size == 2
     assert (episode.remaining_budget, episode.end_reason) == (0, "budget")
 
 
 def test_strategies_share_a_batch_by_their_weights() -> None:
-    assert Episode(EASY, SEED).select_batch(20, (0.5, 0.5, 0.0)).counts == (10, 10, 0)
+    assert Episode(EASY, SEED).select_batch(20, (0.5, 0.5, 0.0)).info.bought_by == {
+        "uncertainty": 10,
+        "diversity": 10,
+        "random": 0,
+    }
 
 
 def test_uncertainty_alone_walks_into_the_trap() -> None:
     trapped, fair = Episode(HARD, SEED), Episode(HARD, SEED)
-    assert trapped.select_batch(20, UNCERTAIN).noise_ratio > 0.9
-    assert fair.select_batch(20, RANDOM).noise_ratio < 0.6
+    assert (trapped.select_batch(20, UNCERTAIN).info.noise_ratio or 0) > 0.9
+    assert (fair.select_batch(20, RANDOM).info.noise_ratio or 1) < 0.6
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ def test_scores_are_those_of_the_training_set_and_the_model(weights: tuple[float
             episode.select_batch(batch_size, weights)
         probabilities = episode.learner.model.predict_proba(dataset.X_validation)
         assert episode.performance == pytest.approx(1 / (1 + log_loss(dataset.y_validation, probabilities)), abs=1e-10)
-        assert episode.diversity_score == pytest.approx(training_features(episode).std(), abs=1e-12)
+        assert episode.observation.diversity_score == pytest.approx(training_features(episode).std(), abs=1e-12)
 
 
 @EACH_TASK
@@ -185,8 +191,8 @@ def test_noise_estimate_starts_at_the_declared_rate_and_follows_the_purchases(ta
     episode, found, used = Episode(task, SEED), 0, 0
     assert episode.noise_estimate == pytest.approx(task.flip_y)
     for _ in range(3):
-        purchase = episode.select_batch(20, UNCERTAIN)
-        found, used = found + purchase.mislabelled, used + purchase.bought
+        info = episode.select_batch(20, UNCERTAIN).info
+        found, used = found + (info.mislabelled or 0), used + info.batch_size
         expected = (NOISE_PRIOR_STRENGTH * task.flip_y + found) / (NOISE_PRIOR_STRENGTH + used)
         assert episode.noise_estimate == pytest.approx(expected)
     assert task.flip_y < episode.noise_estimate < 1
@@ -233,6 +239,6 @@ def test_an_episode_ends_after_its_last_step(task: Task) -> None:
 
 def test_an_episode_ends_with_its_pool() -> None:
     episode = Episode(replace(EASY, budget=2_000), SEED)
-    purchases = [episode.select_batch(batch_size, RANDOM).bought for batch_size in (1_095, 20)]
+    purchases = [episode.select_batch(batch_size, RANDOM).info.batch_size for batch_size in (1_095, 20)]
     assert purchases == [1_095, 5]
     assert (episode.samples_available, episode.remaining_budget, episode.end_reason) == (0, 900, "pool")

@@ -1,4 +1,4 @@
-"""Grades: hand-computed cases, directions in which a grade may move, and bounds that always hold."""
+"""Grades: hand-computed cases, monotonicity and bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.grading import COVERAGE, NOISE_CEILING, TracePoint, average_noise, grade
@@ -31,17 +31,17 @@ def graded(task: Task, performance: float, *, bought: int = 0, mislabelled: int 
 
 
 def with_noise(share: float) -> int:
-    """Return how many of medium's whole budget are mislabelled when this share of the noise ceiling is reached."""
+    """Return the number of wrong labels in medium's whole budget at this share of the noise ceiling."""
     return round(share * NOISE_CEILING * MEDIUM.budget)
 
 
 # --- hand-computed cases --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("score", [0.0, 0.25, 0.5, 1.0])
-@pytest.mark.parametrize("bought", [0, 100, EASY.budget])
-def test_easy_is_performance_over_its_range(score: float, bought: int) -> None:
-    assert graded(EASY, performance_for(EASY, score), bought=bought).score == pytest.approx(score)
+@pytest.mark.parametrize("score", [0.0, 0.25, 1.0])
+def test_easy_is_performance_over_its_range_whatever_was_bought(score: float) -> None:
+    for bought in (0, 100, EASY.budget):
+        assert graded(EASY, performance_for(EASY, score), bought=bought).score == pytest.approx(score)
 
 
 def test_medium_weighs_performance_and_noise() -> None:
@@ -133,7 +133,6 @@ def test_noise_fails_no_task_that_does_not_bound_it(task: Task) -> None:
 # --- rules that always hold -----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=200)
 @given(task=EVERY_TASK, data=st.data())
 def test_any_trace_gives_a_score_and_parts_in_range(task: Task, data: st.DataObject) -> None:
     trace, left = [TracePoint(0, 0, data.draw(SHARE))], task.budget
@@ -149,7 +148,6 @@ def test_any_trace_gives_a_score_and_parts_in_range(task: Task, data: st.DataObj
     assert parts.budget_used == task.budget - left
 
 
-@settings(deadline=None, max_examples=200)
 @given(task=EVERY_TASK, performances=st.tuples(SHARE, SHARE), bought=st.integers(0, 100))
 def test_more_performance_never_lowers_a_grade(task: Task, performances: tuple[float, float], bought: int) -> None:
     worse, better = (graded(task, performance, bought=bought) for performance in sorted(performances))
@@ -157,7 +155,6 @@ def test_more_performance_never_lowers_a_grade(task: Task, performances: tuple[f
     assert worse.passed <= better.passed
 
 
-@settings(deadline=None, max_examples=200)
 @given(task=EVERY_TASK, performance=SHARE, bought=st.integers(1, 100), data=st.data())
 def test_more_noise_never_raises_a_grade(task: Task, performance: float, bought: int, data: st.DataObject) -> None:
     fewer, more = sorted(data.draw(st.tuples(*[st.integers(0, bought)] * 2)))
@@ -167,20 +164,19 @@ def test_more_noise_never_raises_a_grade(task: Task, performance: float, bought:
     assert noisy.passed <= clean.passed
 
 
-@settings(deadline=None, max_examples=100)
 @given(performance=SHARE, purchases=st.tuples(*[st.integers(0, HARD.budget)] * 2))
 def test_on_hard_the_same_performance_with_less_is_never_worse(performance: float, purchases: tuple[int, int]) -> None:
     less, more = (graded(HARD, performance, bought=bought) for bought in sorted(purchases))
     assert more.score <= less.score
 
 
-@settings(deadline=None, max_examples=100)
 @given(purchases=st.tuples(*[st.integers(0, MEDIUM.budget)] * 2))
 def test_on_medium_buying_little_is_no_merit(purchases: tuple[int, int]) -> None:
     less, more = (graded(MEDIUM, 0.6, bought=bought) for bought in sorted(purchases))
     assert less.score <= more.score
 
 
+@pytest.mark.slow
 def test_playing_and_grading_need_no_network() -> None:
     script = """
 import sys

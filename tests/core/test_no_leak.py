@@ -1,4 +1,4 @@
-"""Replies tell nothing of hidden labels but what the specification names; bench/validity/leak.py says how."""
+"""Replies reveal nothing about hidden labels beyond the documented audit; see bench/validity/leak.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from bench.validity import leak
 from dataselect_env.core.data import POOL_ROWS, Pool
 from dataselect_env.core.env import DataSelectEnv
+from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import TASKS
 
 SEEDS = range(20_200, 20_203)
@@ -57,8 +58,8 @@ def test_the_audit_sees_a_changed_label_that_was_bought() -> None:
 
 @pytest.mark.parametrize("script", [leak.WITHOUT_UNCERTAINTY, leak.EVERY_STRATEGY])
 @pytest.mark.parametrize("task_id", TASKS)
-def test_scripts_stay_within_the_episode(task_id: str, script: tuple[object, ...]) -> None:
-    replies = leak.play(task_id, SEEDS[0], leak.EVERY_STRATEGY).replies
+def test_scripts_stay_within_the_episode(task_id: str, script: tuple[Action, ...]) -> None:
+    replies = leak.play(task_id, SEEDS[0], script).replies
     assert len(replies) == 1 + len(script)
     assert not any(reply["done"] for reply in replies)
 

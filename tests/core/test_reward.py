@@ -1,10 +1,10 @@
-"""The reward is the specification's formula, told as terms that add up to it."""
+"""The reward: named terms that add up to the documented formula."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats
@@ -18,7 +18,6 @@ def vectors(*values: list[float]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     change=st.floats(-1, 1),
     distance=st.floats(0, 100),
@@ -106,7 +105,6 @@ def test_distance_and_redundancy_are_means_over_the_batch() -> None:
     assert redundancy == pytest.approx((1 + np.mean(cosines)) / 2)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     rows=st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=6),
     centroid=st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3),

@@ -1,4 +1,4 @@
-"""The dynamics, stated a second time with plain scikit-learn calls: the same episodes, whichever way it is trained."""
+"""A second implementation of the dynamics, with plain scikit-learn calls, gives the same episodes."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ from dataselect_env.core.tasks import TASKS
 
 @pytest.mark.parametrize("way", sgd.ways())
 @pytest.mark.parametrize("task_id", TASKS)
-@pytest.mark.parametrize("seed", [7, 8, 20_003, 20_004, 123_456_789])
+@pytest.mark.parametrize(
+    "seed", [7, 20_004, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (8, 20_003, 123_456_789))]
+)
 def test_random_episodes_are_the_same(task_id: str, seed: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sgd, "fastest", lambda: sgd.ways()[way])
     rng = np.random.default_rng(seed)

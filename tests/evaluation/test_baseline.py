@@ -74,6 +74,7 @@ def test_who_buys_nothing_has_no_noise_ratio(report: BaselineReport) -> None:
         assert row.mean_budget_used == 0
 
 
+@pytest.mark.slow
 def test_same_in_another_process(report: BaselineReport) -> None:
     command = f"{SHORT}; print(baseline.baseline_report().model_dump_json())"
     environment = {**os.environ, "PYTHONHASHSEED": "12"}

@@ -71,6 +71,7 @@ def test_a_record_is_what_the_rollout_was(records: list[EpisodeRecord]) -> None:
         assert one.curve[0] == (0, episode.replies[0].observation.current_performance)
 
 
+@pytest.mark.slow
 def test_records_do_not_depend_on_the_number_of_processes(records: list[EpisodeRecord]) -> None:
     assert evaluate(PLAN, processes=2) == records
 
@@ -82,6 +83,7 @@ def test_reward_mode_changes_the_rewards_alone(records: list[EpisodeRecord]) -> 
         assert graded.model_copy(update={"rewards": shaped.rewards}) == shaped
 
 
+@pytest.mark.slow
 def test_own_policy_in_other_processes(own_module: str) -> None:
     plan = Plan(policies=(f"{own_module}:thrifty", "stop"), tasks=("hard",), seeds=(1, 2))
     found = evaluate(plan, processes=2)
@@ -89,7 +91,7 @@ def test_own_policy_in_other_processes(own_module: str) -> None:
     assert [one.policy for one in found] == [f"{own_module}:thrifty"] * 2 + ["stop"] * 2
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_own_policy_that_fails(own_module: str, processes: int) -> None:
     plan = Plan(policies=("stop", f"{own_module}:failing"), tasks=("easy",), seeds=(1, 2, 3))
     with pytest.raises(PolicyError, match=rf"policy {own_module}:failing failed in .*line 9: KeyError: 'nothing'"):

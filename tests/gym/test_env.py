@@ -1,4 +1,4 @@
-"""The Gymnasium environment keeps Gymnasium's contract and plays the very episodes that every transport plays."""
+"""The Gymnasium environment keeps Gymnasium's contract and plays the same episodes as every transport."""
 
 from __future__ import annotations
 

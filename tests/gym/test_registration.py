@@ -1,4 +1,4 @@
-"""Gymnasium ids: their module registers them, and the package alone imports no Gymnasium."""
+"""Gymnasium ids: importing their package registers them; importing ``dataselect_env`` does not import Gymnasium."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def test_every_task_has_its_id() -> None:
         assert getattr(env.unwrapped, "task") == TASKS[task_id]  # noqa: B009  (gymnasium.Env has no such attribute)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imports", "module"),
     [

@@ -1,4 +1,4 @@
-"""Actions to choose from: each stands for what it says, masks leave out what means nothing, bad ones are refused."""
+"""Action spaces: decoding, masks of useless actions, and refusal of invalid ones."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def test_masks_leave_out_an_idle_stop_and_sizes_that_are_the_same() -> None:
     env.step(np.array([6, 0, 1, 0]))  # 59 of 100 samples
     sizes = [action("multi_discrete", (n + 1, 1, 0, 0)).batch_size for n in range(len(SIZES))]
     assert sizes == [5, 8, 12, 21, 35, 59, 100]
-    assert env.action_masks()[:8].tolist() == [True] * 7 + [False]  # 59 already buys the 41 that are left
+    assert env.action_masks()[:8].tolist() == [True] * 7 + [False]  # a batch of 59 buys the 41 that are left
     env.step(np.array([5, 0, 1, 0]))
-    assert env.action_masks()[:8].tolist() == [True] * 3 + [False] * 5  # 8 buys the 6 that are left
+    assert env.action_masks()[:8].tolist() == [True] * 3 + [False] * 5  # a batch of 8 buys the 6 that are left
 
 
 def test_masks_of_the_menu_go_by_size() -> None:

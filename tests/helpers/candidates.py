@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataselect_env.core.strategies.registry import Candidates
+from dataselect_env.core.arrays import Indices
+from dataselect_env.core.strategies import Candidates, Strategy, registry
 
 
 def make(
@@ -30,4 +31,12 @@ def make(
     arrays = (X[:rows], probabilities, mask, X[rows:], labels)
     for array in arrays:
         array.setflags(write=False)
-    return Candidates(*arrays, np.random.default_rng(draws))
+    given = rng.integers(0, classes, rows)
+    given.setflags(write=False)
+    return Candidates(*arrays, np.random.default_rng(draws), given, seed_size=acquired)
+
+
+def pick(strategy: Strategy, candidates: Candidates, count: int) -> Indices:
+    """Return the batch that a strategy chooses alone."""
+    utilities = registry.checked(strategy.name, strategy.utilities)(candidates, count)
+    return registry.pick(utilities, candidates.left, count)

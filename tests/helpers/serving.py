@@ -27,6 +27,8 @@ LOOPBACK = "127.0.0.1"
 START_DEADLINE = 120.0  # seconds until a start counts as failed: only a broken server ever waits so long
 STOP_DEADLINE = 60.0
 ATTEMPTS = 3  # a port that was free may be taken before the server binds it
+allowed = True
+"""Whether servers may be started; conftest.py sets it to False for tests that are not marked slow."""
 
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # loopback goes through no proxy
 
@@ -117,8 +119,10 @@ def running_server(
         env: Further variables, which win over those set here.
 
     Raises:
-        AssertionError: The server ended or never became healthy; the message has its log.
+        AssertionError: The server ended or never became healthy; the message has its log. Or the test that asks for a
+            server is not marked slow.
     """
+    assert allowed, "a test that starts a server should be marked slow"
     with tempfile.TemporaryDirectory(prefix="server-", ignore_cleanup_errors=True) as scratch:
         home = Path(scratch)
         for attempt in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""Oracles see the hidden truth, and nobody else comes through their door."""
+"""Oracles see the ground truth, and only they do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, Purchase
+from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import TASKS
@@ -21,7 +21,7 @@ from tests.helpers.owning import OWN, forgotten, offered
 SEED = 20_100
 
 
-def first_five(episode: Episode) -> Purchase:
+def first_five(episode: Episode) -> StepResult:
     return episode.buy(episode.clean_samples[:5])
 
 
@@ -115,7 +115,7 @@ def test_clean_samples_are_those_whose_purchase_turns_out_clean() -> None:
     episode = Episode(TASKS["hard"], SEED)
     clean = episode.clean_samples
     for sample in range(0, 1_100, 100):
-        assert deepcopy(episode).buy(np.array([sample])).mislabelled == (sample not in clean)
+        assert deepcopy(episode).buy(np.array([sample])).info.mislabelled == (sample not in clean)
 
 
 class Wrapped:
@@ -143,8 +143,8 @@ def test_no_server_holds_an_oracle_environment(client: TestClient, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["oracle", "greedy-oracle"])
-def test_oracles_refuse_a_truth_that_nobody_knows(name: str) -> None:
+def test_oracles_refuse_tasks_without_ground_truth(name: str) -> None:
     with forgotten():
         offered(**OWN["unknown"])
-        with pytest.raises(InvalidInput, match="nobody knows"):
+        with pytest.raises(InvalidInput, match="ground truth"):
             rollout(get_policy(name), "mine", 3)

@@ -22,6 +22,8 @@ from dataselect_env.server import catalogue
 from tests.helpers.checkout import copy_checkout
 from tests.helpers.serving import ROOT, clean_environ, running_server
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Image:

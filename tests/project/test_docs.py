@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
+import dataselect_env
+from dataselect_env.core import data, errors, learner, noise_estimate, reward
 from dataselect_env.server.settings import DEFAULT_PORT
 from docs import picture, render
 from tests.helpers.serving import Server, clean_environ, running_server
+from tests.project.test_layout import WINGS
 
 TEXTS = {path: path.read_text(encoding="utf-8") for path in render.DOCUMENTS}
 README = TEXTS[render.ROOT / "README.md"]
@@ -22,11 +26,9 @@ SERVE_COMMAND = "pip install . && python server.py"
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)")
 BLOCK = re.compile(r"(?:<!-- (\w+): ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TERMINAL = ("terminal", "evaluate", "evaluate-own", "own-readme")
-SLOW = {"own-readme": pytest.mark.slow}  # it looks for a best constant first
 IN_PROCESS: dict[str, Callable[[str], bool]] = {
     # What each of the examples in Python prints: lines of words.
     "python": lambda out: out.split()[-1] in ("True", "False"),
-    "in-process": lambda out: 0 <= float(out) <= 1,
     "rollout": lambda out: out.split()[-1] == "8",
     "prompts": lambda out: out.endswith("True True\n"),
     "gym": lambda out: abs(float(out.split()[0]) - float(out.split()[1])) < 1e-9,
@@ -37,7 +39,6 @@ IN_PROCESS: dict[str, Callable[[str], bool]] = {
         " ".join(out.split()) in " ".join(TEXTS[render.ROOT / "docs" / "testing.md"].split())
     ),
     "check-plug-ins": lambda out: not out,
-    "lanes": lambda out: out.endswith("[False False]\n"),
 }
 SERVED: dict[str, Callable[[str], bool]] = {
     "openenv": lambda out: len(out.splitlines()) > 1 and 0 <= float(out.splitlines()[-1]) <= 1,
@@ -45,17 +46,10 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "gym-remote": lambda out: not out,
 }
 OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym", "own-strategy")
-"""Examples that test_docs_own runs."""
-OTHERS = (
-    *OWN_DATA,
-    "curl",
-    "tutorial-curl",
-    "tutorial-grade",
-    "client",
-    "policy",
-    "tutorial-play",
-    "tutorial-evaluate",
-)
+"""Examples that test_docs_custom runs."""
+TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
+"""Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""
+OTHERS = (*OWN_DATA, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))
@@ -74,6 +68,57 @@ def test_links_to_files_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
         if test := re.fullmatch(r"`(test_\w+)`", name):
             assert f"def {test[1]}(" in (path.parent / target).read_text(encoding="utf-8"), name
+
+
+def test_numbers_in_the_prose_of_the_card_are_those_of_the_code() -> None:
+    card = " ".join(TEXTS[render.ROOT / "docs" / "environment.md"].split())
+    share, passes, weight = learner.SAMPLES_PER_PASS, learner.MOST_PASSES, noise_estimate.NOISE_PRIOR_STRENGTH
+    assert (share, passes, weight) == (5, 4, 10)
+    rows = [(one.start, one.stop) for one in (data.SEED_ROWS, data.VALIDATION_ROWS, data.POOL_ROWS)]
+    assert rows == [(0, 100), (200, 400), (400, 1_500)]
+    for words in (
+        "Rows 0 to 99 are the seed set",
+        "rows 200 to 399 the validation split, rows 400 to 1,499 the pool of 1,100",
+        f"makes {data.N_SAMPLES:,} samples",
+        "earned by every fifth sample bought",
+        "at least one pass and at most four",
+        f"({weight} flip_y + mislabelled) / ({weight} + bought)",
+        "weighs as much as ten samples",
+        f"gain = {reward.PERFORMANCE_COEFFICIENT:g} x (change of performance) + "
+        f"{reward.DISTANCE_COEFFICIENT:g} x distance",
+        f"reward = gain - {reward.COST_PER_SAMPLE:g} x batch_size - {reward.REDUNDANCY_COEFFICIENT:g} x redundancy - "
+        f"(1 + 2 flip_y) x noise_ratio + {reward.BASELINE:g}",
+        f"pays {reward.TERMINAL_COEFFICIENT:g} x grade on top",
+    ):
+        assert words in card
+
+
+def test_names_that_the_changelog_gives_for_old_ones_exist() -> None:
+    text = (render.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    moved = re.findall(r"^\| `dataselect_env\S+`(.*) \| `(dataselect_env\S+)`(.*) \|$", text, re.MULTILINE)
+    assert len(moved) > 10
+    for others_before, name, others in moved:
+        assert others == others_before
+        for path in (name, *(f"{name.rpartition('.')[0]}.{other}" for other in re.findall(r"`(\w+)`", others))):
+            resolve_name(path)
+
+
+def test_the_api_page_has_every_public_name_and_every_error() -> None:
+    documented = re.findall(r"^::: (\S+)$", TEXTS[render.ROOT / "docs" / "api.md"], re.MULTILINE)
+    public = [getattr(dataselect_env, name) for name in dataselect_env.__all__ if not name.startswith("__")]
+    raised = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.EnvError)]
+    assert len(raised) > 20
+    assert {f"{one.__module__}.{one.__qualname__}" for one in (*public, *raised)} <= set(documented)
+
+
+def test_contributors_find_every_wing_and_every_path_that_is_named() -> None:
+    text = TEXTS[render.ROOT / "docs" / "contributing.md"]
+    table = text[text.index("<!-- paths -->") : text.index("<!-- /paths -->")]
+    paths = re.findall(r"`([\w.]+/[\w./]*)`", table)
+    assert [path for path in paths if not (render.ROOT / path).exists()] == []
+    assert [path.split("/")[1] for path in re.findall(r"^\| `(dataselect_env/\w+/)`", table, re.MULTILINE)] == [*WINGS]
+    topics = [path for path in (render.ROOT / "bench").iterdir() if (path / "README.md").is_file()]
+    assert {f"bench/{path.name}/" for path in topics} <= set(paths)
 
 
 def test_every_acceptance_test_has_its_row() -> None:
@@ -145,16 +190,26 @@ def test_its_two_commands_are_the_ones_that_are_tested_elsewhere() -> None:
     assert TEST_COMMAND in (render.ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_readme_examples_pass_mypy_strict(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    scripts = [code for _, _, language, code in BLOCK.findall(README) if language == "python"]
+    assert len(scripts) == 3
+    for number, script in enumerate(scripts):
+        (tmp_path / f"example_{number}.py").write_text(script, encoding="utf-8")
+    # As a user has it: without our configuration. openenv ships no types.
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--ignore-missing-imports"]
+    options += [f"--cache-dir={tmp_path / 'cache'}"]
+    command = [sys.executable, "-m", "mypy", *options, *sorted(str(path) for path in tmp_path.glob("*.py"))]
+    environ = {**clean_environ(), "MYPYPATH": str(render.ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_curl_example(server: Server, tmp_path: Path) -> None:
     printed = run_curl("curl", server, tmp_path)
     assert printed.count('"observation"') == 3
-    assert '"score"' in printed
-    assert '"code"' not in printed
-
-
-def test_curl_in_the_tutorial(server: Server, tmp_path: Path) -> None:
-    assert run_curl("tutorial-curl", server, tmp_path).count('"episode_id":"my-first"') >= 2
-    printed = run_curl("tutorial-grade", server, tmp_path)
     assert '"score"' in printed
     assert '"code"' not in printed
 
@@ -166,6 +221,7 @@ def test_examples_in_process(name: str, capsys: pytest.CaptureFixture[str]) -> N
     assert IN_PROCESS[name](printed), printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     play(name, server)
@@ -173,27 +229,16 @@ def test_examples_at_a_server(name: str, server: Server, capsys: pytest.CaptureF
     assert SERVED[name](printed), printed
 
 
-def test_the_client_and_the_environment_give_the_same_grade(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    play("in-process")
-    play("client", server)
-    first, second = capsys.readouterr().out.split()
-    assert first == second
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in TERMINAL])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TERMINAL)
 def test_terminal_examples(name: str, tmp_path: Path) -> None:
     run_commands(name, tmp_path)
     assert (tmp_path / "evaluation.png").is_file() == (name != "terminal")
 
 
-def test_the_policy_of_the_tutorial_plays(tmp_path: Path) -> None:
-    (tmp_path / "my_policy.py").write_text(example("policy"), encoding="utf-8")
-    assert "careful" in run_commands("tutorial-play", tmp_path)
-    assert "careful" in run_commands("tutorial-evaluate", tmp_path)
-
-
+@pytest.mark.slow
 def test_the_picture_shows_the_episode_that_it_says(tmp_path: Path) -> None:
-    story = picture.tell()
+    story = picture.record()
     for (before, reply), batch in zip(pairwise(story.replies), story.batches, strict=True):
         assert reply.info is not None
         assert before.observation.remaining_budget - reply.observation.remaining_budget == len(batch)

@@ -15,6 +15,7 @@ import yaml
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.source import source_of
 from dataselect_env.core.strategies import registry
+from dataselect_env.core.strategies.filters import FILTERS
 from docs import render_own
 from tests.helpers.owning import forgotten, offered
 from tests.helpers.serving import running_server
@@ -46,6 +47,7 @@ def test_the_ladder_of_a_table(folder: Path) -> None:
     assert "best-constant is constant:" in " ".join(printed.split())
 
 
+@pytest.mark.slow
 def test_the_commands_for_a_task_file(folder: Path) -> None:
     assert "wine-list" in run_commands("own-check", folder)
 
@@ -64,15 +66,20 @@ def test_the_example_in_process(
 @pytest.mark.usefixtures("restored_registry")
 def test_the_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "STRATEGIES", dict(registry.STRATEGIES))
+    filters_before = dict(FILTERS)
     exec(compile(example("own-strategy"), "own-strategy", "exec"), {})  # noqa: S102  (that is the test)
-    task = offered(table={"bundled": "wine"}, strategies=["largest"], budget=40)
+    task = offered(table={"bundled": "wine"}, strategies=["largest", "large_margin"], budget=40)
     episode = Episode(task, 3)
     X = source_of(task).start(3).dataset
     bought = episode.select_batch(5, (0.0, 0.0, 0.0, 1.0)).samples
     lengths = np.where(X.available, np.linalg.norm(X.X_pool, axis=1), 0.0)
     assert set(bought.tolist()) == set(np.argsort(lengths)[-5:].tolist())
+    assert (lengths[episode.select_batch(5, (0.0, 0.0, 0.0, 0.0, 1.0)).samples] >= 1).all()
+    assert FILTERS.keys() - filters_before.keys() == {"large"}
+    del FILTERS["large"]
 
 
+@pytest.mark.slow
 def test_the_task_file_is_served(folder: Path) -> None:
     assert example("own-serve", "command") == "DATASELECT_TASKS=tasks.yaml dataselect-env serve\n"
     with running_server(env={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:

@@ -21,6 +21,7 @@ import sampling
 import server
 import tasks
 from dataselect_env import __version__
+from tests.helpers.checkout import copy_checkout
 from tests.helpers.serving import ROOT, SERVER_PY, clean_environ, running_server
 
 PACKAGE = ROOT / "dataselect_env"
@@ -37,6 +38,7 @@ WINGS: dict[str, set[str]] = {
         "fastapi",
         "numpy",
         "platformdirs",
+        "prometheus_client",
         "pydantic",
         "pydantic_settings",
         "starlette",
@@ -132,11 +134,6 @@ def test_the_core_loads_no_server_and_no_framework() -> None:
     assert run_python(f"import sys, {modules}; print(sorted({foreign} & set(sys.modules)))") == "[]"
 
 
-def test_the_server_loads_no_framework_and_no_test_library() -> None:
-    foreign = {"openenv", "gymnasium", "gradio", "pytest", "httpx"}
-    assert run_python(f"import sys, dataselect_env.server.app; print(sorted({foreign} & set(sys.modules)))") == "[]"
-
-
 # --- doors ----------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +159,7 @@ def test_a_door_hands_on_the_very_same_objects() -> None:
     assert server.main is dataselect_env.server.app.main
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "imports",
     [
@@ -193,6 +191,7 @@ def test_server_app_run_as_a_file_takes_the_package_beside_its_folder(tmp_path: 
     assert done.stdout == "found\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -206,6 +205,25 @@ def test_server_app_run_as_a_file_takes_the_package_beside_its_folder(tmp_path: 
 def test_every_way_to_start_it_from_a_checkout(command: tuple[str, ...]) -> None:
     with running_server(cwd=ROOT, command=(sys.executable, *command)) as running:
         assert running.get("/health")["version"] == __version__
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_environment_run_by_themselves_from_a_checkout_alone(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path / "checkout")
+    script = checkout / "tests" / "test_env.py"
+    witness = f"""
+
+def test_the_package_is_that_of_the_checkout() -> None:
+    import dataselect_env
+
+    assert dataselect_env.__path__ == [{str(checkout / "dataselect_env")!r}]
+"""
+    script.write_text(script.read_text(encoding="utf-8") + witness, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=clean_environ(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\b\d\d passed in ", done.stdout), done.stdout
 
 
 # --- what must stand only once --------------------------------------------------------------------------------------

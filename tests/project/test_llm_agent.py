@@ -1,4 +1,4 @@
-"""The example of a language model's agent, with a local endpoint that plays a policy from what it is told."""
+"""examples/llm_agent.py against a local endpoint that answers with the actions of a policy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import Policy
 from dataselect_env.rendering import prompts
+from examples import llm_agent
 from examples.llm_agent import ATTEMPTS, FALLBACK, main
-from tests.helpers.serving import LOOPBACK, Server, running_server
+from tests.helpers.serving import LOOPBACK, Server, free_port, running_server
+
+pytestmark = pytest.mark.slow
 
 FIRST = SPLITS["test"].first_seed
 Conversation = list[dict[str, str]]
 Answer = Callable[[Conversation], "str | int"]
 """What the endpoint says to a conversation; a number is the status of a failure."""
+HANG_UP = "hang up"
+"""An answer that is none: the endpoint closes the connection."""
+Requests = list[dict[str, Any]]
+"""The bodies of the requests for completions, in their order."""
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +44,17 @@ def server() -> Iterator[Server]:
 
 
 @contextmanager
-def endpoint(answer: Answer) -> Iterator[str]:
-    """Give the address of an endpoint that answers every conversation."""
+def endpoint(answer: Answer, requests: Requests) -> Iterator[str]:
+    """Give the address of an endpoint that answers every conversation, and collects what it is asked."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            requests.append(asked)
             said = answer(asked["messages"])
+            if said == HANG_UP:
+                self.close_connection = True
+                return
             message = {"role": "assistant", "content": said}
             body: dict[str, Any] = {"id": "1", "object": "chat.completion", "created": 0, "model": asked["model"]}
             body["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]
@@ -67,11 +78,11 @@ def endpoint(answer: Answer) -> Iterator[str]:
 
 
 def understood(text: str) -> Reply:
-    """Return the reply that a message tells, as far as policies look at it."""
-    told = dict(re.findall(r"^(\w+): (\S+)", text, re.MULTILINE))
+    """Parse a message back into a reply, as far as policies look at it."""
+    fields = dict(re.findall(r"^(\w+): (\S+)", text, re.MULTILINE))
     info = None
-    if "mislabelled" in told:
-        wrong, size = int(told["mislabelled"]), int(told["bought"])
+    if "mislabelled" in fields:
+        wrong, size = int(fields["mislabelled"]), int(fields["bought"])
         info = StepInfo(
             reward_terms={},
             batch_size=size,
@@ -84,10 +95,10 @@ def understood(text: str) -> Reply:
             grade=None,
         )
     return Reply.build(
-        observation=ObservationFields(**{name: json.loads(told[name]) for name in prompts.OBSERVED}),
+        observation=ObservationFields(**{name: json.loads(fields[name]) for name in prompts.OBSERVED}),
         reward=None,
         done=False,
-        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(told["step"]), info=info),
+        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(fields["step"]), info=info),
     )
 
 
@@ -106,11 +117,15 @@ def playing(name: str) -> Answer:
     return answer
 
 
-def run(server: Server, answer: Answer, transcript: Path, *options: str) -> Result:
-    with endpoint(answer) as base_url:
-        environ = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none", "MODEL_NAME": "fake", "NO_PROXY": LOOPBACK}
-        arguments = ["--url", server.base_url, "--transcript", str(transcript), *options]
-        return CliRunner(env=environ).invoke(main, arguments)
+def run(server: Server, answer: Answer, transcript: Path, *options: str, requests: Requests | None = None) -> Result:
+    with endpoint(answer, [] if requests is None else requests) as base_url:
+        return run_at(base_url, server, transcript, *options)
+
+
+def run_at(base_url: str, server: Server, transcript: Path, *options: str) -> Result:
+    environ = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none", "MODEL_NAME": "fake", "NO_PROXY": LOOPBACK}
+    arguments = ["--url", server.base_url, "--transcript", str(transcript), *options]
+    return CliRunner(env=environ).invoke(main, arguments)
 
 
 def events(transcript: Path, kind: str) -> list[dict[str, Any]]:
@@ -141,7 +156,8 @@ def test_a_model_that_never_answers_leaves_every_step_to_the_fallback(server: Se
     assert events(transcript, "grade")[0]["score"] == record.score
     steps = len(record.rewards)
     assert len(events(transcript, "answer")) == ATTEMPTS * steps
-    assert f"no usable answer: {steps}" in result.output
+    assert f"hard {FIRST}: score {record.score:.3f}, {steps} of {steps} steps by {FALLBACK}\n" in result.output
+    assert re.search(rf"^hard +1  {record.score:.3f} .* {steps} of {steps} steps$", result.output, re.MULTILINE)
     assert all("no action in the answer" in event["problem"] for event in events(transcript, "answer"))
 
 
@@ -173,4 +189,45 @@ def test_an_endpoint_that_refuses_ends_the_run_with_a_sentence(server: Server, t
     result = run(server, lambda _: 401, tmp_path / "transcript.jsonl", "--seeds", "1")
     assert result.exit_code == 1
     assert "401" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_model_that_answers_is_credited_with_its_steps(server: Server, tmp_path: Path) -> None:
+    result = run(server, lambda _: '{"action_type": "stop"}', tmp_path / "transcript.jsonl", "--seeds", "1")
+    assert len(re.findall(rf", 0 of 1 steps by {FALLBACK}$", result.output, re.MULTILINE)) == len(TASKS)
+
+
+def test_an_endpoint_that_is_not_there_ends_the_run_before_the_first_episode(server: Server, tmp_path: Path) -> None:
+    result = run_at(f"http://{LOOPBACK}:{free_port()}/v1", server, tmp_path / "transcript.jsonl")
+    assert result.exit_code == 1
+    assert re.fullmatch(r"Error: The endpoint at http://\S+ cannot be reached: .*\n", result.output)
+    assert not (tmp_path / "transcript.jsonl").read_text(encoding="utf-8")
+
+
+def test_an_endpoint_that_goes_away_ends_the_run(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llm_agent, "RETRIES", 0)
+    requests: Requests = []
+    result = run(server, lambda _: HANG_UP if requests[1:] else "{}", tmp_path / "transcript.jsonl", requests=requests)
+    assert result.exit_code == 1
+    assert "cannot be reached" in result.output
+    assert not events(tmp_path / "transcript.jsonl", "fallback")
+
+
+def test_sampling_parameters_are_sent_only_where_they_are_given(server: Server, tmp_path: Path) -> None:
+    plain: Requests = []
+    given: Requests = []
+    stop, options = '{"action_type": "stop"}', ("--seeds", "1", "--tasks", "easy")
+    run(server, lambda _: stop, tmp_path / "transcript.jsonl", *options, requests=plain)
+    limits = ("--temperature", "0.5", "--max-tokens", "99")
+    run(server, lambda _: stop, tmp_path / "transcript.jsonl", *options, *limits, requests=given)
+    assert [set(request) for request in plain] == [{"model", "messages"}]
+    assert [(request["temperature"], request["max_tokens"]) for request in given] == [(0.5, 99)]
+
+
+def test_a_transcript_that_cannot_be_written_ends_the_run_with_a_sentence(server: Server, tmp_path: Path) -> None:
+    result = run(server, lambda _: "{}", tmp_path / "missing" / "transcript.jsonl")
+    assert result.exit_code == 2
+    assert "transcript.jsonl" in result.output
     assert "Traceback" not in result.output

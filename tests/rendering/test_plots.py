@@ -113,6 +113,7 @@ def test_matplotlib_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         plots.check(Path("picture.png"))
 
 
+@pytest.mark.slow
 def test_matplotlib_is_not_loaded_before_it_is_needed() -> None:
     code = "import sys, dataselect_env.rendering.plots; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -36,10 +36,10 @@ def flat(text: str) -> str:
 
 @pytest.mark.parametrize("reward_mode", REWARD_MODES)
 @pytest.mark.parametrize("task_id", TASKS)
-@pytest.mark.parametrize("policy", [*SHOWN, WHOLE_BUDGET], ids=lambda policy: policy.name)
-def test_fits_eighty_columns(policy: AnyPolicy, task_id: str, reward_mode: RewardMode) -> None:
-    text = unstyle(shown(rollout(policy, task_id, 20_003, reward_mode=reward_mode), policy, reward_mode))
-    assert max(map(len, text.splitlines())) <= 80
+def test_every_episode_fits_eighty_columns(task_id: str, reward_mode: RewardMode) -> None:
+    for policy in (*SHOWN, WHOLE_BUDGET):
+        text = unstyle(shown(rollout(policy, task_id, 20_003, reward_mode=reward_mode), policy, reward_mode))
+        assert [line for line in text.splitlines() if len(line) > 80] == [], policy.name
 
 
 def test_long_names_are_wrapped() -> None:
@@ -110,7 +110,7 @@ def test_step_that_buys_nothing() -> None:
 
 def test_reply_to_a_reset_is_no_step() -> None:
     first = rollout(get_policy("stop"), "easy", 20_003).replies[0]
-    with pytest.raises(ValueError, match="no step"):
+    with pytest.raises(ValueError, match="not a step"):
         terminal.step(TASKS["easy"], first, first)
 
 
@@ -129,16 +129,13 @@ def test_verdict_tells_why_it_ended(policy: AnyPolicy, reason: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
-@pytest.mark.parametrize("performance", [0.3, 0.52, 0.55, 0.58, 0.6, 0.62, 0.9])
-@pytest.mark.parametrize("mislabelled", [None, 0, 9, 10, 11, 20])
-def test_shortfalls_are_named_exactly_when_an_episode_fails(
-    task: Task, performance: float, mislabelled: int | None
-) -> None:
-    bought = 0 if mislabelled is None else 20
-    result = grade(task, [TracePoint(0, 0, 0.5), TracePoint(bought, mislabelled or 0, performance)])
-    missed = terminal.shortfalls(task, result.breakdown)
-    assert result.passed == (missed == [])
-    assert any("performance" in reason for reason in missed) == (performance <= task.pass_performance)
+def test_shortfalls_are_named_exactly_when_an_episode_fails(task: Task) -> None:
+    for performance in (0.3, task.pass_performance, task.pass_performance + 0.01, 0.9):
+        for bought, mislabelled in ((0, 0), (20, 0), (20, 9), (20, 10), (20, 11), (20, 20)):
+            result = grade(task, [TracePoint(0, 0, 0.5), TracePoint(bought, mislabelled, performance)])
+            missed = terminal.shortfalls(task, result.breakdown)
+            assert result.passed == (missed == []), (performance, bought, mislabelled)
+            assert any("performance" in reason for reason in missed) == (performance <= task.pass_performance)
 
 
 @pytest.mark.parametrize("policy", [get_policy("diversity"), get_policy("uncertainty")], ids=lambda policy: policy.name)

@@ -1,12 +1,14 @@
 """What the server counts, read as Prometheus would."""
 
 import re
+import sys
 
 import pytest
 from fastapi.testclient import TestClient
 
+from dataselect_env import __version__
 from dataselect_env.core.errors import StoreUnavailable
-from dataselect_env.server.metrics import STEP_SECONDS, Histogram
+from dataselect_env.server.metrics import STEP_SECONDS, Metrics
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import select, stop
 
@@ -59,6 +61,7 @@ def test_an_episode_is_counted_on_both_transports(client: TestClient) -> None:
         ("http_responses_total", "200", 3),
         ("http_responses_total", "422", 1),
         ("sessions", "", 1),
+        ("sessions_max", "", 256),
         ("live_episodes", "", 1),
         ("store_up", "", 1),
     ]:
@@ -86,11 +89,26 @@ def test_a_store_that_does_not_answer_is_told_and_not_ready(
     assert client.get("/health").status_code == 200
 
 
-def test_a_histogram_counts_up_to_each_bound() -> None:
-    histogram = Histogram(STEP_SECONDS)
-    for value in (0.0, STEP_SECONDS[0], 0.0051, 99.0):
-        histogram.observe(value)
-    below = {dict(labels).get("le", suffix): value for suffix, labels, value in histogram.samples()}
-    assert (below["0.0001"], below["0.005"], below["0.01"], below["1"], below["+Inf"]) == (2, 2, 3, 3, 4)
-    assert below["_sum"] == pytest.approx(99.0052)
-    assert list(below.values())[:-2] == sorted(list(below.values())[:-2])
+def test_a_step_is_counted_in_every_bucket_above_it() -> None:
+    metrics = Metrics()
+    for seconds in (0.0, STEP_SECONDS[0], 0.0051, 99.0):
+        metrics.count_step("easy", 1, False, seconds)
+    samples = read(metrics.text({}).decode())
+    below = [samples["dataselect_step_seconds_bucket", str(bound)] for bound in STEP_SECONDS]
+    assert below == [2] * 6 + [3] * 6
+    assert samples["dataselect_step_seconds_bucket", "+Inf"] == samples["dataselect_step_seconds_count", ""] == 4
+    assert samples["dataselect_step_seconds_sum", ""] == pytest.approx(99.0052)
+
+
+def test_applications_count_for_themselves() -> None:
+    first, second = Metrics(), Metrics()
+    first.count_response(200)
+    assert ("dataselect_http_responses_total", "200") not in read(second.text({}).decode())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_process_is_measured(client: TestClient) -> None:
+    samples = read(client.get("/metrics").text)
+    assert samples["process_resident_memory_bytes", ""] > 1e7
+    assert samples["process_open_fds", ""] > 2
+    assert samples["dataselect_build_info", __version__] == 1

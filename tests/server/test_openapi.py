@@ -1,13 +1,16 @@
+import json
 import re
+import time
 from typing import Any
 
 import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
+from bench import render_examples
 from dataselect_env.core.errors import EnvError
 from dataselect_env.server.app import create_app
-from dataselect_env.server.openapi import example_answers
+from dataselect_env.server.openapi import EPISODE_EXAMPLES, example_answers
 from dataselect_env.server.settings import Settings
 from tests.helpers.actions import select, stop
 
@@ -56,6 +59,32 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
         schema = {**document["components"]["schemas"][name], "components": document["components"]}
         jsonschema.validate(example, schema)
         assert schema["examples"] == [example]
+
+
+def test_examples_of_an_episode_are_rendered_from_the_code() -> None:
+    """Choices exactly; other numbers as far as libraries of linear algebra agree."""
+
+    def assert_equal(found: Any, expected: Any, place: str = "") -> None:
+        if isinstance(expected, dict):
+            assert list(found) == list(expected), place
+            for name in expected:
+                assert_equal(found[name], expected[name], f"{place}.{name}")
+        elif isinstance(expected, float):
+            assert found == pytest.approx(expected, rel=1e-6), f"{place}: run python -m bench.render_examples"
+        else:
+            assert found == expected, f"{place}: run python -m bench.render_examples"
+
+    assert_equal(json.loads(EPISODE_EXAMPLES.read_text()), json.loads(render_examples.render()))
+
+
+def test_the_document_is_made_when_the_server_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataselect_env.server.app.DOCUMENT_DELAY", 0.0)
+    app = create_app(Settings(store="memory:"))
+    with TestClient(app):
+        deadline = time.monotonic() + 60
+        while app.openapi_schema is None:  # and nobody asks for it
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_every_answer_and_request_has_an_example(document: dict[str, Any]) -> None:

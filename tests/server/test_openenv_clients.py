@@ -11,6 +11,8 @@ from dataselect_env.core.tasks import TASKS
 from tests.helpers.actions import select, stop
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:

@@ -18,6 +18,8 @@ from dataselect_env.core.tasks import TASKS
 from tests.helpers.checkout import copy_checkout
 from tests.helpers.serving import Server, clean_environ, running_server
 
+pytestmark = pytest.mark.slow
+
 RUNTIME_CHECKS = (
     "runtime.startup",
     "runtime.reward_well_formed",
@@ -45,7 +47,7 @@ def test_the_package_is_valid(tmp_path: Path) -> None:
 
 def test_a_running_server_is_valid() -> None:
     with running_server() as server:
-        done = openenv("validate", "--url", server.base_url, "--json")
+        done = openenv("validate", "--url", server.base_url, "--json", "--timeout", "120")
         assert done.returncode == 0, done.stdout + done.stderr + server.log
     report = json.loads(done.stdout)
     assert report["passed"] is True

@@ -28,6 +28,8 @@ from tests.helpers.browsing import LAPTOP, PATIENCE, PHONE, Browser, chrome, rec
 from tests.helpers.owning import forgotten
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 LARGEST_PAGE = 200_000  # bytes, with everything that it loads until it can be played
 TOKEN = "correct-horse-battery-staple"  # noqa: S105
 SCREENS = {"laptop": LAPTOP, "phone": PHONE}

@@ -167,7 +167,7 @@ def test_what_cannot_be_replayed_is_not_shown(client: TestClient, monkeypatch: p
     assert client.get("/pool", params={"episode_id": "old"}).status_code == 200
     with patch("dataselect_env.core.source.make_pool", lambda *arguments: all_right(make_pool(*arguments))):
         other_libraries = client.get("/pool", params={"episode_id": "old"})
-    monkeypatch.setattr("dataselect_env.server.pool_view.DYNAMICS_VERSION", 999)
+    monkeypatch.setattr("dataselect_env.server.replay.DYNAMICS_VERSION", 999)
     other_dynamics = client.get("/pool", params={"episode_id": "old"})
     for answer in (other_libraries, other_dynamics):
         assert (answer.status_code, answer.json()["code"]) == (409, "DYNAMICS_MISMATCH")

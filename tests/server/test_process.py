@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from openenv.core.generic_client import GenericEnvClient
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -20,7 +20,7 @@ from dataselect_env.server.process import options
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import select
-from tests.helpers.serving import Server, running_server
+from tests.helpers.serving import ROOT, Server, running_server
 
 TOKEN = "only-for-us"  # noqa: S105
 
@@ -59,6 +59,7 @@ def play_until_closed(server: Server, steps: dict[str, int], closes: list[int], 
     closes.append(closed.value.rcvd.code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, workers: str) -> None:
     acknowledged: dict[str, int] = {}
@@ -91,8 +92,9 @@ def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, wor
     store.close()
 
 
+@pytest.mark.slow
 def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_path: Path) -> None:
-    limits = {"DATASELECT_IDLE_TIMEOUT": "2", "DATASELECT_MAX_SESSIONS": "1"}
+    limits = {"DATASELECT_IDLE_TIMEOUT": "5", "DATASELECT_MAX_SESSIONS": "1"}
     with running_server(env=limits, store="sqlite:///episodes.db", cwd=tmp_path) as server:
         with connect(server.ws_url) as silent:
             episode_id = tell(silent, "reset", seed=5)["data"]["episode_id"]
@@ -109,8 +111,9 @@ def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_p
     store.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_answers_no_ping_frees_its_place() -> None:
-    limits = {"DATASELECT_PING_INTERVAL": "0.2", "DATASELECT_PING_TIMEOUT": "0.2"}
+    limits = {"DATASELECT_PING_INTERVAL": "2", "DATASELECT_PING_TIMEOUT": "2"}
     with running_server(env=limits) as server, connect(server.ws_url, ping_interval=None) as deaf:
         assert server.get("/health")["active_sessions"] == 1
         deaf.protocol.receive_data = lambda data: None  # type: ignore[method-assign]  # noqa: ARG005
@@ -120,7 +123,27 @@ def test_a_client_that_answers_no_ping_frees_its_place() -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("own_server", [True, False])
+def test_an_oversize_frame_is_refused_whatever_limit_the_server_below_has(own_server: bool) -> None:
+    plain_uvicorn = (sys.executable, "-m", "uvicorn", "server.app:app", "--port", "{port}")
+    limit = Settings().max_message_bytes
+    with running_server(cwd=ROOT, command=None if own_server else plain_uvicorn) as server:
+        for text in ("x" * (limit + 1), "\U0001f600" * (limit // 4 + 1)):
+            with connect(server.ws_url) as client:
+                client.send(text)
+                if not own_server:  # uvicorn itself closes without a word
+                    assert json.loads(client.recv(timeout=60))["data"]["code"] == "PAYLOAD_TOO_LARGE"
+                with pytest.raises(ConnectionClosed) as closed:
+                    client.recv(timeout=60)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+
+
+@pytest.mark.slow
 def test_the_official_client_shows_a_token_and_hears_why_without() -> None:
+    from openenv.core.generic_client import GenericEnvClient
+
     with running_server(env={"DATASELECT_TOKEN": TOKEN}) as server:
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         with GenericEnvClient(base_url=server.base_url, headers=bearer).sync() as client:
@@ -141,6 +164,7 @@ def test_the_official_client_shows_a_token_and_hears_why_without() -> None:
         assert TOKEN not in server.log
 
 
+@pytest.mark.slow
 def test_the_log_is_json_when_it_is_asked_for() -> None:
     with running_server(env={"DATASELECT_LOG_FORMAT": "json"}) as server:
         request = urllib.request.Request(
@@ -154,6 +178,7 @@ def test_the_log_is_json_when_it_is_asked_for() -> None:
     assert line["ms"] > 0
 
 
+@pytest.mark.slow
 def test_a_body_that_never_comes_is_not_waited_for() -> None:
     with (
         running_server(env={"DATASELECT_BODY_TIMEOUT": "0.3"}) as server,

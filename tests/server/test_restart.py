@@ -13,6 +13,8 @@ from tests.helpers.actions import SCRIPT
 from tests.helpers.players import InProcess, without_id
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 
 def post(server: Server, path: str, body: Any) -> Any:
     request = urllib.request.Request(server.base_url + path, data=json.dumps(body).encode())

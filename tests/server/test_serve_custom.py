@@ -16,6 +16,8 @@ from tests.helpers.owning import forgotten, save
 from tests.helpers.players import InProcess, without_id
 from tests.helpers.serving import Server, running_server
 
+pytestmark = pytest.mark.slow
+
 TASK_FILE = """\
 tasks:
   mine:

@@ -13,7 +13,7 @@ from dataselect_env import DataSelectEnv
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import DynamicsMismatch, InvalidInput, UnknownTask
 from dataselect_env.core.models import Reply
-from dataselect_env.core.tasks import unregister
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.policies.policy import pace
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
@@ -76,7 +76,7 @@ def test_an_episode_of_a_task_that_changed_is_not_continued(store: SQLiteStore) 
     offered(**{**OWN["wine"], "noise": {"uniform": 0.4}})
     with pytest.raises(DynamicsMismatch, match="definition"):
         Session.resume(store, store.load("one"))
-    unregister("mine")
+    del TASKS["mine"]
     with pytest.raises(UnknownTask):
         Session.resume(store, store.load("one"))
 

@@ -75,10 +75,3 @@ def test_every_setting_is_described() -> None:
 def test_the_default_store_is_a_file_of_this_project() -> None:
     assert default_store_path().name == "episodes.db"
     assert "dataselect-env" in default_store_path().parts
-
-
-def test_what_is_exported_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.environ", {"PORT": "1"})
-    chosen = Settings(host="127.0.0.1", port=2, store="sqlite:///a b.db", workers=3, max_sessions=4)
-    chosen.export()
-    assert Settings.load() == chosen

@@ -9,8 +9,10 @@ from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from dataselect_env.core.errors import PayloadTooLarge
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.websocket import check_size
 from tests.helpers.actions import SCRIPT, select
 
 
@@ -117,6 +119,28 @@ def test_an_oversize_frame_is_answered_and_ends_the_connection(client: TestClien
             with pytest.raises(WebSocketDisconnect) as closed:
                 socket.receive_json()
         assert closed.value.code == 1009
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u20ac", "\U0001f600"])
+def test_frames_are_measured_in_bytes(letter: str) -> None:
+    limit = 12_000
+    most = limit // len(letter.encode())
+    check_size({"type": "websocket.receive", "text": letter * most}, limit)
+    with pytest.raises(PayloadTooLarge, match="12000"):
+        check_size({"type": "websocket.receive", "text": letter * (most + 1)}, limit)
+
+
+def test_only_an_mcp_frame_needs_a_backend_of_the_tools(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def needed(*_: object) -> None:
+        raise LookupError("an MCP class")
+
+    monkeypatch.setattr("dataselect_env.server.websocket.SessionBackend", needed)
+    with client.websocket_connect("/ws") as socket:
+        assert ask(socket, '{"type": "reset"}')["data"]["step"] == 0
+        assert ask(socket, json.dumps({"type": "step", "data": select()}))["data"]["step"] == 1
+        assert ask(socket, '{"type": "state"}')["data"]["step_count"] == 1
+        ping = {"type": "mcp", "data": {"jsonrpc": "2.0", "id": 7, "method": "ping"}}
+        assert error_of(ask(socket, json.dumps(ping)))["code"] == "INTERNAL_ERROR"
 
 
 def test_close_closes_without_an_answer(client: TestClient) -> None:

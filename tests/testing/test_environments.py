@@ -37,6 +37,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_the_remote_environment_keeps_the_contract(server: Server) -> None:
     check_env(lambda: RemoteEnv(server.base_url))
 
@@ -60,6 +61,7 @@ class OpenEnvAdapter:
         self.client.close()
 
 
+@pytest.mark.slow
 def test_the_openenv_client_keeps_the_contract_through_an_adapter(server: Server) -> None:
     check_env(lambda: OpenEnvAdapter(server.base_url))
 

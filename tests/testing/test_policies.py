@@ -106,7 +106,7 @@ BROKEN: dict[str, dict[Policy, str]] = {
         answering(lambda _reply: None): "answered the reply to step 0 with NoneType",
         answering(lambda _reply: FIVE.model_dump()): "with dict",
         answering(
-            lambda _reply: FIVE.model_copy(update={"batch_size": 5.0})
+            lambda _reply: FIVE.model_copy(update={"batch_size": "5"})
         ): "batch_size: Input should be a valid int",
         answering(lambda _reply: FIVE.model_copy(update={"batch_size": -1})): "batch_size: ",
         answering(

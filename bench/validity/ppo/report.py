@@ -36,12 +36,12 @@ Run = dict[str, Any]
 HEAD = """\
 # PPO learns it
 
-`examples/train_ppo.py` trains on seeds of the train split, chooses a network on 100 seeds of the validation split, and
-is compared here on 50 seeds of the test split, paired by seed, with 95 % t intervals. Each row is a run with a training
-seed of its own; the run that did best on validation seeds ships as the policy `ppo`.
+`examples/train_ppo.py` trains on seeds of the train split and selects a network on 100 seeds of the validation split.
+Here it is compared on 50 seeds of the test split, paired by seed, with 95 % t intervals. Each row is a run with its own
+training seed. The run that did best on validation seeds ships as the policy `ppo`.
 
-`best-constant` is the best action that never changes, `probing` a rule written by one who knows the two worlds. Minutes
-are CPU time on one core; wall time stands in brackets: most runs shared their two cores with other work.
+`best-constant` is the best action that never changes, `probing` a rule whose author knew the two worlds. Minutes are
+CPU time on one core, with wall time in brackets; most runs shared their two cores with other work.
 
 ![Learning curves](learning_curves.png)
 """

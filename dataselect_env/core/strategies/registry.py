@@ -1,58 +1,28 @@
-"""Query strategies that a task may offer beside the three of :mod:`dataselect_env.core.strategies.sampling`.
+"""Query strategies that a task may offer beside uncertainty, diversity and random: by name, and how to add to them.
 
-Each is a pure function from :class:`Candidates` and a batch size to utilities. The costly ones consider a random subset
-of what is left, of at most ``MOST_CANDIDATES`` samples or the batch where it is larger.
+A strategy is a ranking, or a ranking behind a filter on given labels: ``margin``, ``confident_uncertainty``,
+``neighbours_random``. The names of the pairs follow from the two lists.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels, Mask
+from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.strategies import sampling, scikit_activeml
-from dataselect_env.core.strategies.clustering import farthest_first, k_means
+from dataselect_env.core.strategies import rankings, sampling, scikit_activeml
+from dataselect_env.core.strategies.candidates import Candidates, Utilities
+from dataselect_env.core.strategies.filters import FILTERS, LabelFilter, filtered
 
-MOST_CANDIDATES: Final = 2_000
-"""So many samples at most are looked at by ``k_center`` and ``cluster_medoid``, unless the batch is larger."""
 SKACTIVEML: Final = "skactiveml:"
 """A name that begins so is a class of scikit-activeml."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What a strategy may see; all of it is read-only.
-
-    Attributes:
-        X: Features of the pool, (n, n_features).
-        probabilities: The model's class probabilities on the pool, (n, n_classes), rows add up to 1; n_classes >= 2.
-        left: Which samples can be chosen, (n,).
-        X_acquired: Features of the training set, (m, n_features).
-        y_acquired: Labels that the model was trained on, (m,), in 0..n_classes-1.
-        rng: Stream of selection draws.
-    """
-
-    X: Floats
-    probabilities: Floats
-    left: Mask
-    X_acquired: Floats
-    y_acquired: Labels
-    rng: np.random.Generator
-
-
-Utilities = Callable[[Candidates, int], Floats]
-"""Returns the utilities of the pool's samples for a batch of so many, (n,): higher is better and only their order
-matters; -inf for samples that are not left or not considered, finite for at least as many as the batch holds. The batch
-size is at least 1 and at most what is left. Pure: equal candidates, with the stream in the same state, give equal
-utilities. :func:`dataselect_env.testing.check_strategy` checks all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,85 +30,20 @@ class Strategy:
     """A query strategy under its name.
 
     Attributes:
-        name: Name in actions: a letter, then letters, digits and underscores, all lower case, at most 64 characters.
+        name: Name in actions: a letter, then lower-case letters, digits and underscores, at most 64 characters.
         description: One sentence, for agents.
         source: Where it was published.
         utilities: The strategy itself.
+        label_filter: The filter on labels before the ranking, if there is one.
+        ranking: Name of the ranking behind the filter; of a strategy without a filter its own name.
     """
 
     name: str
     description: str
     source: str
     utilities: Utilities
-
-
-def _considered(candidates: Candidates, count: int, most: int = MOST_CANDIDATES) -> Indices:
-    """Return the samples to look at, ascending: all that are left, or a random max(``most``, ``count``) of them."""
-    left = np.flatnonzero(candidates.left)
-    size = max(most, count)
-    return left if len(left) <= size else np.sort(candidates.rng.choice(left, size, replace=False))
-
-
-def _in_order(chosen: Indices, others: Floats, rows: Indices, pool_size: int) -> Floats:
-    """Return utilities of the pool, (pool_size,): chosen samples first, then the other considered ones.
-
-    Args:
-        chosen: Places in ``rows``, best first, distinct.
-        others: Utilities of ``rows``, (len(rows),), not NaN; those of chosen samples are not used.
-        rows: Indices of the considered samples; the rest of the pool gets -inf.
-        pool_size: Number of samples in the pool.
-    """
-    ordered = np.unique(others, return_inverse=True)[1].reshape(-1).astype(np.float64) - len(rows)  # all below zero
-    ordered[chosen] = np.arange(len(chosen), 0, -1)
-    utilities = np.full(pool_size, -np.inf)
-    utilities[rows] = ordered
-    return utilities
-
-
-def margin(candidates: Candidates, _count: int) -> Floats:
-    """Return the negative difference between the two highest class probabilities, in [-1, 0] (Scheffer et al. 2001)."""
-    highest = np.partition(candidates.probabilities, -2, axis=1)[:, -2:]
-    return np.where(candidates.left, highest[:, 0] - highest[:, 1], -np.inf)
-
-
-def density_weighted(candidates: Candidates, _count: int) -> Floats:
-    """Return entropy in nats times density, both at least 0 (information density, Settles and Craven 2008, beta 1).
-
-    The density is (1 + s) / 2, where s is the mean cosine similarity to the samples left, itself included. It is exact:
-    a mean of inner products is the inner product with the mean. A row of length zero is similar to nothing (s = 0).
-    """
-    X, left = candidates.X, candidates.left
-    entropy = sampling.entropy_of(candidates.probabilities)
-    lengths = np.sqrt(np.einsum("ij,ij->i", X, X))
-    inverse = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    mean = (left * inverse) @ X / np.count_nonzero(left)
-    similarity = (X @ mean) * inverse
-    return np.where(left, np.maximum(entropy * (1 + similarity) / 2, 0), -np.inf)
-
-
-def k_center(candidates: Candidates, count: int) -> Floats:
-    """Choose again and again the sample farthest from all acquired and chosen ones (Sener and Savarese 2018).
-
-    Considers at most ``MOST_CANDIDATES`` samples, or ``count``, drawn at random. Those not chosen follow by their
-    distance from what was. Ties go to the lower index; with an empty training set the first choice is the lowest index.
-    """
-    rows = _considered(candidates, count)
-    chosen, nearest = farthest_first(candidates.X[rows], candidates.X_acquired, count)
-    return _in_order(chosen, nearest, rows, len(candidates.X))
-
-
-def cluster_medoid(candidates: Candidates, count: int) -> Floats:
-    """Choose of each of ``count`` k-means clusters the sample nearest to its centre, larger clusters first.
-
-    Considers at most ``MOST_CANDIDATES`` samples, or ``count``, drawn at random. Those that are no medoids follow, the
-    nearer to their centre the better; duplicated rows can make fewer clusters than asked for (Xu et al. 2003).
-    """
-    rows = _considered(candidates, count)
-    clusters, distances = k_means(candidates.X[rows], count, candidates.rng)
-    nearest_first = np.lexsort((distances, clusters))
-    found, firsts, sizes = np.unique(clusters[nearest_first], return_index=True, return_counts=True)
-    medoids = nearest_first[firsts][np.lexsort((found, -sizes))]
-    return _in_order(medoids, -distances, rows, len(candidates.X))
+    label_filter: LabelFilter | None = None
+    ranking: str = ""
 
 
 STRATEGIES: Final[dict[str, Strategy]] = {
@@ -146,34 +51,37 @@ STRATEGIES: Final[dict[str, Strategy]] = {
     for strategy in (
         Strategy(
             "margin",
-            "The samples between whose two most probable classes the model decides most narrowly.",
+            "Samples with the smallest difference between their two highest class probabilities.",
             "Scheffer, Decomain, Wrobel, Active Hidden Markov Models for Information Extraction, 2001",
-            margin,
+            rankings.margin,
         ),
         Strategy(
             "k_center",
-            "One after the other, the sample farthest from all that was acquired and chosen so far.",
+            "Repeatedly the sample farthest from all samples acquired and chosen so far.",
             "Sener, Savarese, Active Learning for Convolutional Neural Networks: A Core-Set Approach, 2018",
-            k_center,
+            rankings.k_center,
         ),
         Strategy(
             "density_weighted",
-            "Uncertain samples that resemble much of the pool, and so are no outliers.",
+            "Uncertain samples in dense regions of the pool, which excludes outliers.",
             "Settles, Craven, An Analysis of Active Learning Strategies for Sequence Labeling Tasks, 2008",
-            density_weighted,
+            rankings.density_weighted,
         ),
         Strategy(
             "cluster_medoid",
-            "The most typical sample of each of as many clusters as the batch has samples, large clusters first.",
+            "The sample nearest to the centre of each k-means cluster, one per sample of the batch, large ones first.",
             "Xu et al., Representative Sampling for Text Classification Using Support Vector Machines, 2003",
-            cluster_medoid,
+            rankings.cluster_medoid,
         ),
     )
 }
-"""The strategies of this module and those that were registered, by name; add to them with :func:`register`."""
+"""Rankings that a task may offer as strategies, by name; add to them with :func:`register`."""
 NATIVE: Final = tuple(STRATEGIES)
-"""Names of the strategies of this module."""
+"""Names of the package's own rankings among them."""
 
+
+NATIVE_FILTERS: Final = tuple(FILTERS)
+"""Names of the package's own filters."""
 
 _SKACTIVEML: dict[str, Strategy] = {}
 
@@ -184,7 +92,7 @@ def _skactiveml_strategy(class_name: str) -> Strategy:
     kind = scikit_activeml.find(class_name)
 
     def utilities(candidates: Candidates, count: int) -> Floats:
-        rows = _considered(candidates, count, scikit_activeml.MOST_CANDIDATES)
+        rows = rankings.considered(candidates, count, scikit_activeml.MOST_CANDIDATES)
         chosen, others = scikit_activeml.query(
             kind,
             candidates.X[rows],
@@ -194,7 +102,7 @@ def _skactiveml_strategy(class_name: str) -> Strategy:
             count=count,
             seed=int(candidates.rng.integers(2**31)),
         )
-        return _in_order(chosen, others, rows, len(candidates.X))
+        return rankings.in_order(chosen, others, rows, len(candidates.X))
 
     title, source = scikit_activeml.title_and_source(kind)
     strategy = Strategy(scikit_activeml.action_name(class_name), title, source, utilities)
@@ -203,64 +111,120 @@ def _skactiveml_strategy(class_name: str) -> Strategy:
 
 
 def get_strategy(name: str) -> Strategy:
-    """Return the strategy of this name: one of ``STRATEGIES``, or "skactiveml:" and a class of ``skactiveml.pool``.
+    """Return the strategy of this name.
 
-    One of scikit-activeml that was asked for before has its name in actions too.
+    Args:
+        name: One of ``STRATEGIES``; "skactiveml:" and a class of ``skactiveml.pool``; or a filter, an underscore, and
+            one of these or of the three base strategies, as in ``confident_uncertainty``. A class of scikit-activeml
+            that was asked for before is also known by its name in actions.
 
     Raises:
         InvalidInput: There is none, scikit-activeml is not installed, or its class needs what no task can give.
     """
     if name.startswith(SKACTIVEML):
         return _skactiveml_strategy(name.removeprefix(SKACTIVEML))
-    if name in _SKACTIVEML:
-        return _SKACTIVEML[name]
-    if name not in STRATEGIES:
+    found = _SKACTIVEML.get(name) or STRATEGIES.get(name) or _pair(name)
+    if found is None:
         raise InvalidInput(
-            f"there is no such strategy; choose one of {', '.join(STRATEGIES)}, or {SKACTIVEML} and a class of"
-            " scikit-activeml, as in skactiveml:QueryByCommittee"
+            f"there is no such strategy; choose one of {', '.join(STRATEGIES)}; or {SKACTIVEML} and a class of"
+            " scikit-activeml, as in skactiveml:QueryByCommittee; or put a filter on labels before one of these or of"
+            f" {', '.join(rankings.BASE)}: {', '.join(FILTERS)}, as in confident_uncertainty"
         )
-    return STRATEGIES[name]
+    return found
+
+
+def is_native(strategy: Strategy) -> bool:
+    """Return whether a strategy consists of the package's own parts, which work on every task."""
+    own_filter = strategy.label_filter is None or strategy.label_filter.name in NATIVE_FILTERS
+    return own_filter and (strategy.ranking or strategy.name) in (*NATIVE, *rankings.BASE)
+
+
+def _pair(name: str) -> Strategy | None:
+    """Return the strategy of a filter and a ranking, or None if the name is not that of a pair."""
+    for label_filter in FILTERS.values():
+        prefix = f"{label_filter.name}_"
+        if not name.startswith(prefix):
+            continue
+        ranking = name.removeprefix(prefix)
+        if ranking in rankings.BASE:
+            utilities, description, source = rankings.BASE[ranking], f"by {ranking}.", ""
+        else:
+            behind = get_strategy(ranking)
+            if behind.label_filter is not None:
+                return None
+            ranking, utilities, source = behind.name, behind.utilities, f"; {behind.source}"
+            description = f"by {ranking}: {behind.description[0].lower()}{behind.description[1:]}"
+        return Strategy(
+            f"{prefix}{ranking}",
+            f"Samples {label_filter.description} first, {description}",
+            f"{label_filter.source}{source}",
+            filtered(label_filter, utilities),
+            label_filter,
+            ranking,
+        )
+    return None
 
 
 def register(strategy: Strategy) -> None:
-    """Add a strategy of a user's own, in this process.
+    """Add a strategy of one's own, in this process; filters can be put before it too.
 
     Raises:
-        InvalidInput: The name is in use, begins with "skactiveml_", or is not one as :class:`Strategy` describes it.
+        InvalidInput: The name is in use, reserved, or not of the form that :class:`Strategy` describes.
     """
     name = strategy.name
     if not _NAME.fullmatch(name):
         raise InvalidInput("name: a letter, then letters, digits and underscores; lower case, at most 64 characters")
-    if name in STRATEGIES or name in sampling.STRATEGIES or name.startswith(scikit_activeml.PREFIX):
+    if name in STRATEGIES or name in rankings.BASE or name.startswith(_reserved()):
         raise InvalidInput(f"name: {name} is in use or reserved; choose another one")
     STRATEGIES[name] = strategy
 
 
-def pick(strategy: Strategy, candidates: Candidates, count: int) -> Indices:
+def register_filter(label_filter: LabelFilter) -> None:
+    """Add a filter on labels of one's own, in this process; it can be put before every ranking.
+
+    Raises:
+        InvalidInput: The name is in use, or not of the form that :class:`LabelFilter` describes.
+    """
+    name = label_filter.name
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("name: a letter, then letters, digits and underscores; lower case, at most 64 characters")
+    taken = (*STRATEGIES, *rankings.BASE)
+    if name in FILTERS or any(other == name or other.startswith(f"{name}_") for other in taken):
+        raise InvalidInput(f"name: {name} is in use, or begins the name of a strategy; choose another one")
+    FILTERS[name] = label_filter
+
+
+def _reserved() -> tuple[str, ...]:
+    """Return how no name of a strategy may begin."""
+    return (scikit_activeml.PREFIX, *(f"{name}_" for name in FILTERS))
+
+
+def pick(utilities: Floats, left: Mask, count: int) -> Indices:
     """Return the indices of the ``count`` best samples left, (count,), best first; ties go to the lower index.
 
     Args:
-        strategy: Whose utilities decide. Samples that it did not consider come last.
-        candidates: As they are now.
+        utilities: As a strategy returns them, (n,). Samples that it did not consider come last.
+        left: Which samples can be chosen, (n,).
         count: How many to choose, at least 1 and at most what is left.
+    """
+    rows = np.flatnonzero(left)
+    return rows[sampling.highest(utilities[rows], count)]
+
+
+def checked(name: str, utilities: Utilities) -> Utilities:
+    """Return utilities, which may be a user's own, that are checked when they are called.
 
     Raises:
-        ValueError: The strategy returned utilities of a wrong shape, or NaN among those left.
+        ValueError: When called, if they have a wrong shape, or are NaN among the samples left.
     """
-    left = np.flatnonzero(candidates.left)
-    return left[sampling.highest(checked_utilities(strategy, candidates, count)[left], count)]
 
+    def call(candidates: Candidates, count: int) -> Floats:
+        found = utilities(candidates, count)
+        if found.shape != candidates.left.shape or np.isnan(found[candidates.left]).any():
+            raise ValueError(f"{name}: utilities must be numbers, one for each sample of the pool")
+        return found
 
-def checked_utilities(strategy: Strategy, candidates: Candidates, count: int) -> Floats:
-    """Return the utilities of a strategy, (n,), which may be a user's own.
-
-    Raises:
-        ValueError: As of :func:`pick`.
-    """
-    utilities = strategy.utilities(candidates, count)
-    if utilities.shape != candidates.left.shape or np.isnan(utilities[candidates.left]).any():
-        raise ValueError(f"{strategy.name}: utilities must be numbers, one for each sample of the pool")
-    return utilities
+    return call
 
 
 def ranks(utilities: Floats, left: Mask) -> Floats:

@@ -1,8 +1,17 @@
-"""Query strategies as pure functions: utilities and indices from arrays, randomness as an argument (SPEC section 6).
+"""The three query strategies of every task, as pure functions of arrays and a random stream.
+
+- Uncertainty sampling takes the samples of highest predictive entropy (Settles 2009). The noise trap raises the entropy
+  of mislabelled samples.
+- Diversity sampling takes the samples farthest, by Euclidean distance, from the training centroid, the mean of the
+  training set. It is a cheap variant of greedy sampling in the feature space (Yu and Kim 2010; GSx in Wu et al. 2019),
+  which takes one sample at a time, the one farthest from its nearest labelled neighbour. Here the distance is from the
+  centroid, and it does not change within a batch, so a batch may contain samples close to each other.
+- Random sampling draws uniformly without replacement.
 
 References:
-    Settles, "Active Learning Literature Survey", 2009 (entropy as uncertainty).
-    Brinker, "Incorporating Diversity in Active Learning with Support Vector Machines", 2003 (far from what is known).
+    Settles, "Active Learning Literature Survey", 2009.
+    Yu and Kim, "Passive Sampling for Regression", ICDM 2010.
+    Wu, Lin and Huang, "Active Learning for Regression Using Greedy Sampling", Information Sciences 474, 2019.
 """
 
 from __future__ import annotations
@@ -12,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Mask
+from dataselect_env.core.arrays import Floats, Indices, Mask, total
 
 try:
     import _dataselect_env_compiled as _compiled
@@ -20,21 +29,22 @@ except ImportError:  # the package was built where there was no C compiler
     _compiled = None
 
 Pick = Callable[[Mask, int], Indices]
-"""Returns the indices of the best samples among those left, (n,): so many, best first."""
+"""``pick(available, n)`` returns the indices of the n best available samples, (n,), best first; ``available`` is a mask
+over the pool, (n_pool,)."""
 
 STRATEGIES: Final = ("uncertainty", "diversity", "random")
 """Names of the strategies, in the order in which they pick."""
 
 
 def trap_strength(flip_y: float) -> float:
-    """Return by how much, in nats, the entropy of mislabelled pool samples is raised (SPEC section 6, noise trap)."""
+    """Return the strength of the noise trap: nats added to the entropy of mislabelled pool samples, in [0.1, 0.55]."""
     return min(0.1 + 2 * flip_y, 0.55)
 
 
 def entropy(log_odds: Floats) -> Floats:
-    """Return the binary entropy in nats, in [0, ln 2], of class probabilities given as log-odds, of the same shape."""
-    # ln(1 + e^z) - z p(z) is the entropy without a logarithm of zero anywhere. A log1p would be right for the tiniest
-    # entropies too, but those are never the highest.
+    """Return the entropy of two-class probabilities given as log-odds: nats in [0, ln 2], in the same shape."""
+    # ln(1 + e^z) - z p(z) is the entropy without any logarithm of zero. log1p would be more exact for the smallest
+    # entropies, but these are never the highest.
     magnitude = np.abs(log_odds)
     shrunk = np.exp(-magnitude)
     nats: Floats = np.log(1 + shrunk) + magnitude * shrunk / (1 + shrunk)
@@ -42,20 +52,20 @@ def entropy(log_odds: Floats) -> Floats:
 
 
 def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
-    """Split ``batch_size`` by ``weights`` with the largest-remainder method.
+    """Divide a batch among strategies by the largest-remainder method.
 
     Args:
-        batch_size: Samples to distribute.
-        weights: Finite, non-negative, not all zero; any scale.
+        batch_size: Number of samples to divide.
+        weights: Weights of the strategies: finite, non-negative, not all zero; any scale.
 
     Returns:
-        Integers that add up to ``batch_size``; each differs from its exact share by less than 1, a weight of zero gets
-        none. Ties go to the earlier weight.
+        Numbers of samples with sum ``batch_size``. Each differs from its exact share by less than 1; a weight of zero
+        gets none; ties go to the earlier weight.
     """
     largest = max(weights)
-    scaled = [weight / largest for weight in weights]  # first by the largest, so that no sum overflows
-    total = sum(scaled)
-    exact = [batch_size * weight / total for weight in scaled]
+    scaled = [weight / largest for weight in weights]  # the sum cannot overflow
+    whole = total(scaled)
+    exact = [batch_size * weight / whole for weight in scaled]
     counts = [int(share) for share in exact]
     by_remainder = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place])
     for place in by_remainder[: batch_size - sum(counts)]:
@@ -64,7 +74,7 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
 
 
 def entropy_of(probabilities: Floats) -> Floats:
-    """Return the entropy in nats, in [0, ln n_classes], of class probabilities (n, n_classes): (n,)."""
+    """Return the entropy of class probabilities (n, n_classes): nats in [0, ln n_classes], (n,)."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
     nats: Floats = -(probabilities * np.log(positive)).sum(axis=1)
     return nats
@@ -73,7 +83,9 @@ def entropy_of(probabilities: Floats) -> Floats:
 def highest(utilities: Floats, count: int) -> Indices:
     """Return the indices of the ``count`` highest utilities, (count,), best first; ties go to the lower index.
 
-    ``count`` is at least 1 and at most the number of utilities.
+    Args:
+        utilities: Utilities, (n,), without NaN.
+        count: Number of indices, in 1 to n.
     """
     threshold = np.partition(utilities, -count)[-count]
     candidates = np.flatnonzero(utilities >= threshold)
@@ -81,12 +93,12 @@ def highest(utilities: Floats, count: int) -> Indices:
 
 
 def squared_distance(products: Floats, squares: Floats, centroid_square: float) -> Floats:
-    """Return the squared Euclidean distance of rows from the training centroid, (n,).
+    """Return the squared Euclidean distances of pool samples from the training centroid, (n,).
 
     Args:
-        products: Inner products of the rows with the centroid, (n,).
-        squares: Squared lengths of the rows, (n,), computed once for a pool.
-        centroid_square: Squared length of the centroid.
+        products: Inner products of the samples with the centroid, (n,).
+        squares: Squared Euclidean norms of the samples, (n,), computed once for a pool.
+        centroid_square: Squared Euclidean norm of the centroid.
     """
     distances: Floats = squares - 2 * products + centroid_square
     return distances
@@ -96,11 +108,11 @@ def most_uncertain(log_odds: Floats, mislabelled: Mask, trap: float, left: Mask,
     """Return the indices of the samples of highest entropy, (count,), best first; ties go to the lower index.
 
     Args:
-        log_odds: Of the whole pool, (n,).
-        mislabelled: Whose entropy is raised, (n,): the noise trap.
-        trap: By how much, in nats.
-        left: Which samples can be chosen, (n,).
-        count: How many to choose, at least 1 and at most what is left.
+        log_odds: Log-odds of class 1 for the whole pool, (n,).
+        mislabelled: Mask of the samples whose entropy the noise trap raises, (n,).
+        trap: Strength of the noise trap, in nats.
+        left: Mask of the samples that can be chosen, (n,).
+        count: Number of samples to choose, from 1 to the number of samples left.
     """
     if _compiled is None:
         return highest(np.where(left, entropy(log_odds) + trap * mislabelled, -np.inf), count)
@@ -110,14 +122,16 @@ def most_uncertain(log_odds: Floats, mislabelled: Mask, trap: float, left: Mask,
 
 
 def farthest(products: Floats, squares: Floats, centroid_square: float, left: Mask, count: int) -> Indices:
-    """Return the indices of the samples farthest from the training centroid, as :func:`most_uncertain` does.
+    """Return the indices of the samples farthest from the training centroid, (count,), best first.
+
+    Ties go to the lower index.
 
     Args:
-        products: As of :func:`squared_distance`, and so on.
-        squares: See there.
-        centroid_square: See there.
-        left: Which samples can be chosen, (n,).
-        count: How many to choose, at least 1 and at most what is left.
+        products: Inner products of the samples with the centroid, (n,).
+        squares: Squared Euclidean norms of the samples, (n,).
+        centroid_square: Squared Euclidean norm of the centroid.
+        left: Mask of the samples that can be chosen, (n,).
+        count: Number of samples to choose, from 1 to the number of samples left.
     """
     if _compiled is None:
         return highest(np.where(left, squared_distance(products, squares, centroid_square), -np.inf), count)
@@ -127,17 +141,17 @@ def farthest(products: Floats, squares: Floats, centroid_square: float, left: Ma
 
 
 def at_random(rng: np.random.Generator) -> Pick:
-    """Return the pick that draws evenly among what is left."""
+    """Return a pick that draws uniformly, without replacement, from the samples left."""
     return lambda left, count: rng.choice(np.flatnonzero(left), count, replace=False)
 
 
 def select(*, picks: Sequence[Pick], available: Mask, counts: tuple[int, ...]) -> Indices:
-    """Choose a batch from the pool: one strategy after the other, each among what is left.
+    """Choose a batch from the pool: the strategies pick one after the other, each from the samples still left.
 
     Args:
-        picks: The strategies in their order; one that has nothing to choose is not called.
-        available: Which samples can be bought, (n,); unchanged.
-        counts: Samples to choose by each; together at most what is available.
+        picks: Picks of the strategies, in the order in which they pick; one with a count of 0 is not called.
+        available: Mask of the samples that can be bought, (n,); not modified.
+        counts: Number of samples that each strategy picks; their sum is at most the number of available samples.
 
     Returns:
         Distinct indices into the pool, (sum(counts),), in the order of choice.

@@ -14,10 +14,10 @@ from fastapi.responses import JSONResponse
 
 from dataselect_env.core.errors import CapacityReached, InvalidInput, InvalidJSON, SessionNotFound
 from dataselect_env.server.mcp import jsonrpc, protocol
+from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
 from dataselect_env.server.mcp.protocol import VERSIONS
 from dataselect_env.server.mcp.sessions import McpSessions
-from dataselect_env.server.mcp.tools import EpisodeBackend, SessionBackend
 from dataselect_env.server.routes import errors, read_json, service_of
 
 router = APIRouter()
@@ -72,7 +72,7 @@ async def mcp(request: Request) -> Response:
         return _open(sessions, message)
     if method == "openenv/session/close":
         return JSONResponse(_close(sessions, message))
-    backend: EpisodeBackend = service_of(request)
+    backend: EpisodeBackend = service_of(request).http
     session_id = request.headers.get(SESSION_HEADER)
     try:
         if session_id is None:

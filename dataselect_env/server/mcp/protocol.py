@@ -12,8 +12,8 @@ from dataselect_env import __version__
 from dataselect_env.rendering import prompts
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.mcp import jsonrpc, tools
+from dataselect_env.server.mcp.backend import EpisodeBackend
 from dataselect_env.server.mcp.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Request, RpcError
-from dataselect_env.server.mcp.tools import EpisodeBackend
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 """Revisions that are spoken, the newest first; what this server does is the same in all of them."""

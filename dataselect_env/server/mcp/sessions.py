@@ -1,4 +1,4 @@
-"""Sessions of MCP clients over HTTP, which have no connection whose end would free them."""
+"""Sessions of MCP clients over HTTP: they have ids, and no connection whose end would close them."""
 
 from __future__ import annotations
 
@@ -10,94 +10,89 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dataselect_env.core.errors import SessionNotFound
-from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
+from dataselect_env.server.sessions import Sessions
 
 IDLE_SECONDS = 1_800.0
-"""A session that was not asked anything for so long makes room when somebody needs it."""
+"""Idle time after which a session may be evicted when all places are taken."""
 
 
 @dataclass(slots=True)
-class _Place:
+class _Entry:
     session: Session
     used: float
     connections: int = 0
 
 
 class McpSessions:
-    """The sessions of one service by their ids; each takes one of its places, as a WebSocket connection does.
+    """MCP sessions by id; each takes a place of the service's sessions, as a WebSocket connection does.
 
-    An idle session is freed when its place is needed, and not before: it costs nobody anything until then.
+    An idle session stays open until its place is needed.
 
     Args:
-        service: Whose places they take.
-        clock: Seconds that only grow.
+        sessions: The service's sessions.
+        clock: Returns monotonic seconds.
     """
 
-    def __init__(self, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
-        self._service = service
+    def __init__(self, sessions: Sessions, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sessions = sessions
         self._clock = clock
-        self._places: OrderedDict[str, _Place] = OrderedDict()  # longest unused first
-        service.make_room = self._free_idle
-
-    def __len__(self) -> int:
-        return len(self._places)
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # longest idle first
+        sessions.evict_idle = self._evict_idle
 
     def create(self) -> str:
         """Return the id of a new session.
 
         Raises:
-            CapacityReached: All places are taken by sessions that are in use.
+            CapacityReached: All places are taken, and no MCP session is idle.
         """
-        session = self._service.connect(transport="mcp")
+        session = self._sessions.open("mcp")
         session_id = secrets.token_urlsafe(24)
-        self._places[session_id] = _Place(session, self._clock())
+        self._entries[session_id] = _Entry(session, self._clock())
         return session_id
 
     def get(self, session_id: str) -> Session:
-        """Return a session, which counts as used.
+        """Return a session and restart its idle time.
 
         Raises:
-            SessionNotFound: There is none of this id, or no longer.
+            SessionNotFound: There is no session with this id, or it has been closed.
         """
         return self._touch(session_id).session
 
     def close(self, session_id: str) -> None:
-        """End a session and free its place.
+        """Close a session and free its place.
 
         Raises:
-            SessionNotFound: There is none of this id, or no longer.
+            SessionNotFound: There is no session with this id, or it has been closed.
         """
         self._touch(session_id)
-        self._service.disconnect(self._places.pop(session_id).session)
+        self._sessions.close(self._entries.pop(session_id).session)
 
     @contextmanager
     def attached(self, session_id: str) -> Iterator[Session]:
-        """Give a session that a WebSocket connection plays too; while it does, the session is not idle.
+        """Yield a session for a WebSocket connection that shares it; it does not count as idle meanwhile.
 
         Raises:
-            SessionNotFound: There is none of this id, or no longer.
+            SessionNotFound: There is no session with this id, or it has been closed.
         """
-        place = self._touch(session_id)
-        place.connections += 1
+        entry = self._touch(session_id)
+        entry.connections += 1
         try:
-            yield place.session
+            yield entry.session
         finally:
-            place.connections -= 1
-            place.used = self._clock()
+            entry.connections -= 1
+            entry.used = self._clock()
 
-    def _touch(self, session_id: str) -> _Place:
-        place = self._places.get(session_id)
-        if place is None:
-            raise SessionNotFound(
-                "There is no such session; it was closed, or made room for others after a long pause."
-            )
-        place.used = self._clock()
-        self._places.move_to_end(session_id)
-        return place
+    def _touch(self, session_id: str) -> _Entry:
+        entry = self._entries.get(session_id)
+        if entry is None:
+            raise SessionNotFound("There is no such session; it was closed, or evicted after a long pause.")
+        entry.used = self._clock()
+        self._entries.move_to_end(session_id)
+        return entry
 
-    def _free_idle(self) -> None:
+    def _evict_idle(self) -> None:
         oldest = self._clock() - IDLE_SECONDS
-        idle = [name for name, place in self._places.items() if place.used <= oldest and not place.connections]
+        idle = [name for name, entry in self._entries.items() if entry.used <= oldest and not entry.connections]
         for name in idle:
             self.close(name)

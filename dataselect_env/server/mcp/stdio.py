@@ -14,9 +14,9 @@ from websockets.sync.client import ClientConnection, connect
 from dataselect_env.core.errors import InvalidJSON
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.mcp import jsonrpc, protocol
+from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
 from dataselect_env.server.mcp.protocol import Answer
-from dataselect_env.server.mcp.tools import SessionBackend
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings, token_headers

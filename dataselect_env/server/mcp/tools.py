@@ -9,91 +9,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from pydantic import Field
 
 from dataselect_env.core.actions import action_model, offered, with_strategies
-from dataselect_env.core.errors import EnvError, EpisodeNotFound, NoEpisode, as_client_error
-from dataselect_env.core.models import (
-    Action,
-    EpisodeId,
-    GraderReply,
-    Operation,
-    Reply,
-    ResetRequest,
-    State,
-    StrategyWeights,
-    WireModel,
-    parse,
-)
+from dataselect_env.core.errors import EnvError, as_client_error
+from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.numbers import Count
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
 from dataselect_env.rendering import prompts
 from dataselect_env.server import catalogue
-
-if TYPE_CHECKING:
-    from dataselect_env.server.service import Service
-    from dataselect_env.server.session import Session
+from dataselect_env.server.mcp.backend import EPISODE_ID_DESCRIPTION, EpisodeArguments, EpisodeBackend
 
 logger = logging.getLogger(__name__)
-
-WHICH_EPISODE = "Id that start_episode returned; default: the episode that you started last."
-
-
-class EpisodeBackend(Protocol):
-    """Where an agent plays: whatever knows its episode."""
-
-    async def handle(self, operation: Operation, data: object) -> Reply | State:
-        """Do one operation on the agent's episode."""
-
-    def grade(self, data: object) -> GraderReply:
-        """Return the grade of a finished episode; by default the agent's own."""
-
-
-class SessionBackend:
-    """The seat of an agent that has a session of its own: it plays that session's episode and no other.
-
-    Args:
-        session: The session.
-        service: Who grades.
-    """
-
-    def __init__(self, session: Session, service: Service) -> None:
-        self.session = session
-        self._service = service
-
-    async def play(self, operation: Operation, data: object) -> Reply | State:
-        """Do one operation on the session's episode, from the data of a WebSocket message."""
-        return await self._service.play(self.session, operation, data)
-
-    async def handle(self, operation: Operation, data: object) -> Reply | State:
-        """Do one operation on the session's episode; an ``episode_id`` that names another one is refused."""
-        if operation != "state":
-            return await self.play(operation, data)
-        wanted = parse(EpisodeArguments, data).episode_id
-        if wanted not in (None, self.session.episode_id):
-            raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
-        return await self.play(operation, None)
-
-    def grade(self, data: object) -> GraderReply:
-        """Return the grade of a finished episode; by default the session's own."""
-        wanted = parse(EpisodeArguments, data).episode_id or self.session.episode_id
-        if wanted is None:
-            raise NoEpisode("There is no episode yet; start_episode starts one.")
-        return self._service.grade({"episode_id": wanted})
-
-
-class EpisodeArguments(WireModel):
-    """Which episode is meant."""
-
-    episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
 
 
 class BatchArguments(StrategyWeights):
     """A batch, flat: size and weights side by side."""
 
-    batch_size: int = Field(ge=0, description=Action.model_fields["batch_size"].description)
-    episode_id: EpisodeId | None = Field(None, description=WHICH_EPISODE)
+    batch_size: Count = Field(description=Action.model_fields["batch_size"].description)
+    episode_id: EpisodeId | None = Field(None, description=EPISODE_ID_DESCRIPTION)
 
     def as_tuple(self) -> tuple[float, ...]:
         """Return the weights, those of further strategies too, in the order of the fields."""

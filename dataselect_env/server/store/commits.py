@@ -1,8 +1,8 @@
-"""Group commit: what is ready to be written in one turn of the event loop is committed in one transaction.
+"""Group commit: changes that are ready in the same turn of the event loop share a transaction.
 
-A commit to a write-ahead log costs some tens of microseconds, less than a thread would cost, and so it is made on the
-event loop. Everything that may take longer goes to a thread: waiting for another process that is writing, and bringing
-the log into the database, which synchronises the disk. The loop waits for neither.
+A commit to a write-ahead log takes some tens of microseconds, less than a switch to a thread, so it runs on the event
+loop. A thread does what may take longer: waiting for another process that is writing, and checkpoints, which
+synchronise the disk. The loop waits for neither.
 """
 
 from __future__ import annotations
@@ -20,40 +20,36 @@ from dataclasses import dataclass
 logger = logging.getLogger(__name__)
 
 Change = Callable[[sqlite3.Connection], None]
-"""Executes statements, once or again from the start; raises to have undone what it did."""
-
-Outcome = Exception | None
-"""What a change raised; None where it is committed."""
+"""Executes statements inside a transaction. May run twice, the first run rolled back; may raise to be rolled back."""
 
 CHECKPOINT_EVERY = 500
-"""Transactions after which the log goes into the database: it stays at some megabytes."""
+"""Transactions between checkpoints; they keep the log at a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Request:
-    """A change, and who waits for it."""
+    """A change and the future of its caller."""
 
     change: Change
     done: asyncio.Future[None]
 
-    def settle(self, outcome: Outcome) -> None:
-        """Tell the waiter; on its event loop."""
+    def settle(self, error: Exception | None) -> None:
+        """Report the outcome to the caller; on the caller's event loop."""
         if self.done.done():
-            return  # it was cancelled
-        if outcome is None:
+            return  # the caller was cancelled
+        if error is None:
             self.done.set_result(None)
         else:
-            self.done.set_exception(outcome)
+            self.done.set_exception(error)
 
 
 class Committer:
-    """Commits changes of one database; for any number of event loops.
+    """Commits changes to one database, from any number of event loops.
 
     Args:
-        connection: In autocommit mode, usable on any thread, and with no patience: where another connection is writing
-            it fails at once.
-        patient: Another connection to the same database that waits then. None for a database that no other connection
-            writes to.
+        connection: In autocommit mode, usable on any thread, with a busy timeout of 0.
+        patient: Another connection to the same database, with a busy timeout; takes over while another process
+            writes. None for a database that no other connection writes to.
         lock: Held while ``connection`` is in use.
     """
 
@@ -65,17 +61,16 @@ class Committer:
         self._lock = lock
         self._transactions = 0
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
-        self._waiting: deque[_Request] = deque()  # for the thread
+        self._queued: deque[_Request] = deque()  # for the thread
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def make(self, change: Change) -> None:
         """Make a change; on return it is committed.
 
-        A change that raises, or that the database refuses, is undone alone. Where the transaction as a whole fails, no
-        change of it was made, and every waiter is told so.
+        A change that fails leaves no trace, and the changes that share its transaction are committed.
 
         Raises:
-            sqlite3.Error: The database did not take it, or is closed.
+            sqlite3.Error: The database refused the change, cannot be written, or is closed.
             Exception: Whatever ``change`` raised.
         """
         loop = asyncio.get_running_loop()
@@ -87,79 +82,61 @@ class Committer:
         await request.done
 
     def close(self) -> None:
-        """Commit what the thread waits with, and end it."""
+        """Commit what the thread has queued, and end the thread."""
         self._thread.shutdown()
 
     def _commit_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
         requests = self._gathered.pop(loop)
-        try:
-            with self._lock:
-                outcomes = _commit(self._connection, requests)
-        except Exception as error:
+        with self._lock:
+            outcomes = _commit(self._connection, requests)
+        for request, error in zip(requests, outcomes, strict=True):
             if self._patient is not None and _is_busy(error):
-                self._waiting += requests
-                self._thread.submit(self._commit_patiently, self._patient)
-                return
-            outcomes = [error] * len(requests)
-        for request, outcome in zip(requests, outcomes, strict=True):
-            request.settle(outcome)
+                self._queued.append(request)
+            else:
+                request.settle(error)
+        if self._patient is not None and self._queued:
+            self._thread.submit(self._commit_queued, self._patient)
         self._transactions += 1
         if self._patient is not None and self._transactions % CHECKPOINT_EVERY == 0:
             self._thread.submit(_checkpoint, self._patient)
 
-    def _commit_patiently(self, connection: sqlite3.Connection) -> None:
-        """Commit all that has come to wait while the thread waited; on the thread."""
-        requests = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        outcomes: Sequence[Outcome]
-        try:
-            outcomes = _commit(connection, requests) if requests else []
-        except Exception as error:
-            outcomes = [error] * len(requests)
-        for request, outcome in zip(requests, outcomes, strict=True):
+    def _commit_queued(self, connection: sqlite3.Connection) -> None:
+        """Commit all queued changes; on the thread."""
+        requests = [self._queued.popleft() for _ in range(len(self._queued))]
+        for request, error in zip(requests, _commit(connection, requests), strict=True):
             with suppress(RuntimeError):  # its event loop has ended
-                request.done.get_loop().call_soon_threadsafe(request.settle, outcome)
+                request.done.get_loop().call_soon_threadsafe(request.settle, error)
 
 
-def _commit(connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Outcome]:
-    """Make the changes in one transaction.
-
-    Raises:
-        sqlite3.Error: None of them was made.
-    """
-    connection.execute("BEGIN IMMEDIATE")
+def _commit(connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Exception | None]:
+    """Make the changes in one transaction; where that fails, each in its own. Return the error of each, or None."""
+    if not requests:
+        return []
     try:
-        outcomes = [_make(connection, request.change) for request in requests]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return outcomes
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for request in requests:
+                request.change(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except Exception as error:
+        if len(requests) == 1 or _is_busy(error):
+            return [error] * len(requests)
+        return [outcome for request in requests for outcome in _commit(connection, [request])]
+    return [None] * len(requests)
 
 
-def _is_busy(error: Exception) -> bool:
-    """Tell whether another connection was writing; SQLite's own codes are in the lowest byte."""
+def _is_busy(error: Exception | None) -> bool:
+    """Return whether another connection was writing; SQLite's primary codes are in the lowest byte."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _make(connection: sqlite3.Connection, change: Change) -> Outcome:
-    """Make one change, or undo it alone."""
-    connection.execute("SAVEPOINT change")
-    try:
-        change(connection)
-    except Exception as error:
-        if not connection.in_transaction:  # SQLite has given up the whole transaction
-            raise
-        connection.execute("ROLLBACK TO change")
-        connection.execute("RELEASE change")
-        return error
-    connection.execute("RELEASE change")
-    return None
-
-
 def _checkpoint(connection: sqlite3.Connection) -> None:
-    """Bring the log into the database and begin it anew; on the thread. Who writes meanwhile waits there too."""
+    """Copy the log into the database and restart it; on the thread. Writers wait there meanwhile."""
     try:
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
     except sqlite3.Error:
-        logger.exception("the log of the episode store could not be brought into it; it is tried again later")
+        logger.exception("the checkpoint of the episode store failed; it is tried again later")

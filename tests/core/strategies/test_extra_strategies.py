@@ -1,4 +1,4 @@
-"""Tasks of a user's own: what further strategies buy in both mixings, and what is told where the truth is unknown."""
+"""Extra strategies on custom tasks: purchases in both mixings, and replies without ground truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _clean() -> Iterator[None]:
 
 @pytest.mark.parametrize("strategy", ["uncertainty", "diversity", *FURTHER])
 def test_a_strategy_alone_buys_the_same_in_both_mixings(strategy: str) -> None:
-    """Its ranks are in the order of its utilities. Random is left out: it draws in another way."""
+    """Ranks are in the order of utilities. Random is left out because its draws differ between the mixings."""
     fields = {**OWN["quotas"], "noise_trap": True}
     found = []
     for mixing in ("quotas", "ranks"):
@@ -40,7 +40,7 @@ def test_a_strategy_alone_buys_the_same_in_both_mixings(strategy: str) -> None:
 
 
 def test_a_strategy_of_more_weight_counts_for_more() -> None:
-    """By ranks: the batch of a mix lies between those of its strategies, and at the limits is theirs."""
+    """Under ``ranks``, the batch of a mix moves from one strategy's batch to the other's as the weights change."""
     task = task_of("ranks")
 
     def batch(**weights: float) -> set[int]:
@@ -79,7 +79,8 @@ def test_the_trap_draws_uncertainty_to_wrong_labels_where_it_is_set(classes: int
     noise = {}
     for trap in (False, True):
         task = made(**fields, noise_trap=trap)
-        noise[trap] = np.mean([Episode(task, seed).select_batch(40, (1.0, 0.0, 0.0)).noise_ratio for seed in range(4)])
+        infos = [Episode(task, seed).select_batch(40, (1.0, 0.0, 0.0)).info for seed in range(4)]
+        noise[trap] = float(np.mean([info.noise_ratio or 0.0 for info in infos]))
     assert noise[True] > noise[False] + 0.2
 
 
@@ -98,7 +99,7 @@ def test_built_in_actions_work_where_more_is_offered() -> None:
 
 @pytest.mark.parametrize("form", ["mapping", "action"])
 def test_weight_for_what_is_not_offered_is_refused_and_nothing_happens(form: str) -> None:
-    offered(**OWN["two"])  # offers margin alone
+    offered(**OWN["two"])  # offers only margin
     env = DataSelectEnv()
     for task_id, field in (("mine", "k_center"), ("hard", "margin")):
         before = env.reset(task_id=task_id, seed=3)

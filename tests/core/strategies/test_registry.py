@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.strategies import clustering, registry, sampling
+from dataselect_env.core.strategies import Candidates, Utilities, clustering, rankings, sampling
 from dataselect_env.core.strategies.clustering import farthest_first, k_means
 from dataselect_env.core.strategies.registry import (
     STRATEGIES,
-    Candidates,
     Strategy,
     get_strategy,
-    pick,
     ranks,
     register,
 )
-from tests.helpers.candidates import make
+from tests.helpers.candidates import make, pick
 
 NATIVE = ("margin", "k_center", "density_weighted", "cluster_medoid")
 
@@ -51,14 +50,13 @@ POOLS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("name", NATIVE)
-@settings(deadline=None, max_examples=80)
 @given(pool=POOLS, most=st.sampled_from([5, 2_000]), data=st.data())
 def test_a_batch_is_distinct_left_and_of_the_size_asked_for(
     name: str, pool: dict[str, Any], most: int, data: st.DataObject
 ) -> None:
     left = make(**pool).left
     count = data.draw(st.integers(1, int(left.sum())))
-    with patch.object(registry._considered, "__defaults__", (most,)):
+    with patch.object(rankings.considered, "__defaults__", (most,)):
         found, again = (pick(get_strategy(name), make(**pool), count).tolist() for _ in range(2))
     assert len(found) == len(set(found)) == count
     assert left[found].all()
@@ -77,7 +75,7 @@ def test_costly_strategies_look_at_a_random_part_of_a_large_pool(name: str) -> N
         utilities = get_strategy(name).utilities(make(0, rows=4_000, left=0.9, draws=draws), count)
         return set(np.flatnonzero(utilities > -np.inf).tolist())
 
-    assert len(looked_at(20, 0)) == registry.MOST_CANDIDATES
+    assert len(looked_at(20, 0)) == rankings.MOST_CANDIDATES
     assert looked_at(20, 0) == looked_at(20, 0)
     assert looked_at(20, 0) != looked_at(20, 1)
     assert looked_at(20, 0) <= set(np.flatnonzero(make(0, rows=4_000, left=0.9).left).tolist())
@@ -87,11 +85,10 @@ def test_costly_strategies_look_at_a_random_part_of_a_large_pool(name: str) -> N
 # --- each against a plain re-statement ------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), classes=st.integers(2, 6))
 def test_margin_is_the_difference_after_a_sort(seed: int, classes: int) -> None:
     candidates = make(seed, classes=classes)
-    utilities = registry.margin(candidates, 1)
+    utilities = rankings.margin(candidates, 1)
     for row in np.flatnonzero(candidates.left):
         *_, second, first = sorted(candidates.probabilities[row])
         assert utilities[row] == pytest.approx(second - first, abs=1e-15)
@@ -112,11 +109,10 @@ def naive_density(candidates: Candidates) -> Floats:
     return utilities
 
 
-@settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32), coarse=st.booleans())
 def test_density_is_the_mean_over_all_pairs(seed: int, *, coarse: bool) -> None:
     candidates = make(seed, coarse=coarse, rows=25)
-    utilities = registry.density_weighted(candidates, 1)
+    utilities = rankings.density_weighted(candidates, 1)
     assert utilities == pytest.approx(naive_density(candidates), abs=1e-12)
     assert (utilities[candidates.left] >= 0).all()
 
@@ -124,11 +120,10 @@ def test_density_is_the_mean_over_all_pairs(seed: int, *, coarse: bool) -> None:
 def test_density_of_certain_samples_is_nothing_and_silent() -> None:
     given_ = make(0, classes=2)
     certain = np.tile([1.0, 0.0], (40, 1))
-    sure = Candidates(given_.X, certain, given_.left, given_.X_acquired, given_.y_acquired, given_.rng)
-    assert (registry.density_weighted(sure, 1)[given_.left] == 0).all()
+    sure = replace(given_, probabilities=certain)
+    assert (rankings.density_weighted(sure, 1)[given_.left] == 0).all()
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32), acquired=st.integers(1, 20), data=st.data())
 def test_k_center_is_the_brute_force_one(seed: int, acquired: int, data: st.DataObject) -> None:
     candidates = make(seed, coarse=True, acquired=acquired)  # whole numbers: distances are exact, ties are ties
@@ -156,9 +151,8 @@ def test_medoids_are_the_middles_of_clusters_the_largest_first() -> None:
     X = np.concatenate(spread)[:, None] * np.ones(2)
     cluster = np.repeat([0, 1, 2], sizes)
     for draws in range(10):
-        candidates = Candidates(
-            X, np.full((35, 2), 0.5), np.ones(35, dtype=np.bool_), X[:1], np.array([0]), np.random.default_rng(draws)
-        )
+        everything, rng = np.ones(35, dtype=np.bool_), np.random.default_rng(draws)
+        candidates = Candidates(X, np.full((35, 2), 0.5), everything, X[:1], np.array([0]), rng, np.zeros(35, np.int64))
         found = pick(get_strategy("cluster_medoid"), candidates, 3)
         assert cluster[found].tolist() == [1, 2, 0]
         for row in found:
@@ -167,7 +161,6 @@ def test_medoids_are_the_middles_of_clusters_the_largest_first() -> None:
             assert distances[row] == pytest.approx(distances.min(), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 12))
 def test_clusters_are_those_of_scikit_learn(seed: int, count: int) -> None:
     from sklearn.cluster import KMeans
@@ -192,7 +185,6 @@ def test_first_centres_are_rows_far_apart() -> None:
 # --- ranks ----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=200)
 @given(values=st.lists(st.sampled_from([-np.inf, -2.0, 0.0, 0.5, 1.0, 7.0]), min_size=1, max_size=30), data=st.data())
 def test_ranks_keep_the_order_and_lie_between_zero_and_one(values: list[float], data: st.DataObject) -> None:
     left = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
@@ -206,7 +198,6 @@ def test_ranks_keep_the_order_and_lie_between_zero_and_one(values: list[float], 
             assert (ranked[one] < ranked[other]) == (among[one] < among[other])
 
 
-@settings(deadline=None, max_examples=100)
 @given(values=st.lists(st.integers(-3, 3), min_size=2, max_size=30))
 def test_ranks_count_who_is_lower_and_half_of_who_is_equal(values: list[int]) -> None:
     found = ranks(np.array(values, dtype=np.float64), np.ones(len(values), dtype=np.bool_))
@@ -234,7 +225,7 @@ def test_ranks_of_known_cases(utilities: list[float], left: list[int], expected:
 # --- the registry ---------------------------------------------------------------------------------------------------
 
 
-def other(name: str, utilities: registry.Utilities = registry.margin) -> Strategy:
+def other(name: str, utilities: Utilities = rankings.margin) -> Strategy:
     return Strategy(name, "Made up.", "Nobody, 1900", utilities)
 
 
@@ -249,7 +240,9 @@ def test_strategies_stand_under_their_names() -> None:
         assert strategy.source[-4:].isdigit()
 
 
-@pytest.mark.parametrize("name", ["nonsense", "uncertainty", "", "Margin"])
+@pytest.mark.parametrize(
+    "name", ["nonsense", "uncertainty", "", "Margin", "agree", "agree_", "agree_agree_margin", "agree_nonsense"]
+)
 def test_an_unknown_name_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         get_strategy(name)
@@ -267,7 +260,22 @@ def test_a_strategy_of_ones_own() -> None:
 
 @pytest.mark.usefixtures("restored_registry")
 @pytest.mark.parametrize(
-    "name", ["margin", *sampling.STRATEGIES, "skactiveml_badge", "", "2nd", "Big", "a-b", "a b", "x" * 65, "a\n", "é"]
+    "name",
+    [
+        "margin",
+        *sampling.STRATEGIES,
+        "skactiveml_badge",
+        "agree_margin",
+        "confident_x",
+        "",
+        "2nd",
+        "Big",
+        "a-b",
+        "a b",
+        "x" * 65,
+        "a\n",
+        "é",
+    ],
 )
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
@@ -282,6 +290,6 @@ def test_nonsense_of_a_strategy_of_ones_own_is_told(utilities: Floats) -> None:
 
 def test_what_was_not_considered_comes_last_in_order() -> None:
     left = np.arange(6) > 0
-    candidates = Candidates(np.zeros((6, 1)), np.full((6, 2), 0.5), left, *2 * (np.zeros(0),), np.random.default_rng(0))  # type: ignore[arg-type]
+    candidates = replace(make(0, rows=6), left=left)
     some = np.array([9.0, -np.inf, -np.inf, 3.0, -np.inf, 4.0])
     assert pick(other("some", lambda *_: some), candidates, 4).tolist() == [5, 3, 1, 2]

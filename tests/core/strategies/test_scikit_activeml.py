@@ -1,16 +1,16 @@
-"""Query strategies of scikit-activeml: what works, what is refused, and what may not leak from them."""
+"""Query strategies of scikit-activeml: those that work, those that are refused, and isolation of global state."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.strategies import scikit_activeml
-from dataselect_env.core.strategies.registry import Candidates, get_strategy, pick
-from tests.helpers.candidates import make
+from dataselect_env.core.strategies import get_strategy, scikit_activeml
+from tests.helpers.candidates import make, pick
 
 SKACTIVEML = (
     "Badge",
@@ -59,12 +59,12 @@ def test_without_the_library_the_message_says_how_to_get_it() -> None:
         get_strategy("skactiveml:NeverLoadedBefore")
 
 
-SLOW = {"Badge", "BatchBALD", "CostEmbeddingAL", "DiscriminativeAL", "FourDs"}
-"""Classes that take seconds."""
+QUICK = {"CoreSet", "EpistemicUncertaintySampling", "QueryByCommittee", "UncertaintySampling"}
+"""Classes that stand for the others in the default run: distances, two classes only, an ensemble, probabilities."""
 
 
 @pytest.mark.parametrize(
-    "class_name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SKACTIVEML]
+    "class_name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SKACTIVEML]
 )
 def test_a_class_of_scikit_activeml_picks_a_batch(class_name: str) -> None:
     pytest.importorskip("skactiveml")
@@ -87,9 +87,7 @@ def test_scikit_activeml_where_the_training_set_or_the_pool_is_poor(class_name: 
     one_class = make(0, classes=3, acquired=1)
     assert len(pick(strategy, one_class, 4)) == 4
     one_left = np.arange(40) == 17
-    poor = Candidates(
-        np.zeros((40, 3)), one_class.probabilities, one_left, one_class.X_acquired, one_class.y_acquired, one_class.rng
-    )
+    poor = replace(one_class, X=np.zeros((40, 3)), left=one_left)
     assert pick(strategy, poor, 1).tolist() == [17]
 
 
@@ -121,7 +119,7 @@ def test_a_class_of_scikit_activeml_tells_agents_what_it_is() -> None:
     strategy = get_strategy("skactiveml:QueryByCommittee")
     assert strategy is get_strategy("skactiveml:QueryByCommittee")
     assert strategy.name == "skactiveml_query_by_committee"
-    assert strategy.description == "Query-by-Committee (QBC), by scikit-activeml on a model of its own."
+    assert strategy.description == "Query-by-Committee (QBC), by scikit-activeml with its own model."
     assert strategy.source.startswith("H. S. Seung, M. Opper, and H. Sompolinsky. Query by Committee.")
     assert strategy.source.endswith("1992.")
 

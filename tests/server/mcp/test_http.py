@@ -4,13 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import fastmcp
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
-from openenv.core.mcp_client import MCPToolClient
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.models import Action
@@ -154,7 +150,10 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_fastmcp_plays_four_episodes_at_once(server: Server) -> None:
+    import fastmcp
+
     async def play(seed: int) -> tuple[list[float], float]:
         async with fastmcp.Client(f"{server.base_url}/mcp") as agent:
             assert [tool.name for tool in await agent.list_tools()] == list(TOOLS)
@@ -175,7 +174,11 @@ def test_fastmcp_plays_four_episodes_at_once(server: Server) -> None:
     assert server.get("/health")["active_sessions"] == 0
 
 
+@pytest.mark.slow
 def test_the_official_client_plays(server: Server) -> None:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
     async def play() -> list[float]:
         async with (
             streamable_http_client(f"{server.base_url}/mcp") as (read, write, _),
@@ -192,7 +195,10 @@ def test_the_official_client_plays(server: Server) -> None:
     assert asyncio.run(play()) == in_process("medium", 9)
 
 
+@pytest.mark.slow
 def test_openenvs_tool_client_plays(server: Server) -> None:
+    from openenv.core.mcp_client import MCPToolClient
+
     async def play() -> list[float]:
         async with MCPToolClient(base_url=server.base_url) as agent:
             assert [tool.name for tool in await agent.list_tools()] == list(TOOLS)

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.server.mcp import protocol, stdio
@@ -17,6 +15,9 @@ from tests.helpers.serving import running_server
 
 
 async def play(arguments: list[str], folder: Path) -> float | None:
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
     command = StdioServerParameters(
         command=sys.executable, args=["-m", "dataselect_env", "mcp", *arguments], cwd=folder
     )
@@ -40,11 +41,13 @@ def stopped_at_once() -> float:
     return info.grade.score
 
 
+@pytest.mark.slow
 def test_it_plays_in_its_own_process(tmp_path: Path) -> None:
     assert asyncio.run(play(["--store", "sqlite:///episodes.db"], tmp_path)) == stopped_at_once()
     assert (tmp_path / "episodes.db").exists()
 
 
+@pytest.mark.slow
 def test_it_plays_at_a_running_server(tmp_path: Path) -> None:
     with running_server() as server:
         assert asyncio.run(play(["--url", server.base_url], tmp_path)) == stopped_at_once()

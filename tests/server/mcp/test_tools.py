@@ -10,7 +10,7 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, ObservationFields, StrategyWeights, parse
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.server.mcp import tools
-from dataselect_env.server.mcp.tools import EpisodeBackend, SessionBackend
+from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
@@ -99,11 +99,11 @@ def test_a_defect_is_told_without_its_inside(backend: SessionBackend, monkeypatc
 
 
 def test_an_episode_without_a_session_goes_by_its_id(service: Service) -> None:
-    first = told(call(service, "start_episode", {"seed": 1}))["episode_id"]
-    told(call(service, "start_episode", {"seed": 2}))
-    assert told(call(service, "select_batch", {"batch_size": 5, "random": 1, "episode_id": first}))["seed"] == 1
-    assert told(call(service, "get_state", {"episode_id": first}))["step_count"] == 1
-    assert told(call(service, "get_state", {}))["seed"] == 2
+    first = told(call(service.http, "start_episode", {"seed": 1}))["episode_id"]
+    told(call(service.http, "start_episode", {"seed": 2}))
+    assert told(call(service.http, "select_batch", {"batch_size": 5, "random": 1, "episode_id": first}))["seed"] == 1
+    assert told(call(service.http, "get_state", {"episode_id": first}))["step_count"] == 1
+    assert told(call(service.http, "get_state", {}))["seed"] == 2
 
 
 def test_every_tool_says_what_it_takes_and_what_it_does() -> None:

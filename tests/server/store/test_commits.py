@@ -108,16 +108,39 @@ def test_a_change_that_fails_is_undone_alone(committer: Committer, path: Path) -
     assert numbers(path) == [1, 2, 3]
 
 
-def test_a_transaction_that_fails_makes_no_change_and_every_waiter_is_told(committer: Committer, path: Path) -> None:
+def test_a_change_that_breaks_the_transaction_off_takes_no_other_with_it(committer: Committer, path: Path) -> None:
     def break_off(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")  # as SQLite does by itself when the disk is full
+        raise sqlite3.OperationalError("database or disk is full")
 
     told = asyncio.run(outcomes(committer, [insert(1), break_off, insert(2)]))
-    failed = [isinstance(error, sqlite3.OperationalError) for error in told]
-    assert failed[1]
-    assert numbers(path) == [number for number, lost in ((1, failed[0]), (2, failed[2])) if not lost]
-    asyncio.run(committer.make(insert(4)))
-    assert 4 in numbers(path)
+    assert [type(error) for error in told] == [type(None), sqlite3.OperationalError, type(None)]
+    assert numbers(path) == [1, 2]
+
+
+def test_where_nothing_can_be_committed_every_caller_is_told(
+    committer: Committer, connections: list[sqlite3.Connection], path: Path
+) -> None:
+    connections[0].execute("PRAGMA query_only = ON")
+    told = asyncio.run(outcomes(committer, [insert(1), insert(2)]))
+    assert [type(error) for error in told] == [sqlite3.OperationalError] * 2
+    connections[0].execute("PRAGMA query_only = OFF")
+    asyncio.run(committer.make(insert(3)))
+    assert numbers(path) == [3]
+
+
+def test_a_change_that_fails_behind_another_process_is_undone_alone(committer: Committer, path: Path) -> None:
+    async def play() -> list[BaseException | None]:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(outcomes(committer, [insert(1), refused, insert(2)]))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            other.execute("COMMIT")
+        return await waiting
+
+    assert [type(error) for error in asyncio.run(play())] == [type(None), LookupError, type(None)]
+    assert numbers(path) == [1, 2]
 
 
 def test_the_event_loop_goes_on_while_another_process_writes(committer: Committer, path: Path) -> None:

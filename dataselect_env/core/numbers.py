@@ -1,0 +1,38 @@
+"""Validation of numbers: every numeric type is accepted, numpy's included; booleans and strings are not numbers."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Annotated, SupportsIndex
+
+from pydantic import BeforeValidator, Field
+
+
+def as_integer(value: object) -> object:
+    """Return an integer of any type as an ``int``, and any other value unchanged.
+
+    A float without a fractional part counts as an integer, as in JSON Schema.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return operator.index(value) if isinstance(value, SupportsIndex) else value
+
+
+def as_float(value: object) -> object:
+    """Return a real number of any type as a ``float``, and any other value unchanged."""
+    if isinstance(value, float | bool) or not isinstance(value, numbers.Real):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the range of a float
+        return value
+
+
+Integer = Annotated[int, BeforeValidator(as_integer)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(as_integer)]
+"""An integer of at least 0. Bounds stand before the validator, or JSON schemas lose them."""
+Weight = Annotated[float, Field(ge=0), BeforeValidator(as_float)]
+"""Weight of a query strategy, at least 0."""

@@ -1,0 +1,113 @@
+"""Rankings: which samples of a pool are worth most, whatever their labels say.
+
+Each is a pure function from :class:`~dataselect_env.core.strategies.candidates.Candidates` and a batch size to
+utilities. The costly ones consider a random subset of what is left, of at most ``MOST_CANDIDATES`` samples, or as many
+as the batch holds where it is larger.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from dataselect_env.core.arrays import Floats, Indices
+from dataselect_env.core.strategies import sampling
+from dataselect_env.core.strategies.candidates import Candidates, Utilities
+from dataselect_env.core.strategies.clustering import farthest_first, k_means
+
+MOST_CANDIDATES: Final = 2_000
+"""Most samples that ``k_center`` and ``cluster_medoid`` consider, unless the batch is larger."""
+
+
+def uncertainty(candidates: Candidates, _count: int) -> Floats:
+    """Return the entropy of the class probabilities in nats (Settles 2009)."""
+    return np.where(candidates.left, sampling.entropy_of(candidates.probabilities), -np.inf)
+
+
+def diversity(candidates: Candidates, _count: int) -> Floats:
+    """Return the squared Euclidean distance from the mean of the training set."""
+    X = candidates.X_acquired
+    centroid = X.mean(axis=0) if len(X) else np.zeros(X.shape[1])
+    squares = np.einsum("ij,ij->i", candidates.X, candidates.X)
+    distances = sampling.squared_distance(candidates.X @ centroid, squares, float(centroid @ centroid))
+    return np.where(candidates.left, distances, -np.inf)
+
+
+def random(candidates: Candidates, _count: int) -> Floats:
+    """Return uniform draws."""
+    return np.where(candidates.left, candidates.rng.random(len(candidates.left)), -np.inf)
+
+
+BASE: Final[dict[str, Utilities]] = {"uncertainty": uncertainty, "diversity": diversity, "random": random}
+"""The rankings of the three strategies that every task offers, by name."""
+
+
+def considered(candidates: Candidates, count: int, most: int = MOST_CANDIDATES) -> Indices:
+    """Return the samples to look at, ascending: all that are left, or a random max(``most``, ``count``) of them."""
+    left = np.flatnonzero(candidates.left)
+    size = max(most, count)
+    return left if len(left) <= size else np.sort(candidates.rng.choice(left, size, replace=False))
+
+
+def in_order(chosen: Indices, others: Floats, rows: Indices, pool_size: int) -> Floats:
+    """Return utilities of the pool, (pool_size,): chosen samples first, then the other considered ones.
+
+    Args:
+        chosen: Places in ``rows``, best first, distinct.
+        others: Utilities of ``rows``, (len(rows),), not NaN; those of chosen samples are not used.
+        rows: Indices of the considered samples; the rest of the pool gets -inf.
+        pool_size: Number of samples in the pool.
+    """
+    ordered = np.unique(others, return_inverse=True)[1].reshape(-1).astype(np.float64) - len(rows)  # all below zero
+    ordered[chosen] = np.arange(len(chosen), 0, -1)
+    utilities = np.full(pool_size, -np.inf)
+    utilities[rows] = ordered
+    return utilities
+
+
+def margin(candidates: Candidates, _count: int) -> Floats:
+    """Return the negative difference between the two highest class probabilities, in [-1, 0] (Scheffer et al. 2001)."""
+    highest = np.partition(candidates.probabilities, -2, axis=1)[:, -2:]
+    return np.where(candidates.left, highest[:, 0] - highest[:, 1], -np.inf)
+
+
+def density_weighted(candidates: Candidates, _count: int) -> Floats:
+    """Return entropy in nats times density, both at least 0 (information density, Settles and Craven 2008, beta 1).
+
+    The density is (1 + s) / 2, where s is the mean cosine similarity to the samples left, itself included. It is exact:
+    a mean of inner products is the inner product with the mean. A row of length zero is similar to nothing (s = 0).
+    """
+    X, left = candidates.X, candidates.left
+    entropy = sampling.entropy_of(candidates.probabilities)
+    lengths = np.sqrt(np.einsum("ij,ij->i", X, X))
+    inverse = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    mean = (left * inverse) @ X / np.count_nonzero(left)
+    similarity = (X @ mean) * inverse
+    return np.where(left, np.maximum(entropy * (1 + similarity) / 2, 0), -np.inf)
+
+
+def k_center(candidates: Candidates, count: int) -> Floats:
+    """Choose samples one after the other, each farthest from all acquired and chosen ones (Sener and Savarese 2018).
+
+    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Samples not chosen follow in order
+    of their distance from the nearest acquired or chosen one. Ties go to the lower index; with an empty training set
+    the first choice is the lowest index.
+    """
+    rows = considered(candidates, count)
+    chosen, nearest = farthest_first(candidates.X[rows], candidates.X_acquired, count)
+    return in_order(chosen, nearest, rows, len(candidates.X))
+
+
+def cluster_medoid(candidates: Candidates, count: int) -> Floats:
+    """Choose the sample nearest to the centre of each of ``count`` k-means clusters, larger clusters first.
+
+    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Other samples follow, those nearest
+    to their centre first. Duplicated rows can leave fewer clusters than ``count`` (Xu et al. 2003).
+    """
+    rows = considered(candidates, count)
+    clusters, distances = k_means(candidates.X[rows], count, candidates.rng)
+    nearest_first = np.lexsort((distances, clusters))
+    found, firsts, sizes = np.unique(clusters[nearest_first], return_index=True, return_counts=True)
+    medoids = nearest_first[firsts][np.lexsort((found, -sizes))]
+    return in_order(medoids, -distances, rows, len(candidates.X))

@@ -1,0 +1,91 @@
+"""The episodes played over HTTP, which have no connection: a request names the episode that it means."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
+from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State, parse
+from dataselect_env.server.session import Session
+from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import EpisodeStore
+
+if TYPE_CHECKING:
+    from dataselect_env.server.service import Service
+
+
+class HTTPEpisodes:
+    """Recently used episodes in memory; all others are rebuilt from the store when they are asked for.
+
+    Args:
+        service: Runs the operations.
+        store: Where episodes are stored.
+        settings: Number of episodes in memory, and whether other processes serve the same store.
+    """
+
+    def __init__(self, service: Service, store: EpisodeStore, settings: Settings) -> None:
+        self._service = service
+        self._store = store
+        self._limit = settings.max_live_episodes
+        self._is_alone = settings.workers == 1
+        self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
+        self._latest: str | None = None  # the episode that this process started last
+
+    async def handle(self, operation: Operation, data: object) -> Reply | State:
+        """Do one operation on the episode that ``data`` names, by default the most recently started one.
+
+        Raises:
+            EnvError: The request was refused or failed; every episode is as it was.
+        """
+        await self._service.load_libraries()  # rebuilding an episode needs them
+        if operation == "reset":
+            session = Session(self._store, "http")
+            reply = await self._service.run(session, "reset", data)
+            self._keep(reply.episode_id, session)
+            self._latest = reply.episode_id
+            return reply
+        chosen = data.get("episode_id") if isinstance(data, dict) else None
+        session = self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
+        return await self._service.run(session, operation, data if operation == "step" else None)
+
+    def grade(self, data: object) -> GraderReply:
+        """Return the grade of the finished episode that ``data`` names; raises as ``Service.grade``."""
+        return self._service.grade(data)
+
+    def _find(self, episode_id: str | None) -> Session:
+        """Return the session of an episode, rebuilt when memory has none or an older state of it.
+
+        Several processes may serve one store: each continues from the last stored step, whoever played it.
+        """
+        if episode_id is None:
+            episode_id = self._most_recent()
+            if episode_id is None:
+                raise NoEpisode("There is no episode yet; POST /reset starts one.")
+        session = self._live.get(episode_id)
+        if session is None or session.step_count != self._store.step_count(episode_id):
+            stored = self._store.load(episode_id)
+            if stored.header.transport != "http":
+                raise EpisodeNotFound(
+                    "episode_id: the episode belongs to a session; over HTTP it can only be graded",
+                    field="episode_id",
+                )
+            session = Session.resume(self._store, stored)
+        self._keep(episode_id, session)
+        return session
+
+    def _most_recent(self) -> str | None:
+        """Return the episode most recently started over HTTP.
+
+        That of this process comes first where it has no sibling workers: a stranger may use the same store.
+        """
+        if self._is_alone and self._latest is not None:
+            return self._latest
+        return self._store.latest("http")
+
+    def _keep(self, episode_id: str, session: Session) -> None:
+        self._live[episode_id] = session
+        self._live.move_to_end(episode_id)
+        if len(self._live) > self._limit:
+            self._live.popitem(last=False)
+        self._service.metrics.live_episodes.set(len(self._live))

@@ -1,0 +1,46 @@
+"""The tests mirror the package: a module's tests stand in its wing's folder, under its name."""
+
+from __future__ import annotations
+
+from tests.helpers.serving import ROOT
+
+ELSEWHERE = {
+    # Modules without a file of tests under their own name, and where they are tested.
+    "__main__": "cli/test_cli",
+    "cli/console": "cli/test_cli",
+    "cli/evaluate_command": "cli/test_evaluate",
+    "cli/ladder": "cli/test_evaluate",
+    "cli/own": "cli/test_custom",
+    "cli/tasks_command": "cli/test_custom",
+    "client": "integrations/test_openenv_client",
+    "core/env": "test_env",
+    "core/selection": "core/test_episode",
+    "core/strategies/candidates": "core/strategies/test_filters",
+    "core/strategies/clustering": "core/strategies/test_registry",
+    "core/strategies/evidence": "core/strategies/test_filters",
+    "core/strategies/rankings": "core/strategies/test_registry",
+    "custom/encoding": "custom/test_tables",
+    "evaluation/journal": "evaluation/test_evaluate",
+    "evaluation/ladder": "evaluation/test_evaluate",
+    "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
+    "integrations/ray_serve": "bench/test_consumers",
+    "policies/degenerate": "policies/test_policies",
+    "policies/policy": "policies/test_policies",
+    "policies/reference": "policies/test_policies",
+    "server/catalogue": "project/test_manifest",
+    "server/mcp/backend": "server/mcp/test_tools",
+    "server/replay": "server/test_session",
+    "server/store/base": "server/store/test_sqlite",
+    "server/store/schema": "server/store/test_sqlite",
+    "testing/stored": "testing/test_stores",
+}
+
+
+def test_every_module_has_its_tests() -> None:
+    package, tests = ROOT / "dataselect_env", ROOT / "tests"
+    modules = {path.relative_to(package).with_suffix("").as_posix() for path in package.rglob("*.py")}
+    modules = {name for name in modules if not name.endswith("__init__")}
+    own = {name for name in modules if (tests / name).with_name(f"test_{name.rpartition('/')[2]}.py").is_file()}
+    assert modules - own - ELSEWHERE.keys() == set(), "tests belong under the module's name, or into ELSEWHERE"
+    assert ELSEWHERE.keys() - (modules - own) == set(), "these have moved, or have tests under their own name"
+    assert [place for place in ELSEWHERE.values() if not (tests / f"{place}.py").is_file()] == []

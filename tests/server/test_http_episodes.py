@@ -1,0 +1,126 @@
+import gc
+from asyncio import run
+
+import pytest
+
+from dataselect_env.core.episode import Episode
+from dataselect_env.core.errors import (
+    EpisodeNotFound,
+    InvalidInput,
+    NoEpisode,
+)
+from dataselect_env.core.models import Reply, State
+from dataselect_env.server.service import Service
+from dataselect_env.server.session import Session
+from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers.actions import SCRIPT, select, stop
+
+
+@pytest.fixture
+def service(store: SQLiteStore) -> Service:
+    return Service(Settings(max_sessions=2, max_live_episodes=2), store)
+
+
+def start(service: Service, episode_id: str, seed: int = 1) -> None:
+    run(service.http.handle("reset", {"episode_id": episode_id, "seed": seed}))
+
+
+def steps_of(service: Service, episode_id: str | None = None) -> int:
+    state = run(service.http.handle("state", {"episode_id": episode_id}))
+    assert isinstance(state, State)
+    return state.step_count
+
+
+def test_without_an_id_the_most_recently_started_episode_is_meant(service: Service) -> None:
+    start(service, "a")
+    start(service, "b")
+    run(service.http.handle("step", select()))
+    run(service.http.handle("step", {**select(), "episode_id": "a"}))
+    run(service.http.handle("step", select()))
+    assert (steps_of(service, "a"), steps_of(service, "b"), steps_of(service)) == (1, 2, 2)
+
+
+def test_episodes_out_of_memory_go_on_from_the_store(service: Service) -> None:
+    names = ["a", "b", "c", "d"]
+    for name in names:
+        start(service, name, seed=9)
+    observed = []
+    for action in SCRIPT:
+        replies = [run(service.http.handle("step", {**action, "episode_id": name})) for name in names]
+        observed.append({reply.observation.model_dump_json() for reply in replies if isinstance(reply, Reply)})
+    assert all(len(same) == 1 for same in observed)
+
+
+def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLiteStore) -> None:
+    start(service, "a")
+    run(service.http.handle("step", select()))
+    restarted = Service(service.settings, store)
+    assert steps_of(restarted) == 1
+    run(restarted.http.handle("step", stop()))
+    assert restarted.grade({"episode_id": "a"}).episode_id == "a"
+
+
+def test_services_that_share_a_store_take_turns_at_one_episode(service: Service, store: SQLiteStore) -> None:
+    other = Service(service.settings, store)
+    start(service, "shared", seed=9)
+    start(service, "alone", seed=9)
+    for turn, action in enumerate(SCRIPT):
+        asked = (service, other)[turn % 2]
+        shared = run(asked.http.handle("step", {**action, "episode_id": "shared"}))
+        alone = run(service.http.handle("step", {**action, "episode_id": "alone"}))
+        assert isinstance(shared, Reply)
+        assert isinstance(alone, Reply)
+        assert shared.observation == alone.observation
+        assert steps_of(service, "shared") == steps_of(other, "shared") == turn + 1
+
+
+def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) -> None:
+    session = service.sessions.open("websocket")
+    run(session.handle("reset", {"episode_id": "ws"}))
+    with pytest.raises(NoEpisode):
+        run(service.http.handle("step", select()))
+    with pytest.raises(EpisodeNotFound, match="session"):
+        run(service.http.handle("step", {**select(), "episode_id": "ws"}))
+    run(session.handle("step", stop()))
+    assert service.grade({"episode_id": "ws"}).score == 0
+
+
+@pytest.mark.parametrize("chosen", ["", 5, ["a"], "x" * 300])
+def test_an_id_that_is_none_is_refused(service: Service, chosen: object) -> None:
+    with pytest.raises(InvalidInput, match="episode_id"):
+        run(service.http.handle("step", {**select(), "episode_id": chosen}))
+    with pytest.raises(InvalidInput, match="episode_id"):
+        run(service.http.handle("state", {"episode_id": chosen}))
+
+
+def test_episodes_out_of_memory_are_out_of_memory(store: SQLiteStore) -> None:
+    """Without waiting for a garbage collection: nothing of an evicted session refers to itself."""
+    service = Service(Settings(max_live_episodes=2), store)
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(20):
+            start(service, f"episode-{seed}", seed)
+            run(service.http.handle("step", select()))
+        alive = [thing for thing in gc.get_objects() if isinstance(thing, Session | Episode)]
+        assert len(alive) == 4
+    finally:
+        gc.enable()
+
+
+def test_the_most_recent_episode_is_this_process_s_own(service: Service, store: SQLiteStore) -> None:
+    other = Service(service.settings, store)
+    start(service, "mine")
+    start(other, "another's")
+    assert isinstance(state := run(service.http.handle("state", None)), State)
+    assert state.episode_id == "mine"
+
+
+def test_among_workers_the_most_recent_episode_is_any_worker_s(store: SQLiteStore) -> None:
+    first, second = (Service(Settings(workers=2), store) for _ in range(2))
+    start(first, "a")
+    start(second, "b")
+    for service in (first, second):
+        assert isinstance(state := run(service.http.handle("state", None)), State)
+        assert state.episode_id == "b"
