@@ -125,7 +125,7 @@ def test_play_yields_each_reply_before_the_policy_sees_it() -> None:
 @pytest.mark.parametrize("answer", [None, {"action_type": "stop"}, 5])
 def test_answer_that_is_no_action(answer: object) -> None:
     policy = Policy("careless", "Answers anything.", lambda *_: lambda _: cast("Action", answer))
-    with pytest.raises(InvalidInput, match=f"careless answered with {type(answer).__name__}, not an Action"):
+    with pytest.raises(InvalidInput, match=f"careless returned {type(answer).__name__}, not an Action"):
         rollout(policy, "easy", SEED)
 
 
@@ -137,5 +137,5 @@ def test_mistakes_of_the_caller() -> None:
 
 
 def test_reply_without_a_grade() -> None:
-    with pytest.raises(ValueError, match="step 0 carries no grade"):
+    with pytest.raises(InvalidInput, match="step 0 carries no grade"):
         final_grade(DataSelectEnv().reset(seed=SEED))
