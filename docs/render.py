@@ -25,6 +25,8 @@ from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
 from dataselect_env.server.settings import ENV_PREFIX, Settings
 from dataselect_env.server.store import retention
+from dataselect_env.testing import environments, policies, sources, stored, strategies
+from dataselect_env.testing.rules import Rule
 from docs import render_own
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,6 +205,11 @@ def transfer() -> str:
     return page.summary(page.load())
 
 
+def rules(of_check: dict[str, Rule]) -> str:
+    """Return the rules of a check, with the name of what documents each."""
+    return table("rule | documented in", ((rule.text, f"`{rule.documented}`") for rule in of_check.values()))
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
@@ -216,6 +223,11 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
     "own_fields": lambda: table("field | default | meaning", render_own.fields()),
     "reward": reward_terms,
+    "rules_env": lambda: rules(environments.RULES),
+    "rules_policy": lambda: rules(policies.RULES),
+    "rules_source": lambda: rules(sources.RULES),
+    "rules_store": lambda: rules(stored.RULES),
+    "rules_strategy": lambda: rules(strategies.RULES),
     "settings": settings,
     "speed": speed,
     "splits": splits,

@@ -27,9 +27,7 @@ RULES: Final = {
     "generators": Rule("All randomness of a policy comes from the generator that start receives.", _POLICY),
     "repeatable": Rule("The same task, seed and random stream give the same actions.", _POLICY),
     "apart": Rule("An episode of a policy does not depend on the other episodes that it plays.", _POLICY),
-    "no truth": Rule(
-        "A policy plays tasks without ground truth, or its start raises InvalidInput: it cannot play them.", _POLICY
-    ),
+    "no truth": Rule("A policy plays tasks without ground truth, or its start raises InvalidInput.", _POLICY),
 }
 """The rules of :func:`check_policy` by name."""
 

@@ -35,6 +35,10 @@ IN_PROCESS: dict[str, Callable[[str], bool]] = {
     "gym-readme": lambda out: len(out.split()) == 2,
     "gym-choices": lambda out: "medium" in out,
     "gym-vector": lambda out: out == "(8, 21)\n",
+    "broken-strategy": lambda out: (
+        " ".join(out.split()) in " ".join(TEXTS[render.ROOT / "docs" / "testing.md"].split())
+    ),
+    "check-plug-ins": lambda out: not out,
 }
 SERVED: dict[str, Callable[[str], bool]] = {
     "openenv": lambda out: len(out.splitlines()) > 1 and 0 <= float(out.splitlines()[-1]) <= 1,

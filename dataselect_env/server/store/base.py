@@ -51,9 +51,10 @@ class StoredEpisode:
 
 
 class EpisodeStore(Protocol):
-    """What every store offers. All methods raise StoreUnavailable when the store cannot be reached.
+    """What every store offers. All methods raise StoreUnavailable when the store cannot be reached, or is closed.
 
-    Writing is awaited, for as long as it takes; reading is a matter of microseconds and never waits for a writer.
+    Writing is awaited, for as long as it takes; reading is a matter of microseconds and never waits for a writer. A
+    write that is cancelled is done in full or not at all. :func:`dataselect_env.testing.check_store` checks all of it.
     """
 
     @property
@@ -66,7 +67,7 @@ class EpisodeStore(Protocol):
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
         """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store.
 
-        Raises EpisodeConflict when that step is there already.
+        Raises EpisodeConflict when that step is there already, EpisodeNotFound when there is no such episode.
         """
 
     def load(self, episode_id: str) -> StoredEpisode:
@@ -88,4 +89,4 @@ class EpisodeStore(Protocol):
         """Return how many bytes the episodes take."""
 
     def close(self) -> None:
-        """Release the store; it is not used afterwards."""
+        """Release the store; what is asked of it afterwards raises StoreUnavailable."""
