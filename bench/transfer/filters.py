@@ -40,7 +40,8 @@ from dataselect_env.core.strategies.filters import FILTERS
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, Task
 from dataselect_env.custom.definitions import TaskDefinition
-from dataselect_env.custom.task_builder import Problem, make_task
+from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.task_builder import make_task
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "filters.json", HERE / "filters.md"
@@ -119,8 +120,8 @@ def play(name: str, folder: Path) -> dict[str, dict[str, float]] | str:
         }
         try:
             task = make_task(name, TaskDefinition.model_validate(fields), folder)
-        except Problem as problem:
-            return f"{kind}: {problem.message}"
+        except TaskDefinitionError as error:
+            return f"{kind}: {error.message}"
         found[kind] = {contender: float(np.mean(scores(task, contender))) for contender in CONTENDERS}
     return found
 

@@ -32,5 +32,7 @@ def as_float(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(as_integer)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(as_integer)]
+"""An integer of at least 0. Bounds stand before the validator, or JSON schemas lose them."""
 Weight = Annotated[float, Field(ge=0), BeforeValidator(as_float)]
 """Weight of a query strategy, at least 0."""

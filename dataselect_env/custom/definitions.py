@@ -1,61 +1,72 @@
-"""What a task file says: the fields of ``tasks.yaml``, checked as far as that is possible without the data.
+"""The fields of a task file, checked as far as that is possible without the data.
 
-:mod:`dataselect_env.custom.task_file` reads such files and makes tasks of them. ``docs/tasks.schema.json`` is rendered
-from here; docs/own-data.md explains every field by examples.
+:mod:`dataselect_env.custom.task_file` reads task files. ``docs/tasks.schema.json`` and the table of fields in
+docs/own-data.md are generated from this module.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import MIN_BATCH
 
-NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-"""What tasks may be called."""
+TASK_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+"""Pattern of task names."""
 BUNDLED = ("digits", "breast_cancer", "wine")
-"""Data sets that scikit-learn brings along."""
-Where = Literal["boundary", "confident", "core", "fringe", "worlds"]
-Rate = Annotated[float, Field(ge=0, lt=0.5)]
+"""Data sets that come with scikit-learn."""
+NoiseRegion = Literal["boundary", "confident", "core", "fringe", "worlds"]
+NoiseRate = Annotated[float, Field(ge=0, lt=0.5)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class Definition(BaseModel):
-    """Base of all parts of a task file: nothing unknown, nothing converted, finite numbers only."""
+class Section(BaseModel):
+    """Base class of all parts of a task file: no unknown fields, finite numbers, no conversion from other types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _integers(cls, value: object) -> object:
+        """Take 50.0 for 50, as JSON Schema does."""
+        return [as_integer(item) for item in value] if isinstance(value, list) else as_integer(value)
 
     def _exactly_one(self, *names: str) -> None:
         if sum(getattr(self, name) is not None for name in names) != 1:
             raise PydanticCustomError("one_of", "Exactly one of {names} should be given", {"names": ", ".join(names)})
 
 
-class Table(Definition):
-    """Rows with labels: a file of the user's, a data set that scikit-learn brings along, or one from OpenML."""
+class Table(Section):
+    """Rows with labels: a file, a data set that comes with scikit-learn, or one from OpenML."""
 
     file: str | None = Field(
-        None, description="A .csv, .parquet or .npz file; relative to the folder of the task file.", min_length=1
+        None,
+        description="A .csv, .csv.gz, .tsv, .parquet or .npz file, relative to the folder of the task file.",
+        min_length=1,
     )
     bundled: Literal["digits", "breast_cancer", "wine"] | None = Field(None, description="A data set of scikit-learn.")
     openml: str | None = Field(None, description="Name of a data set on openml.org; needs a network.", min_length=1)
     version: int | None = Field(None, ge=1, description="Version of the OpenML data set; default: the active one.")
     target: str | None = Field(
         None,
-        description="Column, or array of an .npz file, with the labels. Needed for files; OpenML sets have a default.",
+        description="Column, or array of an .npz file, with the labels. Required for files; OpenML has a default.",
     )
     true_target: str | None = Field(
-        None, description="Column with the right labels, where those in target are known to be partly wrong."
+        None, description="Column with the right labels, if some labels in target are known to be wrong."
     )
-    annotator: str | None = Field(None, description="Column that says who labelled a row; for noise.annotators.")
+    annotator: str | None = Field(
+        None, description="Column that names the annotator of each row; for noise.annotators."
+    )
     columns: list[str] | None = Field(None, min_length=1, description="Features; default: every other column.")
-    exclude: list[str] = Field([], description="Columns that are no features.")
-    categorical: list[str] = Field([], description="Features that are categories though they are written as numbers.")
+    exclude: list[str] = Field([], description="Columns that are not features.")
+    categorical: list[str] = Field([], description="Features that are categories even if they are written as numbers.")
     classes: list[str | int] | None = Field(
-        None, min_length=2, description="Labels that there must be, and no others; default: those that are found."
+        None, min_length=2, description="The expected labels, exactly; default: the labels found."
     )
-    max_rows: int | None = Field(None, ge=30, description="Take so many rows, drawn evenly by class; default: all.")
+    max_rows: int | None = Field(None, ge=30, description="Rows to use, a stratified draw by class; default: all rows.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -69,16 +80,16 @@ class Table(Definition):
         return self
 
 
-class Generator(Definition):
+class Generator(Section):
     """Data sets of scikit-learn's ``make_classification``, another one for each seed."""
 
     n_features: int = Field(80, ge=2, le=1_000, description="Features.")
-    n_informative: int = Field(16, ge=2, description="Features that the classes differ in.")
+    n_informative: int = Field(16, ge=2, description="Features in which the classes differ.")
     n_redundant: int = Field(0, ge=0, description="Features that are combinations of the informative ones.")
     n_classes: int = Field(2, ge=2, le=100, description="Classes.")
-    n_clusters_per_class: int = Field(1, ge=1, description="Clusters of each class.")
-    class_sep: float = Field(1.0, gt=0, description="How far apart the classes lie.")
-    class_shares: list[float] | None = Field(None, description="Share of each class; default: all alike.")
+    n_clusters_per_class: int = Field(1, ge=1, description="Clusters per class.")
+    class_sep: float = Field(1.0, gt=0, description="Distance between the classes.")
+    class_shares: list[float] | None = Field(None, description="Share of each class; default: equal shares.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -96,66 +107,68 @@ class Generator(Definition):
         return self
 
 
-class Split(Definition):
-    """How rows are divided. Rows of the validation split are the same for all seeds; the seed set is drawn by seed."""
+class Split(Section):
+    """How rows are divided. The validation split is the same for all seeds; each seed draws its own seed set."""
 
     seed: int | None = Field(
         None,
         ge=2,
-        description="Samples of the seed set, whose labels are right where that is known; default: 100 of a generator,"
-        " a fiftieth of a table's rows, at least three for each class and at most 100.",
+        description="Samples of the seed set, whose labels are right as far as known. Default for a generator: 100; for"
+        " a table: 2 % of its rows, at least three per class and at most 100.",
     )
     validation: int | None = Field(
         None,
         ge=10,
-        description="Samples that performance is measured on, never bought; default: 200 of a generator, a fifth of a"
-        " table's rows, at most 1,000.",
+        description="Samples on which performance is measured; they cannot be bought. Default for a generator: 200; for"
+        " a table: 20 % of its rows, at most 1,000.",
     )
     pool: int | None = Field(
-        None, ge=MIN_BATCH, description="Samples that can be bought; default: all others, of a generator 1,100."
+        None,
+        ge=MIN_BATCH,
+        description="Samples that can be bought. Default for a generator: 1,100; for a table: all other rows.",
     )
 
 
-class InstanceNoise(Definition):
-    """Wrong labels where samples are of a kind."""
+class InstanceNoise(Section):
+    """Label errors in one region of the feature space."""
 
-    rate: Rate = Field(description="Share of wrong labels in the pool.")
-    where: Where = Field(
+    rate: NoiseRate = Field(description="Share of wrong labels in the pool.")
+    where: NoiseRegion = Field(
         "boundary",
-        description="boundary: where the warmed-up model is least sure; confident: where it is surest; core: near the"
-        " centre of the pool; fringe: far from it; worlds: core or confident from seed to seed, as in the built-in"
-        " tasks.",
+        description="boundary: where the warm-started model is least sure; confident: where it is surest; core: near"
+        " the centre of the pool; fringe: far from it; worlds: core or confident, depending on the seed, as in the"
+        " built-in tasks.",
     )
     sharpness: float = Field(
-        5.0, ge=0, le=100, description="How strictly: 0 is not at all, 30 is nearly a sharp border."
+        5.0, ge=0, le=100, description="How strictly errors keep to the region: 0 not at all, 30 almost strictly."
     )
 
 
-class Annotator(Definition):
-    """One of those who labelled the pool."""
+class Annotator(Section):
+    """One of the annotators who labelled the pool."""
 
-    rate: Rate = Field(description="Share of wrong labels among this annotator's.")
+    rate: NoiseRate = Field(description="Share of wrong labels among this annotator's.")
     share: float | None = Field(
-        None, gt=0, le=1, description="Share of the pool; left out where table.annotator says who labelled what."
+        None, gt=0, le=1, description="Share of the pool; left out if table.annotator names the annotators."
     )
 
 
-class Noise(Definition):
+class Noise(Section):
     """Which labels of the pool are wrong; exactly one of these."""
 
-    uniform: Rate | None = Field(None, description="Share of wrong labels; any other class is as likely.")
+    uniform: NoiseRate | None = Field(None, description="Share of wrong labels, with any other class equally likely.")
     confusion: dict[str, dict[str, Probability]] | None = Field(
         None,
         min_length=1,
-        description="For a true class the probability of each wrong one; what is left stays right.",
+        description="For each true class the probability of each wrong class; the rest stays right.",
     )
-    instance: InstanceNoise | None = Field(None, description="Wrong labels where samples are of a kind.")
+    instance: InstanceNoise | None = Field(None, description="Label errors in one region of the feature space.")
     annotators: dict[str, Annotator] | None = Field(
-        None, min_length=1, description="Each sample is labelled by one of these."
+        None, min_length=1, description="Annotators by name; each sample is labelled by one of them."
     )
-    unknown: Rate | None = Field(
+    unknown: NoiseRate | None = Field(
         None,
-        description="The table's labels are partly wrong and nobody knows which; this share is a first guess.",
+        description="The table's labels are partly wrong, without ground truth; a first guess of the share.",
     )
 
     @model_validator(mode="after")
@@ -165,7 +178,8 @@ class Noise(Definition):
             if sum(row.values()) > 1:
                 raise PydanticCustomError("row", "The probabilities of class {true} exceed 1", {"true": true})
             if true in row:
-                raise PydanticCustomError("row", "Class {true} is not wrong as itself; leave it out", {"true": true})
+                message = "Class {true} should not be among its own wrong classes; leave it out"
+                raise PydanticCustomError("row", message, {"true": true})
         shares = [one.share for one in (self.annotators or {}).values()]
         given = [share for share in shares if share is not None]
         if given and (len(given) < len(shares) or abs(sum(given) - 1) > 1e-9):
@@ -173,11 +187,11 @@ class Noise(Definition):
         return self
 
 
-class ScoreWeights(Definition):
-    """Parts of the score; they add up to 1."""
+class ScoreWeights(Section):
+    """Weights of the parts of the score; they add up to 1."""
 
     performance: float = Field(1.0, ge=0, le=1, description="Weight of the performance score.")
-    noise: float = Field(0.0, ge=0, le=1, description="Weight of the noise score; needs known labels.")
+    noise: float = Field(0.0, ge=0, le=1, description="Weight of the noise score; needs ground truth.")
     efficiency: float = Field(0.0, ge=0, le=1, description="Weight of the efficiency.")
 
     @model_validator(mode="after")
@@ -187,30 +201,30 @@ class ScoreWeights(Definition):
         return self
 
 
-class Pass(Definition):
+class PassCriteria(Section):
     """What an episode must reach to pass."""
 
     performance: Probability | None = Field(
         None, description="Performance to exceed; default: the middle of the range."
     )
-    noise: Probability | None = Field(None, description="Share of wrong labels among those bought to stay below.")
+    noise: Probability | None = Field(None, description="Upper limit for the share of wrong labels bought, exclusive.")
 
 
-class Score(Definition):
+class Score(Section):
     """How episodes are graded."""
 
     metric: Literal["log_loss", "balanced_log_loss"] = Field(
-        "log_loss", description="balanced_log_loss: every class of the validation split counts the same."
+        "log_loss", description="balanced_log_loss gives every class of the validation split the same weight."
     )
     performance_range: list[Probability] | None = Field(
         None,
         min_length=2,
         max_length=2,
-        description="Performance that scores 0 and 1; default: measured, from the warmed-up model to one trained on"
-        " the whole pool with right labels.",
+        description="Performances that score 0 and 1; default: measured, from the warm-started model to a model trained"
+        " on the whole pool with right labels.",
     )
     weights: ScoreWeights = ScoreWeights()
-    passes: Pass = Field(Pass(), description="What an episode must reach to pass.")
+    passes: PassCriteria = Field(PassCriteria(), description="What an episode must reach to pass.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -219,7 +233,7 @@ class Score(Definition):
         return self
 
 
-class LearnerSettings(Definition):
+class LearnerSettings(Section):
     """The classifier: an SGDClassifier with log loss, one-vs-rest for more than two classes."""
 
     alpha: float | None = Field(
@@ -227,34 +241,34 @@ class LearnerSettings(Definition):
         gt=0,
         le=10,
         description="L2 penalty, which also sets the learning rate: higher for many features and few labels. Default:"
-        " the one of a few with the best performance after a whole budget at random with right labels, on seeds of the"
-        " train split.",
+        " the candidate with the best performance after a random purchase of the whole budget with right labels, on"
+        " seeds of the train split.",
     )
     warm_up_passes: int = Field(10, ge=1, le=100, description="Passes over the seed set before the first step.")
 
 
-class TaskDefinition(Definition):
+class TaskDefinition(Section):
     """One task of a task file."""
 
-    summary: str | None = Field(None, max_length=300, description="What the task asks of an agent, one sentence.")
-    table: Table | None = Field(None, description="Where the samples come from: a table.")
-    generator: Generator | None = Field(None, description="Where the samples come from: a generator.")
+    summary: str | None = Field(None, max_length=300, description="What the task asks of an agent, in one sentence.")
+    table: Table | None = Field(None, description="Source of the samples: a table.")
+    generator: Generator | None = Field(None, description="Source of the samples: a generator.")
     split: Split = Field(Split(), description="How samples are divided.")
     noise: Noise | None = Field(None, description="Which labels of the pool are wrong; default: none.")
     noise_trap: bool = Field(
-        False, description="Whether the entropy of wrong labels is raised, as in the built-in tasks."
+        False, description="Whether the entropy of mislabelled samples is raised, as in the built-in tasks."
     )
     budget: int = Field(100, ge=MIN_BATCH, description="Samples that may be bought in an episode.")
     max_steps: int = Field(10, ge=1, le=1_000, description="Actions in an episode.")
-    min_batch: int = Field(MIN_BATCH, ge=1, description="Smallest batch while budget and pool hold as many.")
+    min_batch: int = Field(MIN_BATCH, ge=1, description="Smallest batch while budget and pool hold as many samples.")
     max_batch: int | None = Field(None, ge=1, description="Largest batch; default: the budget.")
     strategies: list[str] = Field(
-        [], description="Query strategies that are offered beside uncertainty, diversity and random."
+        [], description="Query strategies offered in addition to uncertainty, diversity and random."
     )
     mixing: Literal["quotas", "ranks"] = Field(
         "quotas",
-        description="quotas: each strategy picks its share of a batch. ranks: utilities are normalised to ranks, added"
-        " up by weight, and the highest are picked.",
+        description="quotas: each strategy picks its share of a batch. ranks: utilities are converted to ranks, summed"
+        " by weight, and the highest are picked.",
     )
     score: Score = Field(Score(), description="How episodes are graded.")
     learner: LearnerSettings = Field(LearnerSettings(), description="The classifier.")
@@ -269,25 +283,25 @@ class TaskDefinition(Definition):
         if self.split.pool is not None and self.split.pool < self.budget:
             raise PydanticCustomError("budget", "The budget should not exceed split.pool")
         if self.noise is not None and self.table is not None and self.table.true_target is not None:
-            raise PydanticCustomError("noise", "With table.true_target the noise is that of the table; leave noise out")
+            raise PydanticCustomError("noise", "table.true_target already determines the noise; leave noise out")
         if self.generator is not None and self.noise is not None and self.noise.unknown is not None:
-            raise PydanticCustomError("noise", "A generator knows its labels; noise.unknown is for tables")
+            raise PydanticCustomError("noise", "A generator has ground truth; noise.unknown is for tables")
         if not self.has_ground_truth and (self.score.weights.noise or self.score.passes.noise is not None):
             raise PydanticCustomError(
-                "noise", "Where the right labels are unknown, neither score.weights.noise nor score.passes.noise can be"
+                "noise", "Without ground truth, neither score.weights.noise nor score.passes.noise can be used"
             )
         return self
 
     @property
     def has_ground_truth(self) -> bool:
-        """Whether it is known which labels are wrong."""
+        """Whether the wrong labels are known."""
         return self.noise is None or self.noise.unknown is None
 
 
-class TaskFile(Definition):
+class TaskFile(Section):
     """A task file: tasks by name."""
 
-    tasks: dict[Annotated[str, Field(pattern=NAME)], TaskDefinition] = Field(
+    tasks: dict[Annotated[str, Field(pattern=TASK_NAME)], TaskDefinition] = Field(
         min_length=1, description="Tasks by name: lower-case letters, digits, - and _."
     )
 

@@ -1,16 +1,19 @@
-"""Noise models for data of a user's own: which labels of a pool are wrong, and what they say instead.
+"""Noise models of custom tasks: which labels of a pool are wrong, and which classes they name instead.
 
-Labels of the seed set and of the validation split stay as the data set has them. Each model is a pure function of the
-warm start, the seed and a random stream.
+The labels of the seed set and of the validation split stay as the data set has them. Each model is a pure function of
+the warm start, the seed and a random stream. A new model is a class with the methods of :class:`NoiseModel`, a field of
+:class:`~dataselect_env.custom.definitions.Noise`, and a line of :func:`noise_model`. The built-in tasks place their
+label errors in :mod:`dataselect_env.core.data`.
 
 References:
-    Natarajan et al., "Learning with Noisy Labels", 2013 (uniform flips and flips by class).
+    Natarajan et al., "Learning with Noisy Labels", 2013 (uniform and class-conditional noise).
     Menon, van Rooyen and Natarajan, "Learning from Binary Labels with Instance-Dependent Noise", 2018.
     Dawid and Skene, "Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm", 1979 (annotators).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,22 +22,23 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.data import Dataset, Pool, world_of
 from dataselect_env.core.warm_start import WarmStart
-from dataselect_env.custom.definitions import Where
+from dataselect_env.custom.definitions import Annotator, Noise, NoiseRegion
+from dataselect_env.custom.errors import NAMES_SHOWN, TaskDefinitionError
 
 
 class NoiseModel(Protocol):
-    """Which labels of a pool are wrong."""
+    """Decides which labels of a pool are wrong."""
 
     def rate(self, dataset: Dataset) -> float:
-        """Return the share of wrong labels to expect in the pool, in [0, 1]; what the task declares."""
+        """Return the expected share of wrong labels in the pool, in [0, 1]: the rate that the task declares."""
 
     def draw(self, start: WarmStart, seed: int, rng: np.random.Generator) -> Pool:
         """Return the pool of a seed with its labels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Uniform:
-    """An exact share of the pool is wrong, and any other class is as likely."""
+class UniformNoise:
+    """Mislabels an exact share of the pool, with any other class equally likely."""
 
     share: float
 
@@ -43,18 +47,19 @@ class Uniform:
         return self.share
 
     def draw(self, start: WarmStart, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Draw the wrong ones evenly."""
+        """Draw the mislabelled samples uniformly."""
         samples = np.flatnonzero(start.dataset.available)
         wrong = rng.choice(samples, round(self.share * len(samples)), replace=False)
         return mislabel(start.dataset, wrong, other_class(start.dataset, wrong, rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Confusion:
-    """Each label is drawn from the row of its true class.
+class ConfusionNoise:
+    """Draws each label from the row of its true class in a confusion matrix (class-conditional noise).
 
     Attributes:
-        matrix: Probabilities of the given classes for each true one, (n_classes, n_classes); rows add up to 1.
+        matrix: Probability of each given class (column) for each true class (row), (n_classes, n_classes); rows add up
+            to 1.
     """
 
     matrix: Floats
@@ -64,7 +69,7 @@ class Confusion:
         return float((1 - np.diag(self.matrix))[dataset.y_pool[dataset.available]].mean())
 
     def draw(self, start: WarmStart, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Draw each label by itself."""
+        """Draw each label independently."""
         samples = np.flatnonzero(start.dataset.available)
         truth = start.dataset.y_pool[samples]
         limits = self.matrix.cumsum(axis=1)[truth]
@@ -74,19 +79,20 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """An exact share of the pool is wrong, drawn where samples are of a kind.
+class InstanceDependentNoise:
+    """Mislabels an exact share of the pool, mostly in one region of it.
+
+    At the boundary a wrong label is the wrong class that the warm-started model finds most likely; elsewhere it is any
+    other class.
 
     Attributes:
-        share: Of the available samples.
-        where: See :class:`dataselect_env.custom.definitions.InstanceNoise`. At the boundary a wrong label is the class
-        that
-            the warmed-up model finds most likely among the wrong ones, elsewhere any other class.
-        sharpness: How much the rank, in [0, 1], weighs against a Gumbel draw.
+        share: Share of the available samples.
+        region: Where label errors are most likely; see :class:`~dataselect_env.custom.definitions.InstanceNoise`.
+        sharpness: Weight of a sample's rank, in [0, 1], against a Gumbel draw.
     """
 
     share: float
-    where: Where
+    region: NoiseRegion
     sharpness: float
 
     def rate(self, dataset: Dataset) -> float:  # noqa: ARG002
@@ -98,12 +104,12 @@ class Instance:
         dataset = start.dataset
         samples = np.flatnonzero(dataset.available)
         probabilities = start.learner.probabilities(dataset.X_pool[samples])
-        where = world_of(seed) if self.where == "worlds" else self.where
-        rank = ranks(_towards(where, dataset.X_pool[samples], probabilities))
+        region = world_of(seed) if self.region == "worlds" else self.region
+        rank = ranks(_closeness(region, dataset.X_pool[samples], probabilities))
         priority = self.sharpness * rank + rng.gumbel(size=len(samples))
         chosen = np.argsort(-priority, kind="stable")[: round(self.share * len(samples))]
         wrong = samples[chosen]
-        if where != "boundary":
+        if region != "boundary":
             return mislabel(dataset, wrong, other_class(dataset, wrong, rng))
         likely = probabilities[chosen]
         likely[np.arange(len(wrong)), dataset.y_pool[wrong]] = -1.0
@@ -111,40 +117,40 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Annotators:
-    """Each sample is labelled by one annotator, who errs with a probability of his own; any other class is as likely.
+class AnnotatorNoise:
+    """Lets one annotator label each sample, each with an error rate; any other class is equally likely.
 
     Attributes:
-        rates: Probability of a wrong label, by annotator, (a,).
-        shares: Probability that an annotator gets a sample, (a,); not looked at where ``who`` is given.
-        who: Annotator of each row of the data set, (n,), where the table says so.
+        rates: Error rate of each annotator, (a,).
+        shares: Share of the samples that each annotator labels, (a,); not used if ``annotator`` is given.
+        annotator: Annotator of each row of the data set, (n,), if the table names them.
     """
 
     rates: Floats
     shares: Floats
-    who: Labels | None = None
+    annotator: Labels | None = None
 
     def rate(self, dataset: Dataset) -> float:
         """Return the mean probability of a wrong label over the pool."""
-        if self.who is None:
+        if self.annotator is None:
             return float(self.rates @ self.shares)
-        return float(self.rates[self.who[dataset.pool_rows][dataset.available]].mean())
+        return float(self.rates[self.annotator[dataset.pool_rows][dataset.available]].mean())
 
     def draw(self, start: WarmStart, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Draw who labels what, then who errs where."""
+        """Draw an annotator for each sample, unless the table names them, then the errors."""
         dataset = start.dataset
         samples = np.flatnonzero(dataset.available)
-        if self.who is None:
-            who = rng.choice(len(self.rates), len(samples), p=self.shares)
+        if self.annotator is None:
+            annotator = rng.choice(len(self.rates), len(samples), p=self.shares)
         else:
-            who = self.who[dataset.pool_rows][samples]
-        wrong = samples[rng.random(len(samples)) < self.rates[who]]
+            annotator = self.annotator[dataset.pool_rows][samples]
+        wrong = samples[rng.random(len(samples)) < self.rates[annotator]]
         return mislabel(dataset, wrong, other_class(dataset, wrong, rng))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """Real noise: the table has both the given and the right labels.
+class RecordedNoise:
+    """Takes the label errors of the table, which has both the given and the right labels.
 
     Attributes:
         labels: Given labels by row of the data set, (n,).
@@ -164,8 +170,8 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """The labels are taken as they are; which of them are wrong nobody knows.
+class UnknownNoise:
+    """Leaves the labels unchanged, without ground truth.
 
     Attributes:
         guess: Share of wrong labels that the user expects.
@@ -178,8 +184,73 @@ class Unknown:
         return self.guess
 
     def draw(self, start: WarmStart, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
-        """Return the labels as they are, and an empty mask."""
+        """Return the labels unchanged, and an empty mask."""
         return Pool(start.dataset.y, np.zeros(len(start.dataset.y_pool), dtype=np.bool_))
+
+
+# --- from a definition ----------------------------------------------------------------------------------------------
+
+
+def noise_model(
+    noise: Noise | None, classes: tuple[str, ...], annotators: tuple[str, ...] = (), annotator: Labels | None = None
+) -> NoiseModel:
+    """Return the noise model of a definition.
+
+    Args:
+        noise: The definition; None is no noise.
+        classes: Names of the classes, by code.
+        annotators: Names of the annotators, by code, if the table names them.
+        annotator: Code of each row's annotator, (n,), in the order of the data set, if the table names them.
+
+    Raises:
+        TaskDefinitionError: The definition names a class or an annotator that does not exist, or lacks a rate or share.
+    """
+    if noise is None:
+        return UniformNoise(0.0)
+    if noise.uniform is not None:
+        return UniformNoise(noise.uniform)
+    if noise.unknown is not None:
+        return UnknownNoise(noise.unknown)
+    if noise.instance is not None:
+        return InstanceDependentNoise(noise.instance.rate, noise.instance.where, noise.instance.sharpness)
+    if noise.confusion is not None:
+        return ConfusionNoise(_confusion_matrix(noise.confusion, classes))
+    return _annotator_noise(noise.annotators or {}, annotators, annotator)
+
+
+def _confusion_matrix(confusion: Mapping[str, Mapping[str, float]], classes: tuple[str, ...]) -> Floats:
+    matrix = np.eye(len(classes))
+    for true, row in confusion.items():
+        for wrong, probability in row.items():
+            for name in (true, wrong):
+                if name not in classes:
+                    path = ("noise", "confusion", true, *([wrong] if name == wrong else []))
+                    message = f"there is no class {name}; there are {', '.join(classes[:NAMES_SHOWN])}"
+                    raise TaskDefinitionError(message, path)
+            matrix[classes.index(true), classes.index(wrong)] = probability
+            matrix[classes.index(true), classes.index(true)] -= probability
+    return matrix
+
+
+def _annotator_noise(
+    settings: Mapping[str, Annotator], names: tuple[str, ...], annotator: Labels | None
+) -> AnnotatorNoise:
+    path = ("noise", "annotators")
+    if annotator is None:
+        shares = np.array([one.share or 0.0 for one in settings.values()])
+        if not shares.all():
+            message = "each annotator needs a share, unless table.annotator names the column of annotators"
+            raise TaskDefinitionError(message, path)
+        return AnnotatorNoise(np.array([one.rate for one in settings.values()]), shares / shares.sum())
+    missing = [name for name in names if name not in settings]
+    if missing:
+        message = f"the column has annotators without a rate: {', '.join(missing[:NAMES_SHOWN])}"
+        raise TaskDefinitionError(message, path)
+    rates = np.array([settings[name].rate for name in names])
+    return AnnotatorNoise(rates, np.full(len(rates), 1 / len(rates)), annotator)
+
+
+# --- what models share ----------------------------------------------------------------------------------------------
 
 
 def mislabel(dataset: Dataset, wrong: Indices, given: Labels) -> Pool:
@@ -191,24 +262,24 @@ def mislabel(dataset: Dataset, wrong: Indices, given: Labels) -> Pool:
 
 
 def other_class(dataset: Dataset, samples: Indices, rng: np.random.Generator) -> Labels:
-    """Return for each of some pool samples, (m,), a class that is not its own, (m,), each as likely."""
+    """Return a wrong class for each of some pool samples, (m,), all wrong classes equally likely: (m,)."""
     offsets = rng.integers(1, dataset.n_classes, len(samples))
     other: Labels = (dataset.y_pool[samples] + offsets) % dataset.n_classes
     return other
 
 
 def ranks(values: Floats) -> Floats:
-    """Return ranks in [0, 1], (n,), ties in the order of their indices."""
+    """Return ranks in [0, 1], (n,); ties are ranked by index."""
     rank = np.empty(len(values))
     rank[np.argsort(values, kind="stable")] = np.linspace(0, 1, len(values))
     return rank
 
 
-def _towards(where: str, X: Floats, probabilities: Floats) -> Floats:
-    """Return what is highest where wrong labels are most likely, (n,)."""
-    if where in ("boundary", "confident"):
+def _closeness(region: str, X: Floats, probabilities: Floats) -> Floats:
+    """Return a value that is higher the closer a sample is to a region, (n,)."""
+    if region in ("boundary", "confident"):
         two = np.partition(probabilities, -2, axis=1)[:, -2:]
         margin: Floats = two[:, 1] - two[:, 0]
-        return margin if where == "confident" else -margin
+        return margin if region == "confident" else -margin
     distance: Floats = ((X - X.mean(axis=0)) ** 2).sum(axis=1)
-    return distance if where == "fringe" else -distance
+    return distance if region == "fringe" else -distance

@@ -1,6 +1,6 @@
-"""Where tables come from: files, data sets that scikit-learn brings along, and those of OpenML.
+"""Readers of tables: files, scikit-learn's bundled data sets, and data sets of OpenML.
 
-A source knows its columns before it is read, so that no more is read than is needed.
+A reader knows the columns before it loads any, so that only the columns in use are loaded.
 """
 
 from __future__ import annotations
@@ -26,27 +26,35 @@ import numpy as np
 import numpy.typing as npt
 
 from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.encoding import TableProblem, listed
+from dataselect_env.custom.errors import TableError, quoted
 
 if TYPE_CHECKING:
     import pandas
 
-MOST_BYTES = 1_000_000_000
-"""Size of the largest file that is read, unpacked where it is packed."""
+MAX_BYTES = 1_000_000_000
+"""Size of the largest file that is read, after unpacking."""
 SEPARATORS = ",;\t"
-"""Of values in a .csv file: the one that its header has most of."""
+"""Candidate separators of a .csv file; the most frequent one in its header is used."""
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz")
 
 _EXTRA = "Tables need pandas and pyarrow: pip install 'dataselect-env[data]'"
 _DAMAGED = (OSError, EOFError, ValueError, LookupError, NotImplementedError, csv.Error, zlib.error, zipfile.BadZipFile)
-"""What libraries raise for damaged files; what pandas and pyarrow raise are kinds of ValueError."""
-_Opened = tuple[list[str], int, Callable[[list[str]], "pandas.DataFrame"]]
-"""A file: its columns, the number of its rows, how to load some of the columns."""
+"""Exceptions that libraries raise for damaged files; those of pandas and pyarrow are kinds of ValueError."""
+_OpenedFile = tuple[list[str], int, Callable[[list[str]], "pandas.DataFrame"]]
+"""Names of the columns, number of rows, and a function that loads some of the columns."""
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Columns to load: what messages call them, the field of ``Table`` that names them, the one with the labels."""
+class TableReader:
+    """An opened table, whose columns can be loaded.
+
+    Attributes:
+        title: Name of the table in messages.
+        field: Field of ``Table`` that names it: ``file``, ``bundled`` or ``openml``.
+        target: Column with the labels.
+        names: All columns.
+        load: Returns some of the columns, in the order of ``names``.
+    """
 
     title: str
     field: str
@@ -55,48 +63,51 @@ class Reader:
     load: Callable[[list[str]], pandas.DataFrame]
 
 
-def open_reader(table: Table, folder: Path) -> Reader:
-    """Return what a table comes from, its columns known and not yet read.
+def open_reader(table: Table, folder: Path) -> TableReader:
+    """Open a table without loading its columns.
 
     Raises:
-        TableProblem: It is not there, cannot be read, or a library is missing.
+        TableError: The table does not exist or cannot be read, or a library is missing.
     """
     field = next(field for field in ("file", "bundled", "openml") if getattr(table, field) is not None)
     try:
         import pandas  # noqa: F401, PLC0415
     except ImportError:
-        raise TableProblem(_EXTRA, field) from None
-    named = _bundled if table.openml is None else _openml
-    source = named(table) if table.file is None else _file(table, folder)
-    twice = [name for name, count in Counter(source.names).items() if count > 1]
-    if twice:
-        raise TableProblem(f"Several columns of {source.title} are called {listed(twice)}. Rename them.", field)
-    return source
+        raise TableError(_EXTRA, field) from None
+    if table.file is not None:
+        reader = _file(table, folder)
+    else:
+        reader = _bundled(table) if table.bundled is not None else _openml(table)
+    duplicates = [name for name, count in Counter(reader.names).items() if count > 1]
+    if duplicates:
+        raise TableError(f"Several columns of {reader.title} are called {quoted(duplicates)}. Rename them.", field)
+    return reader
 
 
 @contextmanager
-def _reading(title: str) -> Iterator[None]:
+def _file_errors(title: str) -> Iterator[None]:
+    """Turn what libraries raise for a file into a sentence."""
     try:
         yield
     except ImportError:
-        raise TableProblem(_EXTRA, "file") from None
+        raise TableError(_EXTRA, "file") from None
     except UnicodeDecodeError:
-        raise TableProblem(f"{title} is not written in UTF-8. Save it in that encoding.", "file") from None
+        raise TableError(f"{title} is not encoded in UTF-8. Save it in that encoding.", "file") from None
     except _DAMAGED:
-        raise TableProblem(f"{title} cannot be read: damaged, or not what its suffix says.", "file") from None
+        raise TableError(f"{title} cannot be read: it is damaged, or its suffix is wrong.", "file") from None
 
 
-def _file(table: Table, folder: Path) -> Reader:
+def _file(table: Table, folder: Path) -> TableReader:
     path = folder / str(table.file)
     title = path.name if Path(str(table.file)).is_absolute() else str(table.file)
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
     if suffix is None:
-        raise TableProblem(f"{title} is of an unknown kind. Files end with {', '.join(SUFFIXES)}.", "file")
-    with _reading(title):
+        raise TableError(f"{title} is of an unknown kind. Files end with {', '.join(SUFFIXES)}.", "file")
+    with _file_errors(title):
         if not path.is_file():
-            raise TableProblem(f"There is no file {title}. Names are relative to the folder of the task file.", "file")
+            raise TableError(f"There is no file {title}. Names are relative to the folder of the task file.", "file")
         if not path.stat().st_size:
-            raise TableProblem(f"{title} is empty.", "file")
+            raise TableError(f"{title} is empty.", "file")
         _check_bytes(title, path.stat().st_size)
         if suffix == ".npz":
             names, rows, load = _npz(table, path, title)
@@ -104,15 +115,15 @@ def _file(table: Table, folder: Path) -> Reader:
             names, rows, load = _parquet(path) if suffix == ".parquet" else _csv(path, title, suffix)
 
     def load_safely(columns: list[str]) -> pandas.DataFrame:
-        _check_bytes(title, 8 * rows * len(columns))  # few packed bytes may be billions of cells
-        with _reading(title):
+        _check_bytes(title, 8 * rows * len(columns))  # a small file may unpack to billions of cells
+        with _file_errors(title):
             return load(columns)
 
-    return Reader(title, "file", str(table.target), names, load_safely)
+    return TableReader(title, "file", str(table.target), names, load_safely)
 
 
-def _csv(path: Path, title: str, suffix: str) -> _Opened:
-    """Check the length of every row first: where only some columns are read, pandas does not."""
+def _csv(path: Path, title: str, suffix: str) -> _OpenedFile:
+    """Open a CSV file. Every row's length is checked here, because pandas does not when it reads only some columns."""
     import pandas  # noqa: PLC0415
 
     opener = gzip.open if suffix == ".csv.gz" else io.open
@@ -120,23 +131,27 @@ def _csv(path: Path, title: str, suffix: str) -> _Opened:
         first = next((line for line in text if line.strip()), "")
     separator = "\t" if suffix == ".tsv" else max(SEPARATORS, key=first.count)
     with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
-        header, rows = _checked(csv.reader(text, delimiter=separator, skipinitialspace=True), title)
-    how = {"sep": separator, "header": 0, "names": header, "skipinitialspace": True}
+        header, rows = _checked_rows(csv.reader(text, delimiter=separator, skipinitialspace=True), title)
+    options = {"sep": separator, "header": 0, "names": header, "skipinitialspace": True}
 
     def load(columns: list[str]) -> pandas.DataFrame:
         places = [header.index(name) for name in columns]
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.DtypeWarning)
-            try:  # part by part, which takes half of the memory
-                return pandas.read_csv(path, usecols=places, **how)
-            except pandas.errors.DtypeWarning:  # numbers in one part and text in another
-                return pandas.read_csv(path, usecols=places, low_memory=False, **how)
+            try:  # in chunks, which takes half of the memory
+                return pandas.read_csv(path, usecols=places, **options)
+            except pandas.errors.DtypeWarning:  # numbers in one chunk and text in another
+                return pandas.read_csv(path, usecols=places, low_memory=False, **options)
 
     return header, rows, load
 
 
-def _checked(lines: Iterable[list[str]], title: str) -> tuple[list[str], int]:
-    """Return the names of the columns and the number of rows; all have as many values, blank lines do not count."""
+def _checked_rows(lines: Iterable[list[str]], title: str) -> tuple[list[str], int]:
+    """Return the names of the columns and the number of rows. Blank lines do not count.
+
+    Raises:
+        TableError: A row has more or fewer values than the header, or there is no header.
+    """
     header: list[str] = []
     rows = 0
     for number, line in enumerate(lines, start=1):
@@ -146,13 +161,13 @@ def _checked(lines: Iterable[list[str]], title: str) -> tuple[list[str], int]:
         header = header or [name.strip() or f"Unnamed: {place}" for place, name in enumerate(line)]
         if len(line) != len(header):
             message = f"Row {number:,} of {title} has {len(line):,} values, its header {len(header):,}."
-            raise TableProblem(f"{message} Correct the file.", "file")
+            raise TableError(f"{message} Correct the file.", "file")
     if not header:
-        raise TableProblem(f"{title} is empty.", "file")
+        raise TableError(f"{title} is empty.", "file")
     return header, rows
 
 
-def _parquet(path: Path) -> _Opened:
+def _parquet(path: Path) -> _OpenedFile:
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415
 
     with ParquetFile(path) as file:
@@ -166,19 +181,19 @@ def _parquet(path: Path) -> _Opened:
     return names, rows, load
 
 
-def _npz(table: Table, path: Path, title: str) -> _Opened:
+def _npz(table: Table, path: Path, title: str) -> _OpenedFile:
     import pandas  # noqa: PLC0415
 
     with zipfile.ZipFile(path) as packed:
         _check_bytes(title, sum(member.file_size for member in packed.infolist()))
     with np.load(path, allow_pickle=False) as archive:
         if not archive.files:
-            raise TableProblem(f"{title} has no arrays.", "file")
+            raise TableError(f"{title} has no arrays.", "file")
         fields = {field: getattr(table, field) for field in ("target", "true_target", "annotator")}
         labels = {name: _label_array(archive, name, title, field) for field, name in fields.items() if name is not None}
         rows = {len(array) for array in labels.values()}
         if len(rows) > 1:
-            raise TableProblem(f"{title}: the arrays {listed(labels)} differ in length.", "file")
+            raise TableError(f"{title}: the arrays {quoted(labels)} differ in length.", "file")
         features = _feature_arrays(archive, set(labels), min(rows), title)
     frame = pandas.concat([*features, pandas.DataFrame(labels)], axis=1)
     return list(frame.columns), len(frame), partial(_selected, frame)
@@ -188,12 +203,12 @@ def _label_array(archive: Any, name: str, title: str, field: str) -> npt.NDArray
     check_known(title, "array", field, name, archive.files)
     array = _array(archive, name)
     if array is None or array.ndim != 1:
-        raise TableProblem(f'"{name}" of {title} should be an array of one dimension, of numbers or text.', field)
+        raise TableError(f'"{name}" of {title} should be an array of one dimension, of numbers or text.', field)
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
 def _feature_arrays(archive: Any, labels: Collection[str], rows: int, title: str) -> list[pandas.DataFrame]:
-    """Return the features: array X or, where there is none, all others that are numbers and have as many rows."""
+    """Return the features: array X or, without one, all numeric arrays with as many rows as the labels."""
     import pandas  # noqa: PLC0415
 
     only_x = "X" in archive.files and "X" not in labels
@@ -204,62 +219,69 @@ def _feature_arrays(archive: Any, labels: Collection[str], rows: int, title: str
             names = [name] if array.ndim == 1 else [f"{name.lower()}{place}" for place in range(array.shape[1])]
             frames.append(pandas.DataFrame(array, columns=names, copy=False))
         elif only_x:
-            raise TableProblem(f"X of {title} should be numbers, ({rows:,} rows as the labels, features).", "file")
+            raise TableError(f"X of {title} should be numbers, ({rows:,} rows as the labels, features).", "file")
     if not frames:
-        raise TableProblem(f"{title} has no array of numbers with {rows:,} rows, as its labels have.", "file")
+        raise TableError(f"{title} has no array of numbers with {rows:,} rows, as its labels have.", "file")
     return frames
 
 
 def _array(archive: Any, name: str) -> npt.NDArray[Any] | None:
-    """Return an array of an archive, None where it is one of Python objects, which may hide programs."""
+    """Return an array of an archive; None for Python objects, which could run code when loaded."""
     with suppress(ValueError):
         return np.asarray(archive[name])
     return None
 
 
-def _bundled(table: Table) -> Reader:
+def _bundled(table: Table) -> TableReader:
     from sklearn import datasets  # noqa: PLC0415
 
     bunch = getattr(datasets, f"load_{table.bundled}")(as_frame=True)
     frame = bunch.frame.assign(target=np.asarray(bunch.target_names).astype(str)[bunch.target.to_numpy()])
-    return Reader(str(table.bundled), "bundled", "target", list(frame.columns), partial(_selected, frame))
+    return TableReader(str(table.bundled), "bundled", "target", list(frame.columns), partial(_selected, frame))
 
 
-def _openml(table: Table) -> Reader:
+def _openml(table: Table) -> TableReader:
     from sklearn.datasets import fetch_openml  # noqa: PLC0415
 
     version = table.version or "active"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as that it tries again
+            warnings.simplefilter("ignore")  # such as those about retries
             bunch = fetch_openml(table.openml, version=version, as_frame=True, parser="auto")
     except (OSError, HTTPException):
-        raise TableProblem(f'"{table.openml}" could not be fetched: openml.org needs a network.', "openml") from None
+        raise TableError(
+            f'"{table.openml}" could not be fetched: openml.org cannot be reached over the network.', "openml"
+        ) from None
     except (ValueError, LookupError):
         message = f'There is no such data set on openml.org: "{table.openml}", version {version}.'
-        raise TableProblem(message, "openml") from None
+        raise TableError(message, "openml") from None
     frame = bunch.frame.rename(columns=str)
     targets = [table.target] if table.target is not None else list(bunch.target_names or ())
     if len(targets) != 1:
-        raise TableProblem(f'"{table.openml}" has no one column of labels. Name it in target.', "target")
-    return Reader(str(table.openml), "openml", targets[0], list(frame.columns), partial(_selected, frame))
+        raise TableError(f'"{table.openml}" has no single column of labels. Name one in target.', "target")
+    return TableReader(str(table.openml), "openml", targets[0], list(frame.columns), partial(_selected, frame))
 
 
 def _selected(frame: pandas.DataFrame, columns: list[str]) -> pandas.DataFrame:
-    return frame.drop(columns=[name for name in frame.columns if name not in columns])  # no view, as frame[columns] is
+    unwanted = [name for name in frame.columns if name not in columns]
+    return frame.drop(columns=unwanted)  # a copy: frame[columns] may be a view
 
 
 def check_known(title: str, what: str, field: str, name: str, names: Collection[str]) -> None:
-    """Raise TableProblem, with those there are, unless a name that a field of the table gives is among ``names``."""
+    """Check that a name in a field of the table is among ``names``.
+
+    Raises:
+        TableError: It is not; the message lists ``names``.
+    """
     if name in names:
         return
     lowered = {known.lower(): known for known in names}
     near = difflib.get_close_matches(name.lower(), lowered, n=1)
     guess = f' Did you mean "{lowered[near[0]]}"?' if near else ""
-    raise TableProblem(f'{title} has no {what} "{name}", which {field} names.{guess} It has {listed(names)}.', field)
+    raise TableError(f'{title} has no {what} "{name}", which {field} names.{guess} It has {quoted(names)}.', field)
 
 
 def _check_bytes(title: str, size: int) -> None:
-    if size > MOST_BYTES:
-        message = f"{title} is too large: {size / 1e6:,.0f} MB, where {MOST_BYTES / 1e6:,.0f} MB can be read."
-        raise TableProblem(f"{message} Choose fewer columns or rows and save them as a file of their own.", "file")
+    if size > MAX_BYTES:
+        message = f"{title} is too large: {size / 1e6:,.0f} MB, and at most {MAX_BYTES / 1e6:,.0f} MB can be read."
+        raise TableError(f"{message} Save fewer columns or rows as another file.", "file")

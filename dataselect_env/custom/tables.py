@@ -1,7 +1,7 @@
-"""A user's table as arrays: features, right labels and given labels, or one sentence that says what to change.
+"""A user's table as arrays: features, right labels and given labels.
 
-:func:`read_table` reads files (.csv, .csv.gz, .tsv, .parquet, .npz), data sets that scikit-learn brings along and those
-of OpenML; :func:`encode` makes a matrix of the features.
+:func:`read_table` reads files, scikit-learn's bundled data sets and data sets of OpenML
+(:mod:`~dataselect_env.custom.readers`); :func:`encode` turns the features into a matrix.
 """
 
 from __future__ import annotations
@@ -10,30 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dataselect_env.core.arrays import Floats, Indices, Labels
-from dataselect_env.custom import encoding
 from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.encoding import MOST_CELLS, TableProblem, listed
-from dataselect_env.custom.readers import MOST_BYTES, Reader, check_known, open_reader
+from dataselect_env.custom.errors import TableError, quoted
+from dataselect_env.custom.features import check_cells, encode_features, prepare_features
+from dataselect_env.custom.labels import MIN_CLASS_ROWS, check_classes, label_codes, label_column, sorted_names
+from dataselect_env.custom.readers import TableReader, check_known, open_reader
+from dataselect_env.custom.splitting import stratified
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["MOST_BYTES", "MOST_CELLS", "RawTable", "TableProblem", "encode", "read_table"]
-
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """A table that was read and checked. It is not encoded yet, for that needs to know the rows to fit on.
+    """A table that was read and checked, but is not encoded: encoding needs the rows to fit on.
 
     Attributes:
-        frame: The features, one row a sample, (n, n_columns): numbers, NaN where missing, and categories as text.
+        frame: The features, one row per sample, (n, n_columns): numbers, NaN where missing, and categories as text.
         categorical: Names of the columns that are categories.
         y: Right labels as far as known, (n,), codes 0..K-1.
-        given: Labels as the table has them, (n,), where ``true_target`` was given; else None.
-        classes: Names of the K classes by code: sorted, as numbers where all are.
-        annotators: Names of those who labelled, by code; empty when the table does not say.
-        annotator: Who labelled what, (n,), codes; None when the table does not say.
+        given: Labels in ``target``, (n,), if the table has a ``true_target``; else None.
+        classes: Names of the K classes by code, sorted; as numbers if all are numbers.
+        annotators: Names of the annotators by code; empty if the table does not name them.
+        annotator: Annotator of each row, (n,), codes; None if the table does not name them.
     """
 
     frame: pandas.DataFrame
@@ -46,67 +48,79 @@ class RawTable:
 
 
 def read_table(table: Table, folder: Path) -> RawTable:
-    """Read a table and check all that can be checked without knowing how it will be split.
+    """Read a table and check everything that does not depend on how it will be split.
 
     Args:
-        table: Says what to read.
-        folder: What the name of a file is relative to.
+        table: The table to read.
+        folder: Folder that a relative file name starts at.
 
     Raises:
-        TableProblem: The table cannot be read or used; the message says what to change.
+        TableError: The table cannot be read or used; the message says what to change.
     """
     reader = open_reader(table, folder)
     fields = {"target": reader.target, "true_target": table.true_target, "annotator": table.annotator}
-    labels = {field: name for field, name in fields.items() if name is not None}
-    wanted = {*_features(table, reader, labels), *labels.values()}
+    label_names = {field: name for field, name in fields.items() if name is not None}
+    wanted = {*_feature_names(table, reader, label_names), *label_names.values()}
     frame = reader.load([name for name in reader.names if name in wanted])
     if frame.empty:
-        raise TableProblem(f"{reader.title} has no rows.", reader.field)
-    texts = {field: encoding.label_texts(frame[name], field) for field, name in labels.items()}
-    for name in set(labels.values()):
-        del frame[name]  # a selection of the others would copy them
-    annotators = encoding.ordered(texts["annotator"][1]) if "annotator" in texts else ()
-    annotator = encoding.coded(texts.pop("annotator"), annotators) if annotators else None
-    classes = encoding.ordered(name for _, names in texts.values() for name in names)
-    y, *others = (encoding.coded(texts[field], classes) for field in ("true_target", "target") if field in texts)
+        raise TableError(f"{reader.title} has no rows.", reader.field)
+    columns = {field: label_column(frame[name], field) for field, name in label_names.items()}
+    for name in set(label_names.values()):
+        del frame[name]  # selecting the others would copy them
+    annotators = sorted_names(columns["annotator"].values) if "annotator" in columns else ()
+    annotator = label_codes(columns.pop("annotator"), annotators) if annotators else None
+    classes = sorted_names(name for column in columns.values() for name in column.values)
+    y, *others = (label_codes(columns[field], classes) for field in ("true_target", "target") if field in columns)
     given = others[0] if others else None
-    encoding.check_classes(table, classes, y)
-    categorical = encoding.tidy(frame, table.categorical, table.columns or ())
+    check_classes(table, classes, y)
+    categorical = prepare_features(frame, table.categorical, table.columns or ())
     if table.max_rows is not None and table.max_rows < len(y):
-        rows = encoding.drawn(y, table.max_rows)
+        rows = _sampled_rows(y, table.max_rows)
         frame, y = frame.iloc[rows].reset_index(drop=True), y[rows]
         given, annotator = (None if codes is None else codes[rows] for codes in (given, annotator))
-    encoding.check_cells(frame, categorical, reader.title)
+    check_cells(frame, categorical, reader.title)
     return RawTable(frame, categorical, y, given, classes, annotators, annotator)
 
 
 def encode(raw: RawTable, fit_rows: Indices) -> Floats:
     """Return the features as a matrix, (n, n_features), C-contiguous, fitted on ``fit_rows`` only.
 
-    :func:`encoding.encode_frame` says how.
+    See :func:`~dataselect_env.custom.features.encode_features` for the encoding.
 
     Raises:
-        TableProblem: No feature has a value in ``fit_rows``.
+        TableError: No feature has a value in ``fit_rows``.
     """
-    return encoding.encode_frame(raw.frame, raw.categorical, fit_rows)
+    return encode_features(raw.frame, raw.categorical, fit_rows)
 
 
-def _features(table: Table, reader: Reader, labels: dict[str, str]) -> list[str]:
-    """Return the names of the features, after all names that the table uses were found."""
+def _sampled_rows(y: Labels, count: int) -> Indices:
+    """Return ``count`` rows in ascending order, a stratified draw with at least ``MIN_CLASS_ROWS`` of each class.
+
+    Raises:
+        TableError: ``count`` is too small for the number of classes.
+    """
+    fewest = MIN_CLASS_ROWS * (int(y.max()) + 1)
+    if count < fewest:
+        raise TableError(f"max_rows should be at least {fewest}: {MIN_CLASS_ROWS} rows of each class.", "max_rows")
+    return stratified(y, count, np.random.default_rng(0), min_per_class=MIN_CLASS_ROWS)
+
+
+def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str]) -> list[str]:
+    """Return the names of the features, after checking all names that the definition uses."""
     used = {"columns": table.columns or [], "exclude": table.exclude, "categorical": table.categorical}
-    for field, names in {**{field: [name] for field, name in labels.items()}, **used}.items():
+    for field, names in {**{field: [name] for field, name in label_names.items()}, **used}.items():
         for name in names:
             check_known(reader.title, "column", field, name, reader.names)
-    if labels.get("true_target") == labels["target"]:
-        raise TableProblem("true_target should be another column than target, or be left out.", "true_target")
-    leaks = [name for name in table.columns or () if name in labels.values()]
+    if label_names.get("true_target") == label_names["target"]:
+        raise TableError("true_target should be another column than target, or be left out.", "true_target")
+    leaks = [name for name in table.columns or () if name in label_names.values()]
     if leaks:
-        raise TableProblem(f"{listed(leaks)} cannot be both labels and features.", "columns")
-    unwanted = {*labels.values(), *table.exclude}
+        raise TableError(f"{quoted(leaks)} cannot be both labels and features.", "columns")
+    unwanted = {*label_names.values(), *table.exclude}
     features = [name for name in table.columns or reader.names if name not in unwanted]
     if not features:
-        raise TableProblem(f"{reader.title} has no column left to be a feature.", "exclude")
+        raise TableError(f"{reader.title} has no column left to be a feature.", "exclude")
     strays = [name for name in table.categorical if name not in features]
     if strays:
-        raise TableProblem(f"{listed(strays)} cannot be in categorical: no features.", "categorical")
+        raise TableError(f"{quoted(strays)} cannot be in categorical, because they are not features.", "categorical")
     return features

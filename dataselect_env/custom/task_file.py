@@ -1,9 +1,9 @@
-"""Tasks of a user's own: a task file is read, checked, and its tasks stand beside the built-in ones.
+"""Reads task files and registers their tasks beside the built-in ones.
 
     names = load_tasks("tasks.yaml")          # or DATASELECT_TASKS=tasks.yaml dataselect-env serve
     DataSelectEnv().reset(task_id=names[0], seed=7)
 
-:mod:`dataselect_env.custom.definitions` says what a task file may say, docs/own-data.md shows it.
+:mod:`dataselect_env.custom.definitions` lists the fields of a task file, and docs/own-data.md has examples.
 """
 
 from __future__ import annotations
@@ -18,27 +18,31 @@ from pydantic import ValidationError
 
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, register
 from dataselect_env.custom.definitions import TaskDefinition, TaskFile
-from dataselect_env.custom.task_builder import Problem, make_task
+from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.task_builder import make_task
 
-Lines = dict[tuple[str, ...], int]
-"""The line, from 1, of each field of a YAML text by its path; entries of lists go by their number, from 0."""
-MOST_FIELDS = 100_000
-"""Fields of a file at most, counting what stands for others as often as it stands there."""
+LineNumbers = dict[tuple[str, ...], int]
+"""The line, from 1, of each field of a YAML text, by path; list entries are named by index, from 0."""
+MAX_FIELDS = 100_000
+"""Largest number of fields in a file, with YAML aliases expanded."""
 
 
 class TaskFileError(Exception):
-    """A task file cannot be used; the message names the file, the line, the field and what to change."""
+    """A task file cannot be used; the message names the file, the line and the field, and says what to change."""
+
+
+# --- tasks in this process ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What it takes to make a task again in another process.
+class TaskRecipe:
+    """Everything needed to build a custom task again in another process.
 
     Attributes:
-        name: Of the task.
-        definition: What its file says.
-        folder: Where relative files are looked for.
-        stamp: When its file of data was changed, and its size; None where it has none.
+        name: Name of the task.
+        definition: Its definition.
+        folder: Folder that relative file names start at.
+        stamp: Modification time, in nanoseconds, and size of its data file; None if it has none.
     """
 
     name: str
@@ -47,8 +51,8 @@ class Loaded:
     stamp: tuple[int, int] | None = None
 
     @classmethod
-    def now(cls, name: str, definition: TaskDefinition, folder: Path) -> Self:
-        """Return this with the stamp of its file as of now."""
+    def stamped(cls, name: str, definition: TaskDefinition, folder: Path) -> Self:
+        """Return the recipe with the current stamp of its data file."""
         table = definition.table
         path = None if table is None or table.file is None else folder / table.file
         if path is None or not path.exists():
@@ -57,81 +61,93 @@ class Loaded:
         return cls(name, definition, folder, (status.st_mtime_ns, status.st_size))
 
 
-_loaded: dict[str, Loaded] = {}
+_recipes: dict[str, TaskRecipe] = {}
 
 
-def loaded() -> tuple[Loaded, ...]:
-    """Return what the tasks of this process that are not built in were made from; :func:`restore` takes it."""
-    return tuple(one for name, one in _loaded.items() if name in TASKS)
+def task_recipes() -> tuple[TaskRecipe, ...]:
+    """Return the recipes of the custom tasks that are registered in this process, for :func:`restore`."""
+    return tuple(recipe for name, recipe in _recipes.items() if name in TASKS)
 
 
-def fingerprints() -> dict[str, str]:
-    """Return for each task of a user's own what tells it from another of the same name: its definition and its data."""
-    return {one.name: TASKS[one.name].digest or "" for one in loaded()}
+def task_digests() -> dict[str, str]:
+    """Return the digest of each registered custom task: a fingerprint of its definition and its data."""
+    return {recipe.name: TASKS[recipe.name].digest or "" for recipe in task_recipes()}
 
 
-def restore(tasks: Iterable[Loaded]) -> None:
-    """Make tasks that another process has; those that are here already stay."""
-    for one in tasks:
-        if _loaded.get(one.name) != one or one.name not in TASKS:
-            add(one)
+def restore(recipes: Iterable[TaskRecipe]) -> None:
+    """Register the custom tasks of another process, unless they are registered already."""
+    for recipe in recipes:
+        if not _is_registered(recipe):
+            add_task(recipe)
 
 
-def add(one: Loaded) -> Task:
-    """Make and register a task.
+def add_task(recipe: TaskRecipe) -> Task:
+    """Build and register a task.
 
     Raises:
-        Problem: It cannot be made; nothing was registered.
+        TaskDefinitionError: The task cannot be built; nothing was registered.
     """
-    task = _make(one)
+    return _register(recipe, _build(recipe))
+
+
+def _is_registered(recipe: TaskRecipe) -> bool:
+    return _recipes.get(recipe.name) == recipe and recipe.name in TASKS
+
+
+def _build(recipe: TaskRecipe) -> Task:
+    if recipe.name in BUILT_IN:
+        raise TaskDefinitionError(f"{recipe.name} is a built-in task; choose another name", ())
+    return make_task(recipe.name, recipe.definition, recipe.folder)
+
+
+def _register(recipe: TaskRecipe, task: Task) -> Task:
     register(task)
-    _loaded[one.name] = one
+    _recipes[recipe.name] = recipe
     return task
 
 
-def _make(one: Loaded) -> Task:
-    if one.name in BUILT_IN:
-        raise Problem(f"{one.name} is a built-in task; choose another name", ())
-    return make_task(one.name, one.definition, one.folder)
+# --- reading a file -------------------------------------------------------------------------------------------------
 
 
 def load_tasks(file: str | Path) -> tuple[str, ...]:
-    """Read a task file and register its tasks; those of the same names are replaced, unless nothing has changed.
+    """Read a task file and register its tasks.
+
+    Tasks of the same names are replaced. If neither the file nor its data have changed since the last call, nothing
+    happens.
 
     Args:
-        file: A YAML file; data files that it names are looked for in its folder.
+        file: A YAML file. Names of data files in it are relative to its folder.
 
     Returns:
         The names of its tasks.
 
     Raises:
-        TaskFileError: It cannot be read or used; nothing was registered.
+        TaskFileError: The file cannot be read or used; nothing was registered.
     """
     path = Path(file)
     definitions, lines = read_task_file(path)
     folder = path.absolute().parent
-    candidates = [Loaded.now(name, definition, folder) for name, definition in definitions.tasks.items()]
-    known = [one for one in candidates if _loaded.get(one.name) == one and one.name in TASKS]
-    if known == candidates:
-        return tuple(definitions.tasks)
-    made = []
-    for one in candidates:
-        try:
-            made.append(_make(one))
-        except Problem as problem:
-            place = ("tasks", one.name, *problem.path)
-            raise TaskFileError(_sentence(path.name, lines, place, problem.message)) from None
-    for one, task in zip(candidates, made, strict=True):
-        register(task)
-        _loaded[one.name] = one
+    recipes = [TaskRecipe.stamped(name, definition, folder) for name, definition in definitions.tasks.items()]
+    if not all(map(_is_registered, recipes)):
+        tasks = [_build_or_refuse(recipe, path.name, lines) for recipe in recipes]
+        for recipe, task in zip(recipes, tasks, strict=True):
+            _register(recipe, task)
     return tuple(definitions.tasks)
 
 
-def read_task_file(path: Path) -> tuple[TaskFile, Lines]:
-    """Return what a task file says, and where.
+def _build_or_refuse(recipe: TaskRecipe, file_name: str, lines: LineNumbers) -> Task:
+    try:
+        return _build(recipe)
+    except TaskDefinitionError as error:
+        place = ("tasks", recipe.name, *error.path)
+        raise TaskFileError(_sentence(file_name, lines, place, error.message)) from None
+
+
+def read_task_file(path: Path) -> tuple[TaskFile, LineNumbers]:
+    """Return the content of a task file, checked without its data, and the line of each field.
 
     Raises:
-        TaskFileError: It is not there, no YAML, or not what a task file should be.
+        TaskFileError: The file cannot be read, is not YAML, or does not match the schema.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -142,40 +158,40 @@ def read_task_file(path: Path) -> tuple[TaskFile, Lines]:
     try:
         return TaskFile.model_validate(content), lines
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        sentences: dict[tuple[str | int, ...], str] = {}
-        for one in problems:
-            kind, place = one["type"], one["loc"]
-            if kind in ("string_type", "int_type") and place[-1:] in (("str",), ("int",)):
-                kind, place = "string_type", place[:-1]  # what may be either is told once
-            sentences.setdefault(place, _sentence(path.name, lines, place, _reason(kind, one["msg"], place)))
-        raise TaskFileError("\n".join(sentences.values())) from None
+        details = error.errors(include_url=False, include_input=False)
+    sentences: dict[tuple[str | int, ...], str] = {}
+    for detail in details:
+        kind, place = detail["type"], detail["loc"]
+        if kind in ("string_type", "int_type") and place[-1:] in (("str",), ("int",)):
+            kind, place = "string_type", place[:-1]  # one sentence for a field that may be either
+        sentences.setdefault(place, _sentence(path.name, lines, place, _reason(kind, detail["msg"], place)))
+    raise TaskFileError("\n".join(sentences.values()))
 
 
-def parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
-    """Return the content of a YAML text, and the line of each of its fields.
+def parse_yaml(name: str, text: str) -> tuple[Any, LineNumbers]:
+    """Return the content of a YAML text, and the line of each field.
 
     Raises:
-        TaskFileError: It is no YAML, or names a field twice.
+        TaskFileError: The text is not YAML, or has a field twice.
     """
     try:
         import yaml  # noqa: PLC0415  (only task files need it)
     except ImportError as error:
         raise TaskFileError("Task files need PyYAML: pip install 'dataselect-env[data]'") from error
 
-    lines: Lines = {}
+    lines: LineNumbers = {}
 
     def visit(node: Any, place: tuple[str, ...]) -> None:
         lines.setdefault(place, node.start_mark.line + 1)
-        if len(lines) > MOST_FIELDS:
-            raise TaskFileError(f"{name}: more than {MOST_FIELDS:,} fields are too many")
+        if len(lines) > MAX_FIELDS:
+            raise TaskFileError(f"{name}: more than {MAX_FIELDS:,} fields are too many")
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     continue  # such as {{ a template }}, which reading refuses
                 inside = (*place, key.value)
                 if inside in lines:
-                    raise TaskFileError(f"{name}, line {key.start_mark.line + 1}: {key.value} stands here twice")
+                    raise TaskFileError(f"{name}, line {key.start_mark.line + 1}: {key.value} appears twice")
                 lines[inside] = key.start_mark.line + 1
                 visit(value, inside)
         elif isinstance(node, yaml.SequenceNode):
@@ -189,13 +205,16 @@ def parse_yaml(name: str, text: str) -> tuple[Any, Lines]:
         return yaml.safe_load(text), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        raise TaskFileError(f"{name}{where}: this is no YAML: {error.problem or error.context}") from None
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise TaskFileError(f"{name}{line}: this is not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise TaskFileError(f"{name}: this is no YAML: {error}") from None
+        raise TaskFileError(f"{name}: this is not YAML: {error}") from None
 
 
-def _sentence(name: str, lines: Lines, place: Sequence[str | int], reason: str) -> str:
+# --- messages -------------------------------------------------------------------------------------------------------
+
+
+def _sentence(name: str, lines: LineNumbers, place: Sequence[str | int], reason: str) -> str:
     parts = tuple(str(part) for part in place if part != "[key]")
     line = next((lines[parts[:end]] for end in range(len(parts), -1, -1) if parts[:end] in lines), 1)
     field = ".".join(parts)
@@ -211,7 +230,7 @@ def _reason(kind: str, message: str, place: Sequence[str | int]) -> str:
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return "should be a mapping of names to values"
     if kind == "string_pattern_mismatch" and place[-1:] == ("[key]",):
-        return "a task's name should be of lower-case letters, digits, - and _, at most 64"
+        return "a task's name should consist of at most 64 lower-case letters, digits, - and _"
     if kind == "string_type":
         return "should be text; put it into quotes if it is a number, yes, no or the like"
     return message.replace("Input should", "should")

@@ -1,4 +1,4 @@
-"""One episode as a conversation: text in, text out, for consumers whose agents answer in text."""
+"""One episode as a conversation, for consumers whose agents answer in text."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from dataselect_env.evaluation.rollout import Environment
 from dataselect_env.rendering.prompts import parse_answer, render_reply
 
 TURNS_A_STEP = 2
-"""A conversation has this many turns for each step of its task, unless it is told how many."""
+"""Default number of turns per step of the task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one answer of the agent led to.
+    """The environment's turn after an answer of the agent.
 
     Attributes:
-        text: What the agent is told next: an observation, or why its answer could not be used.
-        reward: Reward of the step; 0 when none was played.
+        text: The next message to the agent: an observation, or why its answer could not be used.
+        reward: Reward of the step; 0 if none was played.
         done: Whether the episode is over.
     """
 
@@ -32,7 +32,7 @@ class Turn:
 
 
 class Dialogue:
-    """One episode, played in text; it is over when the episode is, and at the last turn it stops for the agent.
+    """One episode, played in text. At the last turn the dialogue stops the episode for the agent.
 
     Example:
         >>> dialogue = Dialogue("hard", seed=7)
@@ -46,7 +46,7 @@ class Dialogue:
         reply: The last reply of the environment.
         episode_return: Sum of the rewards so far; under reward mode ``grade`` the grade if the episode ended now.
         turns: Answers so far.
-        mistakes: Answers among them that were no action.
+        mistakes: Number of answers without a valid action.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Dialogue:
         Args:
             task_id: Name of the task.
             seed: In [0, 2^32); None draws one from the train split.
-            max_turns: Answers, at least 1, after the last of which the episode is stopped; default two for each step.
+            max_turns: Number of answers, at least 1, after which the episode is stopped; default: two per step.
             reward_mode: ``grade`` (rewards add up to the grade) or ``shaped``.
-            env: Where to play; default a new one in this process.
+            env: Environment to play in; default: a new one in this process.
 
         Raises:
-            EnvError: Unknown task, seed or number of turns out of range.
+            EnvError: The task is unknown, or the seed or the number of turns is out of range.
         """
         self._task: Final = get_task(task_id)
         self._max_turns: Final = TURNS_A_STEP * self._task.max_steps if max_turns is None else max_turns
@@ -87,26 +87,26 @@ class Dialogue:
 
     @property
     def grade(self) -> Grade | None:
-        """The grade of the episode, None while it goes on."""
+        """The grade of the episode; None before its end."""
         return None if self.reply.info is None else self.reply.info.grade
 
     def answer(self, text: str) -> Turn:
-        """Play the action that an answer of the agent holds; without one, nothing changes but the turns.
+        """Play the action in an answer of the agent. An answer without a valid action only uses up a turn.
 
         Raises:
-            EpisodeOver: After the end.
+            EpisodeOver: The episode has ended.
         """
         before, self.turns = self.episode_return, self.turns + 1
         try:
             self._play(parse_answer(text, self._task))
-            told = self.observation
+            message = self.observation
         except InvalidInput as error:
             self.mistakes += 1
-            told = error.message
+            message = error.message
         if self.turns >= self._max_turns and not self.reply.done:
             self._play(Action.stop())
-            told = self.observation
-        return Turn(told, self.episode_return - before, self.reply.done)
+            message = self.observation
+        return Turn(message, self.episode_return - before, self.reply.done)
 
     def _play(self, action: Action) -> None:
         self.reply = self._env.step(action)

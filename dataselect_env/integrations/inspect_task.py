@@ -1,8 +1,8 @@
-"""Inspect AI: the environment as an evaluation. A sample is an episode, its score is the grade.
+"""Inspect AI: the environment as an evaluation. A sample is an episode, and its score is the grade.
 
     inspect eval dataselect_env/data_selection --model openai/gpt-4o-mini -T task_ids=hard -T episodes=50
 
-The model answers in text and needs no tools. Samples are seeds of the test split, the same for every model, so that two
+The model answers in text, without tools. Samples are seeds of the test split, the same for every model, so that two
 logs can be compared sample by sample.
 """
 
@@ -23,7 +23,7 @@ from dataselect_env.integrations.rows import opening
 
 DEFAULT_EPISODES = 20
 GRADE, MISTAKES = "grade", "mistakes"
-"""Where the solver leaves the grade and the number of unusable answers for the scorer, in the sample's store."""
+"""Keys of the grade and of the number of invalid answers in the sample's store."""
 
 
 @task
@@ -33,12 +33,12 @@ def data_selection(
     """Return the evaluation.
 
     Args:
-        task_ids: Names of the tasks, or of one.
-        episodes: Episodes of each task.
+        task_ids: Name of a task, or names of several.
+        episodes: Episodes per task.
         split: Split whose first seeds are played.
 
     Raises:
-        EnvError: There is no such task or split, or the split has not as many seeds.
+        EnvError: A task or the split does not exist, or the split has fewer seeds.
     """
     names = [task_ids] if isinstance(task_ids, str) else list(task_ids)
     chosen = get_split(split)
@@ -60,7 +60,7 @@ def _sample(task_id: str, seed: int) -> Sample:
 
 @solver
 def play() -> Solver:
-    """Return the solver: the model plays one episode, told after each answer what came of it."""
+    """Return the solver: the model plays one episode, with a message about the outcome after each answer."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         dialogue = Dialogue(state.metadata["task_id"], state.metadata["seed"])
@@ -78,12 +78,12 @@ def play() -> Solver:
 
 @scorer(metrics=[grouped(mean(), "task_id"), stderr()])
 def episode_grade() -> Scorer:
-    """Return the scorer: the score of the episode's grade, in [0, 1]; 0 for an episode that was cut off."""
+    """Return the scorer: the score of the grade, in [0, 1]; 0 for an unfinished episode."""
 
     async def score(state: TaskState, _target: Target) -> Score:
         grade = state.store.get(GRADE)
         if grade is None:
-            return Score(value=0.0, explanation="The episode was cut off.")
+            return Score(value=0.0, explanation="The episode did not end.")
         return Score(value=grade["score"], metadata={**grade, MISTAKES: state.store.get(MISTAKES)})
 
     return score

@@ -1,4 +1,4 @@
-"""The typed OpenEnv client: our wire types in and out, and the server's own words when something is wrong.
+"""The typed OpenEnv client: takes and returns our wire types, and raises the server's own error messages.
 
     from dataselect_env.integrations.openenv_client import Action, DataSelectEnvClient
 
@@ -8,17 +8,18 @@
             result = client.step(Action.select(13, diversity=1))
         print(result.grade.score)
 
-In async code the client itself is used, with ``async with`` and ``await``. openenv comes with the extra ``client``;
+In async code use the client itself, with ``async with`` and ``await``. The extra ``client`` installs openenv; versions
 0.4.1 to 0.10 work (``bench/consumers/openenv_versions.py``).
 
-``AutoEnv`` finds environments by the names of distributions: those that begin with ``openenv-``, and in them classes
-whose names it makes from the rest. ``packages/openenv-dataselect-env`` is such a distribution, without code; with it
-installed ``AutoEnv.from_env("dataselect")`` gives this client, by the other names at the end of this module. The
-package holds no openenv.yaml on purpose: AutoEnv would make other names from its ``name``.
+``AutoEnv`` looks for distributions whose names begin with ``openenv-``, and derives the names of their classes from the
+rest. ``packages/openenv-dataselect-env`` is such a distribution, without code: when it is installed,
+``AutoEnv.from_env("dataselect")`` returns this client, by the aliases at the end of this module. The package has no
+openenv.yaml, because AutoEnv would derive other names from its ``name``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,9 @@ from typing import Any
 from openenv.core.client_types import StepResult
 from openenv.core.env_client import EnvClient
 
-from dataselect_env.core.models import Action, Grade, Observation, Reply, RewardMode, State, parse
+from dataselect_env.core.models import Action, Grade, Observation, Reply, RewardMode, State
+from dataselect_env.core.validation import parse
+from dataselect_env.integrations.numbers import to_json
 
 __all__ = [
     "Action",
@@ -46,9 +49,9 @@ class ServerError(RuntimeError):
     """The server refused a message.
 
     Args:
-        code: Stable name of the mistake, as in ``errors``.
-        message: The server's sentence: what was wrong and what is allowed.
-        field: Dotted name of the offending field, when there is one.
+        code: Stable error code, as in :mod:`dataselect_env.core.errors`.
+        message: The server's message: what was wrong and what is allowed.
+        field: Dotted name of the invalid field, if there is one.
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
@@ -57,29 +60,35 @@ class ServerError(RuntimeError):
 
 
 class EpisodeLostError(ServerError):
-    """The connection was lost and with it the episode: openenv's client connects anew without saying so."""
+    """The connection and its episode were lost; openenv's own client would reconnect silently."""
 
 
 @dataclass(kw_only=True)
 class DataSelectResult(StepResult[Observation]):
-    """What openenv's clients return, with the whole reply.
+    """The result of openenv's clients, with the whole reply.
 
     Attributes:
-        reply: Observation, reward, episode, seed, step, and after a step what the bought batch brought.
+        reply: Observation, reward, episode, seed and step; after a step also what is known about the batch.
     """
 
     reply: Reply
 
     @property
     def grade(self) -> Grade | None:
-        """The episode's grade, once it is over."""
+        """The episode's grade; None before its end."""
         return self.reply.info.grade if self.reply.info is not None else None
 
 
 class DataSelectEnvClient(EnvClient[Action | Mapping[str, object], Observation, State]):
-    """A session on a server, for one episode after the other; arguments are those of openenv's ``EnvClient``."""
+    """A session on a server, which plays one episode at a time; arguments are those of openenv's ``EnvClient``.
+
+    A call that is interrupted or fails before its answer has arrived ends the connection, and with it the episode; the
+    next reset connects again.
+    """
 
     _episode_id: str | None = None
+    _exchange: object | None = None  # the call that waits for its answer
+    _ws: Any  # the connection, as openenv keeps it
 
     def reset(
         self,
@@ -94,10 +103,10 @@ class DataSelectEnvClient(EnvClient[Action | Mapping[str, object], Observation, 
         """Start an episode; arguments are those of :meth:`DataSelectEnv.reset`.
 
         Returns:
-            A :class:`DataSelectResult`, in async code to be awaited.
+            A :class:`DataSelectResult`; in async code an awaitable.
 
         Raises:
-            ServerError: A choice makes no sense; the episode that was there before goes on.
+            ServerError: The server refuses the request; the previous episode continues.
             ConnectionError: The server cannot be reached.
         """
         choices = {
@@ -111,7 +120,7 @@ class DataSelectEnvClient(EnvClient[Action | Mapping[str, object], Observation, 
         return super().reset(**{name: value for name, value in choices.items() if value is not None})
 
     def _step_payload(self, action: Action | Mapping[str, object]) -> dict[str, Any]:
-        """Return the action as JSON, with the episode that it is meant for."""
+        """Return the action as JSON, with the id of its episode."""
         payload = action.model_dump(exclude={"metadata"}) if isinstance(action, Action) else dict(action)
         return {**payload, "episode_id": self._episode_id}
 
@@ -131,8 +140,38 @@ class DataSelectEnvClient(EnvClient[Action | Mapping[str, object], Observation, 
         self._check_identity(state.episode_id)
         return state
 
+    async def _send_and_receive(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a message.
+
+        If the answer does not arrive, the connection ends: a late answer would pass for that of the next call.
+        """
+        message = json.loads(to_json(message))
+        if self._exchange is not None:  # an interrupted call of the synchronous client still waits in its thread
+            self._abort()
+        exchange = self._exchange = object()
+        try:
+            response: dict[str, Any] = await super()._send_and_receive(message)
+            if self._exchange is not exchange:
+                raise ConnectionError("This call was interrupted, and another one followed.")
+            return response
+        except ServerError:  # a whole answer
+            raise
+        except BaseException:
+            if self._exchange is exchange:
+                self._abort()
+            raise
+        finally:
+            if self._exchange is exchange:
+                self._exchange = None
+
+    def _abort(self) -> None:
+        """End the connection without the closing handshake, which could take seconds."""
+        if self._ws is not None:
+            self._ws.transport.abort()
+            self._ws = None
+
     async def _receive(self) -> dict[str, Any]:
-        """Return the server's answer, or raise what it says in its own words."""
+        """Return the server's answer, or raise its error."""
         response: dict[str, Any] = await super()._receive()
         if response.get("type") != "error":
             return response
@@ -156,4 +195,4 @@ class DataSelectEnvClient(EnvClient[Action | Mapping[str, object], Observation, 
 
 
 DataselectEnv, DataselectAction, DataselectObservation = DataSelectEnvClient, Action, Observation
-"""The names that AutoEnv and AutoAction make from ``openenv-dataselect-env``."""
+"""The names that AutoEnv and AutoAction derive from ``openenv-dataselect-env``."""

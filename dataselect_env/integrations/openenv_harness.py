@@ -1,4 +1,4 @@
-"""Sessions for openenv's rollout harness: ``CollectRunner``, ``build_harness_rollout_func`` and what builds on them.
+"""Sessions for openenv's rollout harness: ``CollectRunner``, ``build_harness_rollout_func`` and the like.
 
     from openenv.core.harness import HarnessRunLimits, MCPHarnessAdapter
     from openenv.core.harness.collect import CollectRunner, RolloutSerializer
@@ -12,8 +12,8 @@
     )
     runner.run(model_step=..., num_episodes=100)
 
-The harness takes the last reward that it sees for the episode's, so what a tool reports is the sum of the rewards so
-far. In the mode ``grade``, the default here, that is the grade so far, and at the end the grade.
+The harness takes the last reward of a tool call as the reward of the episode, so tools report the sum of the rewards so
+far. In reward mode ``grade``, the default here, that is the grade so far, and at the end the grade.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from typing import Any
 from openenv.core.env_server.mcp_types import Tool
 from openenv.core.harness import ResourceSession, ResourceSessionFactory, ToolResult, VerifyResult
 
-from dataselect_env.core.errors import EnvError, InvalidInput
-from dataselect_env.core.models import Action, ResetRequest, RewardMode, parse
-from dataselect_env.core.tasks import get_task
+from dataselect_env.core.errors import EnvError, InvalidInput, UnknownTask
+from dataselect_env.core.models import Action, ResetRequest, RewardMode
+from dataselect_env.core.tasks import Task, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.integrations.openenv_client import (
     DataSelectEnvClient,
     DataSelectResult,
@@ -40,38 +41,42 @@ Message = dict[str, Any]
 
 
 class DataSelectSession(ResourceSession):
-    """One episode, started at once, played by the tools ``select_batch`` and ``stop``.
+    """One episode, started on construction and played by the tools ``select_batch`` and ``stop``.
 
-    What an agent does wrong is told to it as the tool's result; the episode goes on.
+    An invalid action is reported as the result of the tool call; the episode continues.
 
     Args:
-        client: A client of its own, which :meth:`close` closes.
+        client: A client for this session alone; the session closes it.
         choices: Arguments of ``reset``.
+
+    Raises:
+        InvalidInput: The server plays a custom task that is not registered in this process.
+        ServerError: The server refuses the reset.
+        ConnectionError: The server cannot be reached.
     """
 
     def __init__(self, client: DataSelectEnvClient, choices: Mapping[str, Any]) -> None:
         self._client = client.sync()
+        self._total_reward = 0.0
         try:
-            first = self._client.reset(**choices)
+            self._last: DataSelectResult = self._client.reset(**choices)
+            self._task = _registered_task(self._last.reply.task_id)
         except BaseException:
             self._client.close()
             raise
-        self._last: DataSelectResult = first
-        self._task = get_task(first.reply.task_id)
-        self._paid = 0.0
 
     def initial_messages(self) -> list[Message]:
-        """Return the rules with the task, and what the agent sees first."""
+        """Return the rules with the task, and the first observation."""
         system = f"{prompts.rules()}\n\n{prompts.describe_task(self._task)}"
-        return [{"role": "system", "content": system}, {"role": "user", "content": self._seen()}]
+        return [{"role": "system", "content": system}, {"role": "user", "content": self._observation()}]
 
     def list_tools(self) -> list[Tool]:
-        """Return the tools that play an episode; starting one is not the agent's to do."""
+        """Return the tools that play an episode; there is none that starts one."""
         manifests = (TOOLS[name].manifest() for name in ("select_batch", "stop"))
         return [_tool(manifest) for manifest in manifests]
 
     def call_tool(self, name: str, arguments: dict[str, Any]) -> ToolResult:
-        """Play one action and tell what came of it; the reward is the sum so far.
+        """Play one action and return the observation, with the sum of the rewards so far.
 
         Raises:
             EpisodeLostError: The connection was lost.
@@ -84,35 +89,35 @@ class DataSelectSession(ResourceSession):
             raise
         except (EnvError, ServerError) as refusal:
             return ToolResult(data=refusal.message, metadata=self._reward(), error=refusal.message)
-        self._paid += self._last.reward or 0.0
-        return ToolResult(data=self._seen(), done=self._last.done, metadata=self._reward())
+        self._total_reward += self._last.reward or 0.0
+        return ToolResult(data=self._observation(), done=self._last.done, metadata=self._reward())
 
     def verify(self, transcript: list[Message], final_state: Any | None = None) -> VerifyResult:  # noqa: ARG002
-        """Return the episode's reward with what is worth keeping of it."""
+        """Return the episode's reward, metrics and id."""
         reply, grade = self._last.reply, self._last.grade
         metrics: dict[str, Any] = {"steps": reply.step, "task_id": reply.task_id, "seed": reply.seed}
         if grade is not None:
             metrics |= {"score": grade.score, "passed": grade.passed}
         return VerifyResult(
-            env_reward=self._paid,
+            env_reward=self._total_reward,
             done=self._last.done,
             metrics=metrics,
             artifacts={"episode_id": reply.episode_id},
         )
 
     def close(self) -> None:
-        """Close the connection, and with it an episode that is not over."""
+        """Close the connection; an unfinished episode ends with it."""
         self._client.close()
 
-    def _seen(self) -> str:
+    def _observation(self) -> str:
         return prompts.render_reply(self._task, self._last.reply)
 
     def _reward(self) -> dict[str, Any]:
-        return {"reward": self._paid, "step_reward": self._last.reward}
+        return {"reward": self._total_reward, "step_reward": self._last.reward}
 
 
 class DataSelectSessionFactory(ResourceSessionFactory):  # generic only since openenv 0.4.2
-    """Makes a session with a connection of its own for each rollout.
+    """Creates a session, with its own connection, for each rollout.
 
     Args:
         base_url: Address of the server.
@@ -132,11 +137,11 @@ class DataSelectSessionFactory(ResourceSessionFactory):  # generic only since op
             task: Name of a task, or choices of a reset as a mapping (``task_id``, ``seed``, ``split``, ``index``); None
                 is the default task.
             seed: Seed of the episode, where ``task`` names none; None lets the server draw one.
-            episode_id: The collector's name for the rollout. The server keeps episodes under names of its own, so that
-                a collection can be repeated; ``verify`` reports them.
+            episode_id: The collector's id of the rollout; not used. The server chooses the id of each episode, so that
+                a collection can be repeated; ``verify`` reports it.
 
         Raises:
-            InvalidInput, ServerError: The choices make no sense.
+            InvalidInput, ServerError: The choices are invalid.
             ConnectionError: The server cannot be reached.
         """
         choices = {"task_id": task} if isinstance(task, str) else {} if task is None else task
@@ -147,10 +152,21 @@ class DataSelectSessionFactory(ResourceSessionFactory):  # generic only since op
         return DataSelectSession(DataSelectEnvClient(self._base_url, **self._client_options), wanted)
 
 
+def _registered_task(task_id: str) -> Task:
+    """Return the task that a server plays, from the tasks of this process."""
+    try:
+        return get_task(task_id)
+    except UnknownTask:
+        message = f"task_id: the server's task {task_id} is not registered in this process; load its task file first"
+        raise InvalidInput(message, field="task_id") from None
+
+
 def _tool(manifest: dict[str, Any]) -> Tool:
     schema = manifest["inputSchema"]
-    own = {name: field for name, field in schema["properties"].items() if name != "episode_id"}
-    return Tool(name=manifest["name"], description=manifest["description"], input_schema={**schema, "properties": own})
+    properties = {name: field for name, field in schema["properties"].items() if name != "episode_id"}
+    return Tool(
+        name=manifest["name"], description=manifest["description"], input_schema={**schema, "properties": properties}
+    )
 
 
 def _action(name: str, arguments: dict[str, Any]) -> Action:
@@ -158,5 +174,5 @@ def _action(name: str, arguments: dict[str, Any]) -> Action:
         parse(NoArguments, arguments)
         return Action.stop()
     if name != "select_batch":
-        raise InvalidInput("There is no such tool; there are select_batch and stop.")
+        raise InvalidInput("There is no such tool; the tools are select_batch and stop.")
     return parse(BatchArguments, arguments).action()

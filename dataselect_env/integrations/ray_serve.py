@@ -5,12 +5,12 @@
 
     serve.run(application(num_replicas=2))
 
-or, from a shell, ``serve run dataselect_env.integrations.ray_serve:builder num_replicas=2``. Clients connect to Serve's
-address as to any other server of the environment.
+From a shell: ``serve run dataselect_env.integrations.ray_serve:builder num_replicas=2``. Clients connect to Serve's
+address like to any other server of the environment.
 
-A WebSocket stays with one replica for its life, and so does its episode. HTTP requests are told apart by their
-``x-session-id`` header: one value, one replica. Without it they go anywhere, and a replica that did not start the
-episode finds it only where replicas share a store, which a SQLite file does on one machine.
+A WebSocket and its episode stay with one replica. HTTP requests are routed by their ``x-session-id`` header: requests
+with the same value reach the same replica. Without the header they may reach any replica, and a replica that did not
+start the episode finds it only in a store that the replicas share, such as a SQLite file on one machine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dataselect_env.server.settings import Settings
 
 DEFAULT_REPLICAS = 2
 HEADROOM = 64
-"""Requests that a replica takes beside its WebSocket sessions. Each open WebSocket counts as a request to Serve, whose
-own limit of 5 would leave the sixth session waiting until its client gives up."""
+"""Requests that a replica accepts in addition to its WebSocket sessions. Serve counts each open WebSocket as a request,
+and its default limit of 5 would keep the sixth session waiting until its client times out."""
 STICKY_ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
-"""Sends requests with the same ``x-session-id`` to the same replica (Ray 2.60, experimental there)."""
+"""Routes requests with the same ``x-session-id`` to the same replica; experimental in Ray 2.60."""
 
 
 def application(
@@ -37,18 +37,18 @@ def application(
     """Return the application for ``serve.run``.
 
     Args:
-        num_replicas: Copies of the server; each takes ``settings.max_sessions`` sessions.
-        settings: Of every replica; default those of the environment that this is called in. Host and port are Serve's
-            own business (``serve.start(http_options=...)``).
-        options: For ``serve.deployment``, such as ``autoscaling_config`` or ``ray_actor_options``.
+        num_replicas: Copies of the server; each accepts ``settings.max_sessions`` sessions.
+        settings: Settings of every replica; default: those of the calling process's environment variables. Serve
+            chooses host and port (``serve.start(http_options=...)``).
+        options: Options of ``serve.deployment``, such as ``autoscaling_config`` or ``ray_actor_options``.
 
     Raises:
-        SettingsError: The environment has a setting that cannot be used.
+        SettingsError: An environment variable has an invalid value.
     """
     chosen = settings or Settings.load()
 
     def build() -> FastAPI:
-        from dataselect_env.server.app import create_app  # noqa: PLC0415  (made on the replica: it cannot be sent there)
+        from dataselect_env.server.app import create_app  # noqa: PLC0415  (made on the replica: it cannot be pickled)
 
         return create_app(chosen)
 
@@ -63,5 +63,5 @@ def application(
 
 
 def builder(args: dict[str, Any]) -> serve.Application:
-    """Return :func:`application` with ``args`` as a shell or a Serve config file gives them."""
+    """Return :func:`application` for arguments from a shell or a Serve config file."""
     return application(**{**args, "num_replicas": int(args.get("num_replicas", DEFAULT_REPLICAS))})

@@ -1,4 +1,4 @@
-"""Play on a running server over its WebSocket: the same calls and replies, and the same errors, as in process."""
+"""The environment on a running server, over its WebSocket: the calls, replies and errors of :class:`DataSelectEnv`."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from websockets.sync.client import ClientConnection, connect
 
 from dataselect_env.core import errors
 from dataselect_env.core.errors import EnvError, InvalidInput
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
+from dataselect_env.core.validation import parse
+from dataselect_env.integrations.numbers import to_json
 from dataselect_env.server.settings import token_headers
 
 TIMEOUT = 60.0
-"""Seconds to wait for a connection and for an answer, unless told otherwise."""
+"""Default timeout, in seconds, for a connection and for an answer."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 class RemoteError(EnvError):
-    """The server cannot be reached, or answers with what is no reply; the message says which server."""
+    """The server cannot be reached, or its answer is not a reply of this environment; the message names the server."""
 
     code, status = "REMOTE_ERROR", 502
 
 
 def websocket_url(url: str) -> str:
-    """Return the address of the WebSocket of a server: ``ws://host:7860/ws`` for ``http://host:7860``.
+    """Return the WebSocket address of a server: ``ws://host:7860/ws`` for ``http://host:7860``.
 
     Raises:
-        InvalidInput: It is no such address.
+        InvalidInput: ``url`` is not the address of a server.
     """
     scheme, host, path, query, _ = urlsplit(url)
     if scheme not in _SCHEMES or not host:
@@ -42,10 +44,11 @@ def websocket_url(url: str) -> str:
 
 
 class RemoteEnv:
-    """What :class:`~dataselect_env.core.env.DataSelectEnv` is, on a server. Not for several threads at once.
+    """A :class:`~dataselect_env.core.env.DataSelectEnv` on a server. Not thread-safe.
 
-    It connects with the first reset, and anew with the next reset after the connection was lost. A copy made by
-    pickling has no connection yet. A server that asks for a token is shown that of ``DATASELECT_TOKEN``.
+    The first reset connects. A call that is interrupted or fails before its answer has arrived ends the connection, and
+    with it the episode; the next reset connects again. A pickled copy has no connection. If the server needs a token,
+    set ``DATASELECT_TOKEN``.
 
     Args:
         url: Address of the server: ``ws://``, ``wss://``, ``http://`` or ``https://``, with or without ``/ws``.
@@ -70,8 +73,8 @@ class RemoteEnv:
         """Start an episode; arguments and errors are those of :meth:`DataSelectEnv.reset`.
 
         Raises:
-            EnvError: What the server refuses, with its message.
-            RemoteError: The server cannot be reached or understood.
+            EnvError: The server refuses the request; the message is the server's.
+            RemoteError: The server cannot be reached, or its answer is not a reply.
         """
         choices = {"task_id": task_id, "seed": seed, "reward_mode": reward_mode, "split": split, "index": index}
         if self._connection is None or self._connection.protocol.state is not State.OPEN:
@@ -85,8 +88,6 @@ class RemoteEnv:
 
     def step(self, action: Action | Mapping[str, object], /) -> Reply:
         """Play one action; errors are those of :meth:`reset`."""
-        if self._connection is None:
-            raise errors.NoEpisode("There is no episode yet; reset starts one.")
         return self._ask("step", action.model_dump() if isinstance(action, Action) else dict(action))
 
     def close(self) -> None:
@@ -96,19 +97,27 @@ class RemoteEnv:
 
     def _ask(self, operation: str, data: dict[str, Any]) -> Reply:
         """Send a message and return the reply to it."""
-        assert self._connection is not None  # noqa: S101  (both callers see to it)
+        connection, message = self._connection, to_json({"type": operation, "data": data})
+        if connection is None:
+            raise errors.NoEpisode("There is no episode; reset starts one.")
         try:
-            with suppress(ConnectionClosed):  # what a server said before it closed is still there to be read
-                self._connection.send(json.dumps({"type": operation, "data": data}))
-            answer = json.loads(self._connection.recv(timeout=self.timeout))
-        except (OSError, WebSocketException) as error:
-            self.close()
-            reason = str(error) or type(error).__name__
-            raise RemoteError(
-                f"The connection to {self.url} is lost, and the episode with it; reset starts another one ({reason})"
-            ) from error
-        except ValueError as error:
-            raise RemoteError(f"{self.url} answers with what is no JSON; is it this environment's server?") from error
+            with suppress(ConnectionClosed):  # what a server said before it closed can still be read
+                connection.send(message)
+            answer = json.loads(connection.recv(timeout=self.timeout))
+        except BaseException as error:  # a KeyboardInterrupt, too: a late answer would pass for that of the next call
+            self._connection = None
+            connection.close_socket()  # without the closing handshake, which could take seconds
+            self._open.close()
+            if isinstance(error, OSError | WebSocketException):
+                reason = str(error) or type(error).__name__
+                raise RemoteError(
+                    f"The connection to {self.url} and its episode are lost; reset starts another one ({reason})"
+                ) from error
+            if isinstance(error, ValueError):
+                raise RemoteError(
+                    f"{self.url} answers with something that is not JSON; is it a server of this environment?"
+                ) from error
+            raise
         return _reply(answer, self.url)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,8 +132,8 @@ def _reply(answer: Any, url: str) -> Reply:
         raise _ERRORS.get(code, RemoteError)(message, field=data.get("field"))
     try:
         return parse(Reply, data)
-    except InvalidInput as problem:
-        raise RemoteError(f"{url} answers with what is no reply: {problem.message}") from problem
+    except InvalidInput as error:
+        raise RemoteError(f"{url} answers with something that is not a reply: {error.message}") from error
 
 
 def _subclasses(base: type[EnvError]) -> Iterator[type[EnvError]]:
@@ -134,4 +143,4 @@ def _subclasses(base: type[EnvError]) -> Iterator[type[EnvError]]:
 
 
 _ERRORS = {error.code: error for error in _subclasses(EnvError)}
-"""What a caller can do wrong, by the code that the server tells."""
+"""Error classes by the code that a server sends."""

@@ -1,4 +1,4 @@
-"""Rows of a training set of prompts: which episode each conversation plays, and how it opens."""
+"""Rows of a training set of prompts: the episode that a conversation plays, and its first messages."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Message = dict[str, str]
 """A chat message: ``role`` and ``content``."""
 
 TRAIN_SEEDS = range(SPLITS["train"].first_seed, SPLITS["train"].first_seed + 256)
-"""The seeds that :func:`prompt_rows` takes by default, of the train split: those of the others are for evaluation."""
+"""Default seeds of :func:`prompt_rows`, from the train split; the other splits are for evaluation."""
 
 
 def opening(task_id: str, *, tools: bool = False) -> list[Message]:
-    """Return how a conversation opens, before the first observation.
+    """Return the first messages of a conversation, without the first observation.
 
     Args:
         task_id: Name of the task.
-        tools: Whether the agent acts through tools; else it is told how to write an action as text.
+        tools: Whether the agent acts through tools; otherwise the messages explain how to write an action as text.
 
     Raises:
-        UnknownTask: There is no such task.
+        UnknownTask: A task does not exist.
     """
     task = get_task(task_id)
     instructions = f"{prompts.rules()}\n\n{prompts.describe_task(task)}" if tools else prompts.system_prompt(task)
@@ -39,8 +39,8 @@ def prompt_rows(
 ) -> list[dict[str, Any]]:
     """Return one row for each task and seed: ``prompt``, ``task_id`` and ``seed``.
 
-    All conversations that start from one row play the same episode, so that an algorithm which compares them with each
-    other, as GRPO does, compares the agent's choices and not the luck of the draw.
+    All conversations from one row play the same episode, so that algorithms which compare them, such as GRPO, compare
+    the agent's choices and not its luck.
 
     Example:
         >>> rows = prompt_rows(["easy", "hard"], range(3))
@@ -50,10 +50,10 @@ def prompt_rows(
     Args:
         task_ids: Names of the tasks.
         seeds: In [0, 2^32).
-        tools: As for :func:`opening`.
+        tools: See :func:`opening`.
 
     Raises:
-        UnknownTask: There is no such task.
+        UnknownTask: A task does not exist.
     """
     return [
         {"prompt": opening(task_id, tools=tools), "task_id": task_id, "seed": seed}
@@ -62,6 +62,6 @@ def prompt_rows(
 
 
 def joined(prompt: Sequence[Message], text: str) -> list[Message]:
-    """Return ``prompt`` with ``text`` at the end of its last message."""
+    """Return ``prompt`` with ``text`` appended to its last message."""
     *before, last = prompt
     return [*before, {**last, "content": f"{last['content']}\n\n{text}"}]

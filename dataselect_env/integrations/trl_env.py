@@ -1,9 +1,9 @@
-"""TRL: the environment as ``GRPOTrainer(environment_factory=DataSelectToolEnv)`` wants it.
+"""TRL: the environment for ``GRPOTrainer(environment_factory=DataSelectToolEnv)``.
 
-The contract is that of trl 1.16: the trainer makes an object for each rollout and uses it again; ``reset`` gets the row
+The contract is that of trl 1.16: the trainer creates an object for each rollout and reuses it; ``reset`` gets the row
 of the data set and returns text for the end of the prompt; every other public method is a tool, described to the model
-by its type hints and docstring; what a tool raises reaches the model as ``{"error": ...}``; ``get_reward`` is the
-reward of the whole rollout. Nothing of TRL is needed to be such an object, so this module imports none of it.
+by its type hints and docstring; an exception of a tool reaches the model as ``{"error": ...}``; ``get_reward`` returns
+the reward of the whole rollout. TRL needs no base class, so this module does not import it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
 from dataselect_env.core.tasks import DEFAULT_TASK, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import Environment
 from dataselect_env.rendering.prompts import render_reply
 
@@ -20,31 +21,31 @@ from dataselect_env.rendering.prompts import render_reply
 class DataSelectToolEnv:
     """Episodes for an agent that calls tools; the reward of a rollout is the grade.
 
-    A rollout that ends before its episode does (the model stops calling tools, or the trainer's limits cut it off) is
-    rewarded with the grade that the episode would get at that point. For other choices, ``functools.partial`` makes a
-    factory: ``environment_factory=partial(DataSelectToolEnv, reward_mode="shaped")``.
+    If a rollout ends before its episode (the model stops calling tools, or a limit of the trainer truncates it), the
+    reward is the grade of the episode so far. For other arguments, use ``functools.partial``:
+    ``environment_factory=partial(DataSelectToolEnv, reward_mode="shaped")``.
     """
 
     def __init__(self, *, reward_mode: RewardMode = "grade", env: Environment | None = None) -> None:
-        """Prepare for episodes.
+        """Create an environment without an episode.
 
         Args:
             reward_mode: ``grade`` (rewards add up to the grade) or ``shaped``.
-            env: Where to play; default a new one in this process.
+            env: Environment to play in; default: a new one in this process.
         """
         self._reward_mode: Final[RewardMode] = reward_mode
         self._env: Final[Environment] = env or DataSelectEnv()
         self._return = 0.0
 
     def reset(self, task_id: str | None = None, seed: int | None = None, **_row: object) -> str:
-        """Start the episode of a row and return the first observation; other columns of the row are not looked at.
+        """Start the episode of a row and return the first observation. Other columns of the row are ignored.
 
         Raises:
-            EnvError: The row names no task or seed that there is.
+            EnvError: The row has an unknown task or an invalid seed.
         """
         self._return = 0.0
         reply = self._env.reset(task_id=task_id or DEFAULT_TASK, seed=seed, reward_mode=self._reward_mode)
-        return f"\n\n{self._told(reply)}"
+        return f"\n\n{self._rendered(reply)}"
 
     def select_batch(
         self, batch_size: int, uncertainty: float = 0.0, diversity: float = 0.0, random: float = 0.0
@@ -79,8 +80,8 @@ class DataSelectToolEnv:
     def _play(self, action: Action) -> str:
         reply = self._env.step(action)
         self._return += reply.reward or 0.0
-        return self._told(reply)
+        return self._rendered(reply)
 
     @staticmethod
-    def _told(reply: Reply) -> str:
+    def _rendered(reply: Reply) -> str:
         return render_reply(get_task(reply.task_id), reply)

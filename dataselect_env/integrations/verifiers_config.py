@@ -1,15 +1,15 @@
-"""verifiers: a configuration for its own ``openenv`` taskset, which plays over a running server of the environment.
+"""verifiers: a configuration for its ``openenv`` taskset, which plays on a running server of the environment.
 
     dataselect-env serve &
     python -m dataselect_env.integrations.verifiers_config hard --episodes 50 --out hard
     vf-eval @ hard/eval.toml --model openai/gpt-4o-mini
 
-The taskset of verifiers 0.4 shows the model each observation and the schema of an action, but says nothing of the task,
-so a system prompt goes with the configuration. It scores the sum of the rewards, so the reward mode is ``grade``. An
-answer that is no JSON object, or no action, ends the rollout with an error: that is verifiers' own rule.
+The taskset of verifiers 0.4 shows the model each observation and the schema of an action, but does not describe the
+task, so the configuration comes with a system prompt. The taskset scores the sum of the rewards, so the reward mode is
+``grade``. By a rule of verifiers, an answer that is not a JSON object with a valid action ends the rollout with an
+error.
 
-The library itself is not imported: it cannot be installed beside openenv 0.10, and writing its configuration needs none
-of it.
+This module does not import the library, which cannot be installed beside openenv 0.10.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
 def system_prompt(task_id: str) -> str:
-    """Return what the model must know of a task, for answers that go to the server as they are.
+    """Return the system prompt of a task, for answers that go to the server unchanged.
 
     Raises:
-        UnknownTask: There is no such task.
+        UnknownTask: The task does not exist.
     """
     buy, stop = (
         json.dumps(action.model_dump(exclude={"metadata"}))
@@ -47,16 +47,16 @@ def system_prompt(task_id: str) -> str:
 
 
 def config(task_id: str, seeds: Iterable[int], *, base_url: str = DEFAULT_URL, prompt: str = PROMPT) -> str:
-    """Return the configuration as TOML: one of verifiers' tasks for each seed.
+    """Return the configuration as TOML, with one task of verifiers for each seed.
 
     Args:
         task_id: Name of the task.
         seeds: In [0, 2^32).
         base_url: Address of the server.
-        prompt: Path of the file with the system prompt, as verifiers finds it.
+        prompt: Path of the file with the system prompt, relative to the working directory of verifiers.
 
     Raises:
-        UnknownTask: There is no such task.
+        UnknownTask: The task does not exist.
     """
     task = get_task(task_id)
     resets = "".join(f'  {{task_id = "{task.task_id}", seed = {seed}, reward_mode = "grade"}},\n' for seed in seeds)
@@ -75,12 +75,14 @@ def config(task_id: str, seeds: Iterable[int], *, base_url: str = DEFAULT_URL, p
     )
 
 
-@click.command(help="Write a configuration of verifiers' openenv taskset, and the system prompt that goes with it.")
+@click.command(help="Write a configuration for verifiers' openenv taskset, and its system prompt.")
 @click.argument("task_id", type=click.Choice(list(TASKS)))
-@click.option("--episodes", default=20, show_default=True, type=click.IntRange(min=1), help="Episodes, one a seed.")
+@click.option(
+    "--episodes", default=20, show_default=True, type=click.IntRange(min=1), help="Number of episodes, one per seed."
+)
 @click.option("--split", default="test", show_default=True, type=click.Choice(list(SPLITS)), help="Split of the seeds.")
 @click.option("--base-url", default=DEFAULT_URL, show_default=True, help="Address of the server.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: named as the task.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files; default: the name of the task.")
 def main(task_id: str, episodes: int, split: str, base_url: str, out: Path | None) -> None:
     """Write both files."""
     chosen, folder = get_split(split), out or Path(task_id)

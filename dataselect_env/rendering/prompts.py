@@ -1,4 +1,4 @@
-"""Text for language models: what a task asks, what a reply tells, and how an answer becomes an action.
+"""Text for language models: tasks and replies as text, and answers as actions.
 
 Every number and every description comes from the table of tasks or from the wire types.
 """
@@ -14,19 +14,23 @@ from pydantic import BaseModel
 
 from dataselect_env.core.actions import action_model, describe
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights, parse
+from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.validation import parse
 
 OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
 WEIGHTS = tuple(StrategyWeights.model_fields)
 THOUGHTS = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-"""What reasoning models put before their answer."""
+"""The reasoning that some models write before their answer."""
 DIGITS = 4
 """Decimals of every number that is not a count."""
+OBJECT_START = re.compile(r'\{(?=\s*["}])')
+MAX_BROKEN_OBJECTS = 100
+"""Largest number of invalid JSON objects in an answer. It keeps the work linear in the length of the answer."""
 
 
 def example_answer() -> str:
-    """Return an answer that buys a batch, as :func:`parse_answer` reads it."""
+    """Return an example of an answer that buys a batch."""
     return _as_json(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
 
 
@@ -36,30 +40,32 @@ def stop_answer() -> str:
 
 
 def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
-    """Return one line for each of a model's fields: its name and what it means."""
+    """Return one line for each of these fields of a model: its name and its description."""
     return "\n".join(f"- {name}: {model.model_fields[name].description}" for name in names)
 
 
 def rules() -> str:
-    """Return how every episode is played, whatever the task."""
+    """Return the rules that hold for every task."""
     return (
-        "You curate training data under a budget. A pool of samples stands ready; some of them carry a wrong label,"
-        " and you do not see which. In each step you buy a batch: you say how many samples, and how to mix three query"
-        " strategies that pick them. A classifier is trained on what was bought, and you are told how it performs, how"
-        " many labels of the batch turned out to be wrong, and a reward. The episode ends when you stop, when the"
-        " budget is spent or when all steps are taken; then it is graded, and only the grade counts.\n\n"
+        "You curate training data under a budget. Some samples of the pool carry a wrong label, and you do not see"
+        " which. In each step you buy a batch: you choose the number of samples, and the weights of three query"
+        " strategies that pick them. A classifier is trained on the batch. Then you see its performance, the number of"
+        " wrong labels in the batch, and a reward. The episode ends when you stop, when the budget is spent or when all"
+        " steps are taken. It is graded at the end, and only the grade counts.\n\n"
         f"Strategies, with weights of at least 0:\n{fields(StrategyWeights, WEIGHTS)}\n\n"
         f"After each step you see:\n{fields(ObservationFields, OBSERVED)}"
     )
 
 
 def describe_task(task: Task) -> str:
-    """Return what a task asks: its limits, what passes and how the score is made."""
+    """Return the description of a task: its limits, what passes and how it is scored."""
     weights = (("noise_score", task.noise_weight), ("efficiency", task.efficiency_weight))
     parts = ("performance_score", *(name for name, weight in weights if weight))
     extra = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.extra_strategies)
     unknown = (
-        "" if task.has_ground_truth else "; nobody knows which, and noise_estimate is a guess from what was bought"
+        ""
+        if task.has_ground_truth
+        else "; it is not known which, and noise_estimate is a guess from the samples bought"
     )
     return (
         f"Task {task.task_id}: {task.summary}\n"
@@ -73,7 +79,7 @@ def describe_task(task: Task) -> str:
 
 
 def system_prompt(task: Task) -> str:
-    """Return all that a language model must know to play ``task`` by answering with text."""
+    """Return the system prompt for a language model that plays ``task`` by answering in text."""
     return (
         f"{rules()}\n\n{describe_task(task)}\n\n"
         "Answer each message with one JSON object and nothing else. To buy a batch:\n"
@@ -85,7 +91,7 @@ def system_prompt(task: Task) -> str:
 
 
 def render_reply(task: Task, reply: Reply) -> str:
-    """Return what a reply tells, one fact a line, names as in the wire types; the last one ends with the grade."""
+    """Return a reply as text, one fact per line, named as in the wire types; the last reply ends with the grade."""
     lines = [f"step: {reply.step} of {task.max_steps}"]
     info = reply.info
     if info is not None and info.batch_size:
@@ -104,24 +110,24 @@ def render_reply(task: Task, reply: Reply) -> str:
 
 
 def render_grade(grade: Grade) -> str:
-    """Return a grade with its parts, one fact a line."""
+    """Return a grade with its parts, one fact per line."""
     lines = [f"score: {grade.score:.{DIGITS}f}", f"passed: {'yes' if grade.passed else 'no'}"]
     lines += [f"{name}: {_number(value)}" for name, value in grade.breakdown if value is not None]
     return "\n".join(lines)
 
 
 def parse_answer(text: str, task: Task | None = None) -> Action:
-    """Return the action that a language model's answer means.
+    """Return the action in a language model's answer.
 
-    The last JSON object that looks like an action counts, whatever stands around it. It may be wrapped as a call or in
-    ``action``, have the weights beside ``batch_size``, leave ``action_type`` out, and write numbers as text.
+    The last JSON object that looks like an action counts; text around it is ignored. The object may be wrapped as a
+    tool call or in ``action``, have the weights beside ``batch_size``, omit ``action_type``, and write numbers as text.
 
     Args:
         text: The answer.
-        task: The task that is played, where it offers further strategies.
+        task: The task that is played; needed only for tasks with extra strategies.
 
     Raises:
-        InvalidInput: There is no action in it; the message says why, and may be shown to the model.
+        InvalidInput: The answer has no valid action; the message says why, and can be shown to the model.
 
     Example:
         >>> parse_answer('I will explore: {"batch_size": 10, "diversity": 1}').strategy_weights.as_tuple()
@@ -134,7 +140,7 @@ def parse_answer(text: str, task: Task | None = None) -> Action:
     if not candidates:
         if answer.strip(" .`'\"*\n").lower() == "stop":
             return Action.stop()
-        raise InvalidInput(f"There is no action in the answer; it should be a JSON object like {example_answer()}")
+        raise _no_action("")
     chosen = candidates[-1]
     if chosen.get("action_type") == "stop":
         return Action.stop()
@@ -150,20 +156,32 @@ def _number(value: object) -> str:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the outermost JSON objects of a text."""
-    decoder, start = json.JSONDecoder(), text.find("{")
-    while start >= 0:
+    """Yield the outermost JSON objects of a text.
+
+    Raises:
+        InvalidInput: More than ``MAX_BROKEN_OBJECTS`` objects are invalid.
+    """
+    decoder, start, broken = json.JSONDecoder(), OBJECT_START.search(text), 0
+    while start is not None:
         try:
-            found, end = decoder.raw_decode(text, start)
+            found, end = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
-            end = start + 1
+            end, broken = start.end(), broken + 1
+            if broken > MAX_BROKEN_OBJECTS:
+                raise _no_action(", but too much that is not valid JSON") from None
         else:
             yield found
-        start = text.find("{", end)
+        start = OBJECT_START.search(text, end)
+
+
+def _no_action(problem: str) -> InvalidInput:
+    return InvalidInput(
+        f"There is no action in the answer{problem}; it should be a JSON object like {example_answer()}"
+    )
 
 
 def _unwrapped(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return what looks like an action in the one shape that :class:`Action` reads, None for what does not."""
+    """Return an object that looks like an action in the form that :class:`Action` reads; None for other objects."""
     name = found.get("name", found.get("tool", found.get("action", found.get("action_type"))))
     inner = found.get("arguments", found.get("parameters", name))
     if isinstance(inner, dict):
@@ -182,7 +200,7 @@ def _unwrapped(found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any] 
 
 
 def _as_number(value: object) -> object:
-    """Return a number that was written as text as the number; everything else as it is."""
+    """Return text that is a number as a number, and everything else unchanged."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,4 +1,4 @@
-"""Episodes and tables as text for people: at most 80 columns, colours as ANSI codes that ``click.echo`` can strip."""
+"""Episodes and tables as text for a terminal: at most 80 columns, with ANSI colours that ``click.echo`` can strip."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dataselect_env.policies.policy import AnyPolicy
 WIDTH = 80
 BAR_WIDTH = 10
 MOST_TERMS = 3
-"""So many reward terms of a step are shown, the biggest first."""
+"""Number of reward terms shown per step, largest first."""
 PURCHASE_WIDTH = 31
 FULL, EMPTY = "█", "░"
 ASCII = str.maketrans({FULL: "#", EMPTY: ".", "±": "~"})
-"""Stand-ins for where the output's encoding has no such signs."""
+"""Replacements for output encodings without these characters."""
 
 END_REASONS = {
     "stop": "the policy stopped",
@@ -39,7 +39,7 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
 
 
 def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode) -> str:
-    """Return what is played, what passes and the heading of the table of steps, with the row of the reset."""
+    """Return task, policy and pass criteria, then the heading of the table of steps and the row of the reset."""
     low, high = task.performance_range
     split = split_of(first.seed)
     facts = [
@@ -64,15 +64,15 @@ def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode)
 
 
 def step(task: Task, before: Reply, after: Reply) -> str:
-    """Return the two lines of a step: what was bought and what it did, and the reward with its biggest terms."""
+    """Return the two lines of a step: the purchase and its effect, and the reward with its largest terms."""
     info = after.info
     if info is None:
-        raise ValueError("the reply to a reset is no step")
+        raise ValueError("the reply to a reset is not a step")
     return f"{_row(task, before, after, _purchase(task, info))}\n{_reward(after.reward or 0.0, info)}"
 
 
 def verdict(task: Task, last: Reply, episode_return: float) -> str:
-    """Return the end of an episode: why it ended, the grade with its parts, and whether and why not it passed."""
+    """Return the end of an episode: why it ended, the grade with its parts, and whether it passed or why not."""
     grade, info = final_grade(last), last.info
     parts = grade.breakdown
     reason = END_REASONS[info.end_reason] if info and info.end_reason else "it ended"
@@ -92,7 +92,7 @@ def verdict(task: Task, last: Reply, episode_return: float) -> str:
 
 
 def shortfalls(task: Task, parts: GradeBreakdown) -> list[str]:
-    """Return why an episode did not pass, one clause for each criterion that it missed."""
+    """Return why an episode did not pass, one clause for each missed criterion."""
     missed = []
     if parts.performance <= task.pass_performance:
         missed.append(f"performance {parts.performance:.4f} is not above {task.pass_performance:.2f}")
@@ -124,13 +124,13 @@ def _table_row(row: BaselineRow) -> str:
 
 
 def _wrapped(title: str, text: str, fg: str | None = None) -> str:
-    """Return a bold title and a text that is wrapped beside it."""
+    """Return a bold title followed by wrapped text, indented under it."""
     wrapped = click.wrap_text(text, width=WIDTH, initial_indent=title, subsequent_indent=" " * len(title))
     return click.style(title, fg=fg, bold=True) + wrapped[len(title) :]
 
 
 def _purchase(task: Task, info: StepInfo) -> str:
-    """Return how many samples each strategy chose, their sum, and how many of them carry a wrong label."""
+    """Return the number of samples by strategy, their sum, and the number of wrong labels."""
     if not info.batch_size:
         return "  nothing bought".ljust(PURCHASE_WIDTH)
     counts = "".join(f"{info.bought_by[name]:>5}" for name in STRATEGIES)
@@ -142,7 +142,7 @@ def _purchase(task: Task, info: StepInfo) -> str:
 
 
 def _row(task: Task, before: Reply | None, after: Reply, purchase: str) -> str:
-    """Return a row of the table of steps: step, purchase, performance with its change, what is left of the budget."""
+    """Return a row of the table of steps: step, purchase, performance and its change, remaining budget."""
     low, high = task.performance_range
     performance = after.observation.current_performance
     change = " " * 6
@@ -158,14 +158,14 @@ def _row(task: Task, before: Reply | None, after: Reply, purchase: str) -> str:
 
 
 def _reward(reward: float, info: StepInfo) -> str:
-    """Return the line of a reward; a term goes by the first word of its name, a lone term is the reward itself."""
+    """Return the line of a reward. Terms are named by their first word; a single term is the reward itself."""
     lone = len(info.reward_terms) == 1
     terms = sorted(info.reward_terms.items(), key=lambda term: -abs(term[1]))
-    told = [f"{name.split('_')[0]} {value:+.2f}" for name, value in terms[:MOST_TERMS] if value and not lone]
+    shown = [f"{name.split('_')[0]} {value:+.2f}" for name, value in terms[:MOST_TERMS] if value and not lone]
     if any(value for _, value in terms[MOST_TERMS:]):
-        told.append("...")
+        shown.append("...")
     total = click.style(f"{reward:+.3f}" if lone else f"{reward:+.2f}", fg=_colour(reward), bold=True)
-    return f"      reward {total}{': ' if told else ''}{', '.join(told)}"
+    return f"      reward {total}{': ' if shown else ''}{', '.join(shown)}"
 
 
 def _colour(change: float) -> str | None:

@@ -16,8 +16,10 @@ from click.testing import CliRunner, Result
 
 from dataselect_env import __version__, cli
 from dataselect_env.cli import console
+from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.custom.task_file import TaskFileError
 from dataselect_env.evaluation import baseline
 from dataselect_env.policies import GROUPS, POLICIES
 from dataselect_env.server import app
@@ -106,6 +108,21 @@ def test_unknown_command_and_option() -> None:
     assert "--colour" in refused("play", "--colour", "red")
 
 
+def test_wrong_values_are_usage_errors_wherever_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_with(problem: Exception) -> None:
+        def fail(*_: object) -> None:
+            raise problem
+
+        monkeypatch.setattr(baseline, "baseline_report", fail)
+
+    for kind in (InvalidInput, TaskFileError, SettingsError):
+        fails_with(kind("seeds: too few"))
+        assert refused("baseline") == "seeds: too few"
+    defect = ZeroDivisionError("a defect")
+    fails_with(defect)
+    assert run("baseline").exception is defect
+
+
 # --- play -----------------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +183,7 @@ def test_play_own_policy_object(own: str) -> None:
     ("arguments", "words"),
     [
         (["--task", "hrad"], [*TASKS]),
-        (["--policy", "balancd"], [*GROUPS["reference"], "module:attribute", "Invalid value"]),
+        (["--policy", "balancd"], [*GROUPS["reference"], "module:attribute", "there is no policy 'balancd'"]),
         (["--policy", "nowhere:start"], ["could not import", "nowhere"]),
         (["--policy", "os:nothing"], ["module os has no attribute 'nothing'"]),
         (["--policy", "os:sep"], ["start(task, rng)", "str"]),
@@ -187,7 +204,7 @@ def test_mistakes_in_play(arguments: list[str], words: list[str]) -> None:
     [
         ("broken", ["line 10", "ValidationError", "batch_size"]),
         ("never", ["line 13", "RuntimeError: not today"]),
-        ("silent", ["answered with NoneType, not an Action"]),
+        ("silent", ["returned NoneType, not an Action"]),
         ("no_function", ["TypeError", "not callable"]),
     ],
 )

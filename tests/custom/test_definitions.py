@@ -15,6 +15,7 @@ from tests.helpers.owning import WINE
 FILE = {"file": "t.csv", "target": "label"}
 GENERATOR: dict[str, Any] = {"generator": {}}
 TABLE: dict[str, Any] = {"table": FILE}
+SCHEMA = jsonschema.Draft202012Validator(file_schema())
 
 
 def refused(fields: dict[str, Any]) -> tuple[tuple[int | str, ...], str]:
@@ -44,12 +45,15 @@ def refused(fields: dict[str, Any]) -> tuple[tuple[int | str, ...], str]:
         {**TABLE, "score": {"weights": {"performance": 0.2, "noise": 0.3, "efficiency": 0.5}}},
         {**TABLE, "noise": {"unknown": 0.1}, "score": {"weights": {"performance": 0.5, "efficiency": 0.5}}},
         {**TABLE, "budget": 5, "min_batch": 1, "max_batch": 1},
+        {**TABLE, "budget": 50.0, "split": {"seed": 1e2}, "learner": {"warm_up_passes": 3.0}},
+        {"table": {**FILE, "classes": [0.0, 1]}},
         {**TABLE, "split": {"pool": 100}, "budget": 100},
     ],
     ids=str,
 )
 def test_what_makes_sense_is_taken(fields: dict[str, Any]) -> None:
     TaskDefinition.model_validate(fields)
+    assert SCHEMA.is_valid({"tasks": {"mine": fields}})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ def test_what_makes_sense_is_taken(fields: dict[str, Any]) -> None:
     [
         ({"budget": 4}, ("budget",)),
         ({"budget": "50"}, ("budget",)),
-        ({"budget": 50.0}, ("budget",)),
+        ({"budget": 50.5}, ("budget",)),
         ({"budget": True}, ("budget",)),
         ({"budget": None}, ("budget",)),
         ({"max_steps": 0}, ("max_steps",)),
@@ -144,12 +148,12 @@ def test_what_does_not_fit_is_told_with_its_place(change: dict[str, Any], place:
                 "score": {"weights": {"performance": 0.5, "noise": 0.5}},
             },
             (),
-            "Where the right labels are unknown",
+            "Without ground truth",
         ),
         (
             {**TABLE, "noise": {"unknown": 0.1}, "score": {"passes": {"noise": 0.2}}},
             (),
-            "Where the right labels are unknown",
+            "Without ground truth",
         ),
     ],
     ids=str,
@@ -187,7 +191,7 @@ def test_a_file_without_tasks_is_none() -> None:
 
 
 def accepted(text: str) -> bool:
-    return bool(jsonschema.Draft202012Validator(file_schema()).is_valid(yaml.safe_load(text)))
+    return bool(SCHEMA.is_valid(yaml.safe_load(text)))
 
 
 def test_the_schema_is_one_and_every_field_has_a_description() -> None:

@@ -14,7 +14,16 @@ from dataselect_env.core.arrays import Floats, Mask
 from dataselect_env.core.data import Dataset, Pool, world_of
 from dataselect_env.core.source import source_of
 from dataselect_env.core.warm_start import WarmStart
-from dataselect_env.custom.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown, ranks
+from dataselect_env.custom.noise import (
+    AnnotatorNoise,
+    ConfusionNoise,
+    InstanceDependentNoise,
+    NoiseModel,
+    RecordedNoise,
+    UniformNoise,
+    UnknownNoise,
+    ranks,
+)
 from tests.helpers.owning import RANGE, made
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -51,13 +60,13 @@ def models(dataset: Dataset, share: float, seed: int) -> list[NoiseModel]:
     who = rng.integers(0, 3, len(dataset.y))
     rates = np.array([0.0, share, 0.4])
     return [
-        Uniform(share),
-        Confusion(matrix_of(rng, dataset.n_classes)),
-        *(Instance(share, where, 5.0) for where in ("boundary", "confident", "core", "fringe", "worlds")),
-        Annotators(rates, np.array([0.2, 0.3, 0.5])),
-        Annotators(rates, np.full(3, 1 / 3), who),
-        Given(np.where(rng.random(len(dataset.y)) < share, (dataset.y + 1) % dataset.n_classes, dataset.y)),
-        Unknown(share),
+        UniformNoise(share),
+        ConfusionNoise(matrix_of(rng, dataset.n_classes)),
+        *(InstanceDependentNoise(share, where, 5.0) for where in ("boundary", "confident", "core", "fringe", "worlds")),
+        AnnotatorNoise(rates, np.array([0.2, 0.3, 0.5])),
+        AnnotatorNoise(rates, np.full(3, 1 / 3), who),
+        RecordedNoise(np.where(rng.random(len(dataset.y)) < share, (dataset.y + 1) % dataset.n_classes, dataset.y)),
+        UnknownNoise(share),
     ]
 
 
@@ -90,11 +99,11 @@ def test_the_share_is_what_the_model_declares(kind: str, share: float, seed: int
     for model in models(start.dataset, share, seed):
         rate = model.rate(start.dataset)
         wrong = int(model.draw(start, seed, np.random.default_rng(seed)).mislabelled.sum())
-        if isinstance(model, Uniform | Instance):
+        if isinstance(model, UniformNoise | InstanceDependentNoise):
             assert (rate, wrong) == (share, round(share * count))
-        elif isinstance(model, Given):
+        elif isinstance(model, RecordedNoise):
             assert wrong == pytest.approx(rate * count)
-        elif isinstance(model, Unknown):
+        elif isinstance(model, UnknownNoise):
             assert (rate, wrong) == (share, 0)
         else:
             assert within(wrong / count, rate, count), model
@@ -106,7 +115,7 @@ def test_the_same_stream_gives_the_same_labels_and_another_one_others(kind: str)
         first, again, other = draw(model, kind, 5), draw(model, kind, 5), draw(model, kind, 6)
         assert first.labels.tobytes() == again.labels.tobytes()
         assert first.mislabelled.tobytes() == again.mislabelled.tobytes()
-        nothing_drawn = isinstance(model, Given | Unknown)
+        nothing_drawn = isinstance(model, RecordedNoise | UnknownNoise)
         assert np.array_equal(first.labels, other.labels) == nothing_drawn, model
 
 
@@ -114,7 +123,7 @@ def test_the_same_stream_gives_the_same_labels_and_another_one_others(kind: str)
 
 
 def test_uniform_noise_makes_any_other_class_as_likely() -> None:
-    dataset, pool = start_of("five classes").dataset, draw(Uniform(0.45), "five classes")
+    dataset, pool = start_of("five classes").dataset, draw(UniformNoise(0.45), "five classes")
     wrong = pool.mislabelled
     offsets = (pool.labels[dataset.pool_rows][wrong] - dataset.y_pool[wrong]) % 5
     counts = np.bincount(offsets, minlength=5)
@@ -123,7 +132,7 @@ def test_uniform_noise_makes_any_other_class_as_likely() -> None:
 
 
 def test_uniform_noise_does_not_look_at_the_sample() -> None:
-    dataset, pool = start_of("five classes").dataset, draw(Uniform(0.3), "five classes")
+    dataset, pool = start_of("five classes").dataset, draw(UniformNoise(0.3), "five classes")
     for label in range(5):
         of_class = pool.mislabelled[dataset.y_pool == label]
         assert within(of_class.mean(), 0.3, len(of_class))
@@ -134,7 +143,7 @@ def test_uniform_noise_does_not_look_at_the_sample() -> None:
 
 def test_a_confusion_matrix_gives_the_shares_of_its_rows() -> None:
     matrix = matrix_of(np.random.default_rng(2), 5)
-    dataset, pool = start_of("five classes").dataset, draw(Confusion(matrix), "five classes")
+    dataset, pool = start_of("five classes").dataset, draw(ConfusionNoise(matrix), "five classes")
     given_labels = pool.labels[dataset.pool_rows]
     for label, row in enumerate(matrix):
         found = given_labels[dataset.y_pool == label]
@@ -146,7 +155,7 @@ def test_what_a_matrix_rules_out_never_happens_and_what_is_certain_always() -> N
     matrix = np.eye(5)
     matrix[1] = [0, 0, 0, 1, 0]
     matrix[4] = [0, 0, 0.5, 0, 0.5]
-    dataset, pool = start_of("five classes").dataset, draw(Confusion(matrix), "five classes")
+    dataset, pool = start_of("five classes").dataset, draw(ConfusionNoise(matrix), "five classes")
     given_labels = pool.labels[dataset.pool_rows]
     found = {label: set(given_labels[dataset.y_pool == label].tolist()) for label in range(5)}
     assert found == {0: {0}, 1: {3}, 2: {2}, 3: {3}, 4: {2, 4}}
@@ -156,7 +165,7 @@ def test_the_rate_of_a_matrix_weighs_classes_by_their_numbers_in_the_pool() -> N
     dataset = start_of("table").dataset
     matrix = np.array([[0.6, 0.4, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     first = dataset.y_pool[dataset.available] == 0
-    assert Confusion(matrix).rate(dataset) == pytest.approx(0.4 * first.mean())
+    assert ConfusionNoise(matrix).rate(dataset) == pytest.approx(0.4 * first.mean())
 
 
 # --- where samples are of a kind ------------------------------------------------------------------------------------
@@ -182,7 +191,9 @@ def mask_of(model: NoiseModel, kind: str, seed: int = 0) -> Mask:
 @pytest.mark.parametrize("where", ["boundary", "confident", "core", "fringe"])
 def test_wrong_labels_go_where_they_are_said_to_go(kind: str, where: Any) -> None:
     order = ranks(towards(kind, where))
-    sharp, mild, not_at_all = (mask_of(Instance(0.2, where, sharpness), kind) for sharpness in (100.0, 5.0, 0.0))
+    sharp, mild, not_at_all = (
+        mask_of(InstanceDependentNoise(0.2, where, sharpness), kind) for sharpness in (100.0, 5.0, 0.0)
+    )
     assert order[sharp].mean() > 0.87  # the highest fifth has 0.9
     assert 0.65 < order[mild].mean() < order[sharp].mean()
     assert abs(order[not_at_all].mean() - 0.5) < 5 * np.sqrt(1 / 12 / not_at_all.sum())
@@ -193,7 +204,7 @@ def test_worlds_are_core_or_confident_as_of_the_built_in_tasks(kind: str) -> Non
     seen = set()
     for seed in range(10):
         world: Any = world_of(seed)
-        found, expected = (draw(Instance(0.3, where, 30.0), kind, seed) for where in ("worlds", world))
+        found, expected = (draw(InstanceDependentNoise(0.3, where, 30.0), kind, seed) for where in ("worlds", world))
         assert found.labels.tobytes() == expected.labels.tobytes()
         seen.add(world)
     assert seen == {"core", "confident"}
@@ -202,7 +213,7 @@ def test_worlds_are_core_or_confident_as_of_the_built_in_tasks(kind: str) -> Non
 @EACH_KIND
 def test_at_the_boundary_a_wrong_label_is_the_likeliest_wrong_one(kind: str) -> None:
     start = start_of(kind)
-    dataset, pool = start.dataset, draw(Instance(0.3, "boundary", 5.0), kind)
+    dataset, pool = start.dataset, draw(InstanceDependentNoise(0.3, "boundary", 5.0), kind)
     wrong = np.flatnonzero(pool.mislabelled)
     probabilities = start.learner.model.predict_proba(dataset.X_pool[wrong])
     for row, sample in zip(probabilities, wrong, strict=True):
@@ -211,7 +222,7 @@ def test_at_the_boundary_a_wrong_label_is_the_likeliest_wrong_one(kind: str) -> 
 
 
 def test_elsewhere_it_is_any_other_class() -> None:
-    dataset, pool = start_of("five classes").dataset, draw(Instance(0.45, "core", 0.0), "five classes")
+    dataset, pool = start_of("five classes").dataset, draw(InstanceDependentNoise(0.45, "core", 0.0), "five classes")
     wrong = pool.mislabelled
     counts = np.bincount((pool.labels[dataset.pool_rows][wrong] - dataset.y_pool[wrong]) % 5, minlength=5)
     assert all(within(count / wrong.sum(), 1 / 4, int(wrong.sum())) for count in counts[1:])
@@ -223,7 +234,7 @@ def test_elsewhere_it_is_any_other_class() -> None:
 def test_each_annotator_of_a_column_errs_as_often_as_is_said() -> None:
     dataset = start_of("five classes").dataset
     who = np.random.default_rng(3).integers(0, 3, len(dataset.y))
-    model = Annotators(np.array([0.0, 0.1, 0.45]), np.full(3, 1 / 3), who)
+    model = AnnotatorNoise(np.array([0.0, 0.1, 0.45]), np.full(3, 1 / 3), who)
     mask = draw(model, "five classes").mislabelled
     of_pool = who[dataset.pool_rows]
     assert not mask[of_pool == 0].any()
@@ -237,12 +248,12 @@ def test_the_rate_of_a_column_is_that_of_the_samples_that_can_be_bought() -> Non
     dataset = start_of("table").dataset
     who = np.zeros(len(dataset.y), dtype=np.int64)
     who[dataset.seed_rows] = who[dataset.validation_rows] = 1
-    assert Annotators(np.array([0.1, 0.4]), np.full(2, 0.5), who).rate(dataset) == pytest.approx(0.1)
+    assert AnnotatorNoise(np.array([0.1, 0.4]), np.full(2, 0.5), who).rate(dataset) == pytest.approx(0.1)
 
 
 def test_without_a_column_annotators_get_their_shares() -> None:
-    careful = Annotators(np.array([0.0, 0.4]), np.array([0.9, 0.1]))
-    careless = Annotators(np.array([0.0, 0.4]), np.array([0.1, 0.9]))
+    careful = AnnotatorNoise(np.array([0.0, 0.4]), np.array([0.9, 0.1]))
+    careless = AnnotatorNoise(np.array([0.0, 0.4]), np.array([0.1, 0.9]))
     dataset, count = start_of("five classes").dataset, available("five classes")
     for model, rate in ((careful, 0.04), (careless, 0.36)):
         assert model.rate(dataset) == pytest.approx(rate)
@@ -255,16 +266,16 @@ def test_without_a_column_annotators_get_their_shares() -> None:
 def test_real_noise_is_that_of_the_table() -> None:
     dataset = start_of("table").dataset
     labels = np.where(np.arange(len(dataset.y)) % 4 == 0, (dataset.y + 1) % 3, dataset.y)
-    pool, free = draw(Given(labels), "table"), dataset.available
+    pool, free = draw(RecordedNoise(labels), "table"), dataset.available
     assert np.array_equal(pool.labels[dataset.pool_rows][free], labels[dataset.pool_rows][free])
     expected = (labels != dataset.y)[dataset.pool_rows] & free
     assert np.array_equal(pool.mislabelled, expected)
-    assert Given(labels).rate(dataset) == expected.sum() / free.sum()
+    assert RecordedNoise(labels).rate(dataset) == expected.sum() / free.sum()
 
 
 @EACH_KIND
 def test_unknown_noise_leaves_the_labels_and_has_no_mask(kind: str) -> None:
-    dataset, pool = start_of(kind).dataset, draw(Unknown(0.3), kind)
+    dataset, pool = start_of(kind).dataset, draw(UnknownNoise(0.3), kind)
     assert np.array_equal(pool.labels, dataset.y)
     assert pool.mislabelled.shape == dataset.y_pool.shape
     assert not pool.mislabelled.any()

@@ -76,7 +76,7 @@ def test_openml(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [call.kwargs["version"] for call in fetch.mock_calls] == ["active", 2]
     refusal(lambda: read_table(Table(openml="people", target="color"), Path()), "target", 'Did you mean "colour"')
     fetch.side_effect = [sklearn.utils.Bunch(frame=data, target_names=[])]
-    refusal(lambda: read_table(Table(openml="people"), Path()), "target", "Name it in target")
+    refusal(lambda: read_table(Table(openml="people"), Path()), "target", "Name one in target")
 
 
 def test_openml_without_network_or_data_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.custom import encoding, readers
+from dataselect_env.custom import features, readers
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.tables import RawTable, encode, read_table
 from tests.helpers.tabling import N, every, frame, refusal
@@ -80,16 +80,16 @@ def test_a_long_column_with_text_at_its_end_is_text(read: Read) -> None:
     ("t.csv", b"", "t.csv is empty"),
     ("t.csv", b"\n \n", "t.csv is empty"),
     ("t.csv", b"a,label\n", "t.csv has no rows"),
-    ("t.csv", b"a,label\n\xff\xfe,1\n", "t.csv is not written in UTF-8"),
+    ("t.csv", b"a,label\n\xff\xfe,1\n", "t.csv is not encoded in UTF-8"),
     ("t.csv", b"a,label\n1,2\n1,2,3\n", "Row 3 of t.csv has 3 values, its header 2"),
     ("t.csv", b"a,label\n1,2\n1\n", "Row 3 of t.csv has 1 values"),
     ("t.csv", b"a,label\n1,2,3\n1,2,3\n", "Row 2 of t.csv has 3 values"),
     ("t.csv", b"a,a,label\n1,2,3\n", 'Several columns of t.csv are called "a"'),
     ("t.csv", b"label\nx\n", "no column left"),
-    ("t.csv.gz", b"a,label\n1,2\n", "t.csv.gz cannot be read: damaged"),
-    ("t.csv.gz", gzip.compress(b"a,label\n1,2\n" * 99, mtime=0)[:-9], "cannot be read: damaged"),
-    ("t.parquet", b"PAR1 or not", "t.parquet cannot be read: damaged"),
-    ("t.npz", b"PK or not", "t.npz cannot be read: damaged"),
+    ("t.csv.gz", b"a,label\n1,2\n", "t.csv.gz cannot be read: it is damaged"),
+    ("t.csv.gz", gzip.compress(b"a,label\n1,2\n" * 99, mtime=0)[:-9], "cannot be read: it is damaged"),
+    ("t.parquet", b"PAR1 or not", "t.parquet cannot be read: it is damaged"),
+    ("t.npz", b"PK or not", "t.npz cannot be read: it is damaged"),
 ])  # fmt: skip
 def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
     if content is not None:
@@ -100,8 +100,10 @@ def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None,
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").touch()
-    os.truncate(tmp_path / "t.csv", readers.MOST_BYTES + 10**8)
-    refusal(lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, where 1,000 MB can be")
+    os.truncate(tmp_path / "t.csv", readers.MAX_BYTES + 10**8)
+    refusal(
+        lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, and at most 1,000 MB can be"
+    )
 
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv.gz", "t.npz"])
@@ -111,12 +113,12 @@ def test_what_unpacks_to_a_large_table_is_not_read(tmp_path: Path, monkeypatch: 
         np.savez_compressed(tmp_path / name, x=data["x"], y=data["y"])
     else:
         data.to_parquet(tmp_path / name) if name == "t.parquet" else data.to_csv(tmp_path / name, index=False)
-    monkeypatch.setattr(readers, "MOST_BYTES", 700_000)
+    monkeypatch.setattr(readers, "MAX_BYTES", 700_000)
     refusal(lambda: read_table(Table(file=name, target="y"), tmp_path), "file", "too large")
 
 
 def test_too_many_cells_are_refused_after_rows_were_drawn(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "MOST_CELLS", 5 * 40)
+    monkeypatch.setattr(features, "MAX_CELLS", 5 * 40)
     refusal(read, "max_rows", "60 rows x 5 encoded features make 300 cells", "200 are allowed", "columns", "max_rows")
     assert every(read(max_rows=40)).shape == (40, 5)
 
@@ -152,7 +154,7 @@ def cells(value: object, others: object, where: Any = 0) -> list[Any]:
     ({"w": cells(None, "ann")}, {"annotator": "w"}, "annotator", '"w" is missing'),
     ({"label": cells(0.5, 1.0)}, {}, "target", "looks like a quantity, not a class"),
     ({"label": cells(np.inf, 1.0)}, {}, "target", "looks like a quantity, not a class"),
-    ({"label": "same"}, {}, "target", 'one class only: "same"'),
+    ({"label": "same"}, {}, "target", 'only one class: "same"'),
     ({"label": cells("odd", "even", [0, 1])}, {}, "target", 'Each class needs at least 3 rows; "odd" has 2'),
     ({"t": cells("maybe", "no")}, {"target": "t", "true_target": "label"}, "true_target", '"maybe" has 0'),
     ({}, {"classes": ["no", "Yes"]}, "classes", 'not found: "Yes". Found but not declared: "yes"'),

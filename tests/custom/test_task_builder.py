@@ -13,9 +13,18 @@ from dataselect_env.core.arrays import Floats
 from dataselect_env.core.learner import ALPHA
 from dataselect_env.core.strategies import Candidates, Strategy, registry
 from dataselect_env.core.tasks import Task
-from dataselect_env.custom.noise import Annotators, Confusion, Given, Instance, NoiseModel, Uniform, Unknown
-from dataselect_env.custom.sources import GeneratorSource, TableSource, measured_range
-from dataselect_env.custom.task_builder import Problem
+from dataselect_env.custom.calibration import measured_range
+from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.noise import (
+    AnnotatorNoise,
+    ConfusionNoise,
+    InstanceDependentNoise,
+    NoiseModel,
+    RecordedNoise,
+    UniformNoise,
+    UnknownNoise,
+)
+from dataselect_env.custom.sources import GeneratorSource, TableSource
 from tests.helpers.owning import FURTHER, RANGE, WINE, frame, made, save
 
 GENERATOR: dict[str, Any] = {
@@ -31,7 +40,7 @@ def noise_of(task: Task) -> NoiseModel:
 
 def problem(folder: Path | None = None, **fields: Any) -> tuple[tuple[str, ...], str]:
     """Return the field that must be changed, and the sentence about it."""
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(TaskDefinitionError) as caught:
         made(folder, **fields)
     assert str(caught.value) == caught.value.message
     return caught.value.path, caught.value.message
@@ -119,11 +128,11 @@ def test_large_tables_have_no_more_than_the_most(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("noise", "expected"),
     [
-        (None, Uniform(0.0)),
-        ({"uniform": 0.25}, Uniform(0.25)),
-        ({"unknown": 0.1}, Unknown(0.1)),
-        ({"instance": {"rate": 0.3, "where": "fringe", "sharpness": 7}}, Instance(0.3, "fringe", 7.0)),
-        ({"instance": {"rate": 0.3}}, Instance(0.3, "boundary", 5.0)),
+        (None, UniformNoise(0.0)),
+        ({"uniform": 0.25}, UniformNoise(0.25)),
+        ({"unknown": 0.1}, UnknownNoise(0.1)),
+        ({"instance": {"rate": 0.3, "where": "fringe", "sharpness": 7}}, InstanceDependentNoise(0.3, "fringe", 7.0)),
+        ({"instance": {"rate": 0.3}}, InstanceDependentNoise(0.3, "boundary", 5.0)),
     ],
     ids=str,
 )
@@ -134,7 +143,7 @@ def test_noise_is_the_model_of_the_definition(noise: dict[str, Any] | None, expe
         task = made(**fields, noise=noise)
         assert noise_of(task) == expected
         assert task.flip_y == expected.rate(None)  # type: ignore[arg-type]  # these do not look at the data
-        assert task.has_ground_truth == (not isinstance(expected, Unknown))
+        assert task.has_ground_truth == (not isinstance(expected, UnknownNoise))
 
 
 def test_a_confusion_names_classes_as_the_table_does(tmp_path: Path) -> None:
@@ -142,14 +151,14 @@ def test_a_confusion_names_classes_as_the_table_does(tmp_path: Path) -> None:
     table = {"file": "t.csv", "target": "label"}
     task = made(tmp_path, table=table, noise={"confusion": {"cow": {"ant": 0.3}, "bee": {"cow": 0.1}}}, score=RANGE)
     model = noise_of(task)
-    assert isinstance(model, Confusion)
+    assert isinstance(model, ConfusionNoise)
     assert model.matrix == pytest.approx(np.array([[1, 0, 0], [0, 0.9, 0.1], [0.3, 0, 0.7]]))
     assert task.flip_y == pytest.approx((0.1 + 0.3) / 3, abs=0.01)
 
 
 def test_a_confusion_of_a_generator_names_classes_by_number() -> None:
     model = noise_of(made(**GENERATOR, noise={"confusion": {"2": {"0": 0.4}}}, score=RANGE))
-    assert isinstance(model, Confusion)
+    assert isinstance(model, ConfusionNoise)
     assert model.matrix == pytest.approx(np.array([[1, 0, 0], [0, 1, 0], [0.4, 0, 0.6]]))
 
 
@@ -160,21 +169,21 @@ def test_annotators_of_a_column_have_their_own_rates(tmp_path: Path) -> None:
     table = {"file": "t.csv", "target": "label", "annotator": "who"}
     task = made(tmp_path, table=table, noise={"annotators": rates}, score=RANGE)
     model = noise_of(task)
-    assert isinstance(model, Annotators)
-    assert model.who is not None
+    assert isinstance(model, AnnotatorNoise)
+    assert model.annotator is not None
     # Rows were mixed; a feature tells which row was whose.
     assert isinstance(task.source, TableSource)
     names_by_rank = names[np.argsort(frame()["x0"].to_numpy())]
     whose = names_by_rank[np.argsort(np.argsort(task.source.base.X[:, 0]))]
     expected = {"ann": 0.0, "bob": 0.2, "zoe": 0.4}
-    assert [model.rates[code] for code in model.who] == [expected[name] for name in whose]
+    assert [model.rates[code] for code in model.annotator] == [expected[name] for name in whose]
 
 
 def test_annotators_without_a_column_need_shares() -> None:
     fields = {**WINE, "noise": {"annotators": {"a": {"rate": 0.1, "share": 0.75}, "b": {"rate": 0.3, "share": 0.25}}}}
     model = noise_of(made(**fields))
-    assert isinstance(model, Annotators)
-    assert (model.rates.tolist(), model.shares.tolist(), model.who) == ([0.1, 0.3], [0.75, 0.25], None)
+    assert isinstance(model, AnnotatorNoise)
+    assert (model.rates.tolist(), model.shares.tolist(), model.annotator) == ([0.1, 0.3], [0.75, 0.25], None)
     assert made(**fields).flip_y == pytest.approx(0.15)
     path, message = problem(**WINE, noise={"annotators": {"a": {"rate": 0.1}}})
     assert path == ("noise", "annotators")
@@ -187,7 +196,7 @@ def test_real_noise_comes_with_the_table(tmp_path: Path) -> None:
     save(tmp_path, label=wrong, truth=right)
     task = made(tmp_path, table={"file": "t.csv", "target": "label", "true_target": "truth"}, score=RANGE)
     model = noise_of(task)
-    assert isinstance(model, Given)
+    assert isinstance(model, RecordedNoise)
     assert isinstance(task.source, TableSource)
     assert int((model.labels != task.source.base.y).sum()) == 60
     assert task.flip_y == pytest.approx(0.2, abs=0.03)
@@ -206,7 +215,7 @@ def test_real_noise_comes_with_the_table(tmp_path: Path) -> None:
         ({**WINE, "split": {"pool": 135}}, ("split", "pool"), "135 exceeds the 134 rows that are left of 178"),
         ({**WINE, "split": {"seed": 170}}, ("budget",), "0 for the pool"),
         ({**WINE, "strategies": ["margin", "mrgn"]}, ("strategies", "1"), "no such strategy"),
-        ({**WINE, "strategies": ["random"]}, ("strategies", "0"), "offered anyway"),
+        ({**WINE, "strategies": ["random"]}, ("strategies", "0"), "every task offers random"),
         ({**WINE, "strategies": ["skactiveml:Nonsense"]}, ("strategies", "0"), ""),
         ({**WINE, "noise": {"confusion": {"x": {"y": 0.1}}}}, ("noise", "confusion", "x"), "there is no class x"),
         (
@@ -284,16 +293,18 @@ def test_a_strategy_that_cannot_be_used_on_the_data_is_refused() -> None:
 
     with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", broken)):
         for mixing in ("quotas", "ranks"):
-            with pytest.raises(Problem, match="broken cannot be used here: broken: utilities must be numbers"):
+            with pytest.raises(
+                TaskDefinitionError, match="broken cannot be used here: broken: utilities must be numbers"
+            ):
                 made(**{**WINE, "strategies": ["margin", "broken"], "mixing": mixing})
 
 
 def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
     pytest.importorskip("skactiveml")
-    with pytest.raises(Problem, match="skactiveml_epistemic_uncertainty_sampling cannot be used here"):
+    with pytest.raises(TaskDefinitionError, match="skactiveml_epistemic_uncertainty_sampling cannot be used here"):
         made(**{**WINE, "strategies": ["skactiveml:EpistemicUncertaintySampling"]})
 
 
 def test_a_seed_set_has_a_place_for_every_class() -> None:
-    with pytest.raises(Problem, match="2 is too small for 3 classes"):
+    with pytest.raises(TaskDefinitionError, match="2 is too small for 3 classes"):
         made(**{**WINE, "split": {"seed": 2}})

@@ -14,8 +14,16 @@ from hypothesis import strategies as st
 
 from dataselect_env.core.tasks import BUILT_IN, TASKS, register
 from dataselect_env.custom import task_file
-from dataselect_env.custom.task_builder import Problem
-from dataselect_env.custom.task_file import Loaded, TaskFileError, fingerprints, load_tasks, loaded, parse_yaml, restore
+from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.task_file import (
+    TaskFileError,
+    TaskRecipe,
+    load_tasks,
+    parse_yaml,
+    restore,
+    task_digests,
+    task_recipes,
+)
 from tests.helpers.owning import WINE, defined, forget, forgotten, frame, save
 
 Refusal = Callable[[str], list[str]]
@@ -50,7 +58,7 @@ def refusal(tmp_path: Path) -> Refusal:
         with pytest.raises(TaskFileError) as caught:
             load_tasks(write(tmp_path, text))
         assert before == TASKS
-        assert loaded() == ()
+        assert task_recipes() == ()
         assert str(tmp_path) not in str(caught.value)
         return str(caught.value).splitlines()
 
@@ -98,7 +106,7 @@ def refusal(tmp_path: Path) -> Refusal:
         ("mine:", "My Task:", 2, "tasks.My Task", "lower-case letters, digits"),
         ("mine:", "1:", 2, "tasks.1", "put it into quotes"),
         # twice
-        ("budget: 50", "budget: 50\n    budget: 60", 6, "", "budget stands here twice"),
+        ("budget: 50", "budget: 50\n    budget: 60", 6, "", "budget appears twice"),
         # what only the data tell
         ("t.csv", "u.csv", 3, "tasks.mine.table.file", "There is no file u.csv"),
         ("target: label", "target: labl", 3, "tasks.mine.table.target", 'no column "labl"'),
@@ -106,7 +114,7 @@ def refusal(tmp_path: Path) -> Refusal:
         ("target: label", "target: label, classes: [ant, bee]", 3, "tasks.mine.table.classes", '"cow"'),
         ("50", "5000", 5, "tasks.mine.budget", "less than the budget of 5000"),
         ("budget: 50", "strategies:\n    - margin\n    - mrgin", 7, "tasks.mine.strategies.1", "no such strategy"),
-        ("budget: 50", "strategies: [random]", 5, "tasks.mine.strategies.0", "offered anyway"),
+        ("budget: 50", "strategies: [random]", 5, "tasks.mine.strategies.0", "every task offers random"),
         (
             "{uniform: 0.2}",
             "\n      confusion:\n        ant: {bee: 0.1}\n        dog: {bee: 0.1}",
@@ -143,17 +151,17 @@ def test_a_mistake_is_told_with_file_line_and_field(
         ("tasks: {}\n", "line 1: tasks: "),
         ("tasks: [easy]\n", "line 1: tasks: should be a mapping"),
         ("tasks:\n  mine:\n", "line 2: tasks.mine: should be a mapping"),
-        ("tasks:\n  mine: [\n", "line 3: this is no YAML"),
-        ("tasks:\n\tmine: 3\n", "line 2: this is no YAML"),
-        ("tasks:\n  mine: 'x\n", "this is no YAML"),
-        ("tasks: {{ mine }}\n", "line 1: this is no YAML"),
-        ("a: 1\n? [b, c]\n: 2\n", "line 2: this is no YAML"),
-        ("tasks: *nothing\n", "line 1: this is no YAML"),
-        ("tasks: &a\n  b: *a\n", "this is no YAML"),
-        ("tasks: !!python/object/apply:os.getcwd []\n", "line 1: this is no YAML"),
-        ("tasks: \x00\n", "this is no YAML"),
-        ("tasks: 2020-13-45\n", "this is no YAML"),
-        ("a: 1\n---\nb: 2\n", "line 2: this is no YAML"),
+        ("tasks:\n  mine: [\n", "line 3: this is not YAML"),
+        ("tasks:\n\tmine: 3\n", "line 2: this is not YAML"),
+        ("tasks:\n  mine: 'x\n", "this is not YAML"),
+        ("tasks: {{ mine }}\n", "line 1: this is not YAML"),
+        ("a: 1\n? [b, c]\n: 2\n", "line 2: this is not YAML"),
+        ("tasks: *nothing\n", "line 1: this is not YAML"),
+        ("tasks: &a\n  b: *a\n", "this is not YAML"),
+        ("tasks: !!python/object/apply:os.getcwd []\n", "line 1: this is not YAML"),
+        ("tasks: \x00\n", "this is not YAML"),
+        ("tasks: 2020-13-45\n", "this is not YAML"),
+        ("a: 1\n---\nb: 2\n", "line 2: this is not YAML"),
     ],
 )
 def test_what_is_no_task_file_is_told(refusal: Refusal, text: str, words: str) -> None:
@@ -235,7 +243,7 @@ def test_files_are_looked_for_beside_the_task_file(tmp_path: Path, monkeypatch: 
     write(tmp_path / "inner", GOOD)
     monkeypatch.chdir(tmp_path)
     assert load_tasks("inner/tasks.yaml") == ("mine",)
-    assert loaded()[0].folder == tmp_path / "inner"
+    assert task_recipes()[0].folder == tmp_path / "inner"
 
 
 def test_the_same_file_again_makes_nothing_anew_and_a_changed_one_does(tmp_path: Path) -> None:
@@ -252,7 +260,7 @@ def test_a_task_that_was_removed_is_made_again(tmp_path: Path) -> None:
     save(tmp_path)
     load_tasks(write(tmp_path, GOOD))
     del TASKS["mine"]
-    assert loaded() == ()
+    assert task_recipes() == ()
     load_tasks(tmp_path / "tasks.yaml")
     assert "mine" in TASKS
 
@@ -273,29 +281,29 @@ def test_yaml_that_multiplies_itself_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_data_that_changed_is_read_again(tmp_path: Path) -> None:
     save(tmp_path)
     load_tasks(write(tmp_path, GOOD))
-    first = fingerprints()["mine"]
+    first = task_digests()["mine"]
     load_tasks(tmp_path / "tasks.yaml")
-    assert fingerprints()["mine"] == first
+    assert task_digests()["mine"] == first
     changed = frame()["x3"].tolist()
     changed[7] += 0.25
     save(tmp_path, x3=changed)
     load_tasks(tmp_path / "tasks.yaml")
-    assert fingerprints()["mine"] != first
+    assert task_digests()["mine"] != first
 
 
 def test_what_was_loaded_can_be_made_again_in_another_process(tmp_path: Path) -> None:
     save(tmp_path)
     load_tasks(write(tmp_path, GOOD))
-    sent, first, marks = pickle.dumps(loaded()), TASKS["mine"], fingerprints()
+    sent, first, marks = pickle.dumps(task_recipes()), TASKS["mine"], task_digests()
     forget()
     restore(pickle.loads(sent))  # noqa: S301
     again = TASKS["mine"]
     assert again is not first
-    assert fingerprints() == marks
+    assert task_digests() == marks
     assert again.source is not None
     assert first.source is not None
     assert again.source.start(5).performance == first.source.start(5).performance
-    restore(loaded())
+    restore(task_recipes())
     assert TASKS["mine"] is again
 
 
@@ -305,7 +313,7 @@ def test_a_fingerprint_changes_with_the_definition_and_with_the_data(tmp_path: P
     def mark(text: str) -> str:
         forget()
         load_tasks(write(tmp_path, text))
-        return fingerprints()["mine"]
+        return task_digests()["mine"]
 
     first = mark(GOOD)
     assert mark(GOOD) == first
@@ -318,8 +326,8 @@ def test_a_fingerprint_changes_with_the_definition_and_with_the_data(tmp_path: P
 
 
 def test_built_in_names_cannot_be_added() -> None:
-    with pytest.raises(Problem, match="built-in"):
-        task_file.add(Loaded("hard", defined(**WINE), Path()))
+    with pytest.raises(TaskDefinitionError, match="built-in"):
+        task_file.add_task(TaskRecipe("hard", defined(**WINE), Path()))
     with pytest.raises(Exception, match="built-in"):
         register(TASKS["hard"])
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from dataselect_env.core.tasks import BUILT_IN, TASKS, Task
 from dataselect_env.custom import task_file
 from dataselect_env.custom.definitions import TaskDefinition
 from dataselect_env.custom.task_builder import make_task
-from dataselect_env.custom.task_file import Loaded
+from dataselect_env.custom.task_file import TaskRecipe
 
 NAMES = ("ant", "bee", "cow", "dog", "elk", "fox")
 RANGE = {"performance_range": [0.3, 0.9]}
@@ -78,24 +79,21 @@ def made(folder: Path | None = None, **fields: Any) -> Task:
 
 def offered(name: str = "mine", folder: Path | None = None, **fields: Any) -> Task:
     """Return the task of a definition and offer it beside the others."""
-    return task_file.add(Loaded(name, defined(**fields), folder or Path()))
+    return task_file.add_task(TaskRecipe(name, defined(**fields), folder or Path()))
 
 
 def forget() -> None:
     """Remove all tasks that are not built in."""
-    for name in tuple(TASKS):
-        if name not in BUILT_IN:
-            del TASKS[name]
-    task_file._loaded.clear()
+    for name in tuple(TASKS)[len(BUILT_IN) :]:
+        del TASKS[name]
+    task_file._recipes.clear()
 
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """Remove all tasks that are not built in when the context ends."""
-    try:
+    """Restore the registered tasks when the context ends."""
+    with patch.dict(TASKS), patch.dict(task_file._recipes):
         yield
-    finally:
-        forget()
 
 
 # --- episodes on them -----------------------------------------------------------------------------------------------

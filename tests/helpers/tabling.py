@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from dataselect_env.core.arrays import Floats
-from dataselect_env.custom.tables import RawTable, TableProblem, encode
+from dataselect_env.custom.errors import TableError
+from dataselect_env.custom.tables import RawTable, encode
 
 N = 60
 COLOURS = ("blue", "green", "red")
@@ -29,7 +30,7 @@ def frame(rows: int = N, **columns: Any) -> pd.DataFrame:
 
 
 def refusal(call: Callable[[], object], field: str, *words: str) -> None:
-    with pytest.raises(TableProblem) as caught:
+    with pytest.raises(TableError) as caught:
         call()
     problem = caught.value
     assert problem.field == field, problem.message

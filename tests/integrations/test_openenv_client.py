@@ -6,11 +6,15 @@ import asyncio
 import sys
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from openenv import AutoAction, AutoEnv
 from openenv.auto._discovery import reset_discovery
+from openenv.core.env_client import EnvClient
 
 from dataselect_env import DataSelectEnv, __version__
 from dataselect_env.core.models import State
@@ -23,6 +27,7 @@ from dataselect_env.integrations.openenv_client import (
     ServerError,
 )
 from tests.helpers.serving import ROOT, Server, running_server
+from tests.helpers.talking import talking_server
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +93,41 @@ def test_a_full_server_says_so(server: Server) -> None:
         clients[8].reset(seed=1)
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), MemoryError(), TimeoutError(), asyncio.CancelledError()])
+def test_a_call_without_its_answer_ends_the_connection(server: Server, error: BaseException) -> None:
+    """Or the answer, which arrives later, would be taken for that of the next call, and so on."""
+
+    async def play() -> None:
+        async with DataSelectEnvClient(server.base_url) as client:
+            await client.reset(seed=1)
+            with patch.object(EnvClient, "_receive", side_effect=error), pytest.raises(type(error)):
+                await client.step(Action.stop())
+            with pytest.raises(EpisodeLostError):
+                await client.state()
+            for seed in (99, 100):
+                assert (await client.reset(seed=seed)).reply.seed == seed
+
+    asyncio.run(play())
+
+
+def test_a_call_that_was_interrupted_while_it_waits_does_not_disturb_the_next_one() -> None:
+    with talking_server(ignored=["step"]) as url, DataSelectEnvClient(url).sync() as client:
+        client.reset(seed=1)
+        with patch.object(Future, "result", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            client.step(Action.stop())
+        for seed in (99, 100):
+            assert client.reset(seed=seed).reply.seed == seed
+
+
+def test_numbers_of_numpy_are_sent(server: Server) -> None:
+    with DataSelectEnvClient(server.base_url).sync() as client:
+        assert client.reset(seed=np.int64(7)).reply.seed == 7
+        action = {"action_type": "select_batch", "batch_size": np.int32(9), "strategy_weights": {"random": 1}}
+        with pytest.raises(TypeError):
+            client.step({**action, "batch_size": object()})
+        assert client.step(action).reply.info.batch_size == 9
 
 
 @pytest.mark.parametrize("operation", ["step", "state"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,23 @@ def test_choices_that_make_no_sense_are_refused(server: Server) -> None:
         factory.create(task={"sead": 1})
     with pytest.raises(ServerError, match="choose one of easy, medium, hard"):
         factory.create(task="impossible")
+
+
+def test_a_task_that_is_not_known_here_is_refused_and_its_connection_closed(tmp_path: Path) -> None:
+    (tmp_path / "tasks.yaml").write_text("tasks: {theirs: {table: {bundled: wine}, budget: 40}}", encoding="utf-8")
+    env = {"DATASELECT_TASKS": "tasks.yaml", "DATASELECT_MAX_SESSIONS": "1"}
+    with running_server(cwd=tmp_path, env=env) as server:
+        factory = DataSelectSessionFactory(server.base_url)
+        with pytest.raises(InvalidInput, match="theirs is not registered in this process; load its task file first"):
+            factory.create("theirs")
+        for _ in range(200):
+            try:
+                factory.create("easy").close()
+                break
+            except ServerError:  # at capacity: the server frees the session a moment later
+                time.sleep(0.05)
+        else:
+            pytest.fail("the connection was left open")
 
 
 def test_the_agent_sees_the_rules_and_two_tools(server: Server) -> None:

@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
+from websockets.sync.client import ClientConnection
 from websockets.sync.server import ServerConnection, serve
 
 from dataselect_env import Action, DataSelectEnv
@@ -21,6 +24,7 @@ from dataselect_env.integrations.remote import RemoteEnv, RemoteError, websocket
 from dataselect_env.policies import get_policy
 from dataselect_env.server.mcp.stdio import ServerUnreachable, at_server
 from tests.helpers.serving import LOOPBACK, Server, free_port, running_server
+from tests.helpers.talking import talking_server
 
 HARD = "dataselect_env.gym:DataSelect-Hard-v0"
 
@@ -36,6 +40,14 @@ def remote(server: Server) -> Iterator[RemoteEnv]:
     env = RemoteEnv(server.base_url)
     yield env
     env.close()
+
+
+@pytest.fixture
+def talking() -> Iterator[RemoteEnv]:
+    with talking_server() as url:
+        env = RemoteEnv(url)
+        yield env
+        env.close()
 
 
 @pytest.mark.slow
@@ -81,6 +93,35 @@ def test_the_server_says_what_was_wrong(remote: RemoteEnv) -> None:
         remote.step(Action.stop())
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), MemoryError(), RecursionError(), TimeoutError()])
+@pytest.mark.parametrize("operation", ["reset", "step"])
+def test_a_call_without_its_answer_ends_the_connection(
+    talking: RemoteEnv, error: BaseException, operation: str
+) -> None:
+    """Or the answer, which arrives later, would be taken for that of the next call, and so on."""
+    talking.reset(task_id="hard", seed=7)
+    with (
+        patch.object(ClientConnection, "recv", side_effect=error),
+        pytest.raises(RemoteError if isinstance(error, TimeoutError) else type(error)),
+    ):
+        talking.step(Action.select(20, diversity=1)) if operation == "step" else talking.reset(seed=8)
+    with pytest.raises(NoEpisode):
+        talking.step(Action.stop())
+    for seed in (99, 100):
+        reply = talking.reset(task_id="easy", seed=seed)
+        assert (reply.task_id, reply.seed, reply.step) == ("easy", seed, 0)
+
+
+def test_numbers_of_numpy_are_sent_and_what_cannot_be_sent_costs_nothing(talking: RemoteEnv) -> None:
+    assert talking.reset(task_id="hard", seed=np.int64(7)).seed == 7  # type: ignore[arg-type]  # not an int to mypy
+    action = {"action_type": "select_batch", "batch_size": np.int32(9), "strategy_weights": {"random": np.float32(1)}}
+    with pytest.raises(TypeError):
+        talking.step({**action, "batch_size": object()})
+    reply = talking.step(action)
+    assert reply.info is not None
+    assert reply.info.batch_size == 9
+
+
 @pytest.mark.slow
 def test_a_full_server_says_so_and_takes_the_next_reset_when_there_is_room(server: Server) -> None:
     envs = [RemoteEnv(server.base_url) for _ in range(4)]
@@ -118,7 +159,7 @@ def test_after_a_lost_connection_a_reset_connects_anew(server: Server) -> None:
         env = RemoteEnv(mortal.base_url)
         env.reset(seed=1)
         mortal.kill()
-        with pytest.raises(RemoteError, match=r"is lost, and the episode with it; reset starts another one"):
+        with pytest.raises(RemoteError, match=r"and its episode are lost; reset starts another one"):
             env.step(Action.stop())
         with pytest.raises(RemoteError, match=f"no connection to {mortal.ws_url}"):
             env.reset(seed=1)
@@ -147,9 +188,9 @@ def test_a_token_is_shown_to_a_server_that_asks_for_it(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ("hello", "no JSON"),
-        ("[]", "no reply"),
-        ('{"type": "observation", "data": {"observation": {}}}', "no reply"),
+        ("hello", "not JSON"),
+        ("[]", "not a reply"),
+        ('{"type": "observation", "data": {"observation": {}}}', "not a reply"),
         ('{"type": "error", "data": {"code": "TEAPOT", "message": "I make tea."}}', "I make tea"),
     ],
 )

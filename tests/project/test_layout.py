@@ -45,6 +45,7 @@ WINGS: dict[str, set[str]] = {
         "uvicorn",
         "websockets",
     },
+    "testing": {"numpy"},
     "integrations": {"click", "fastapi", "inspect_ai", "openenv", "ray", "skyrl_gym", "websockets"},
     "gym": {"gymnasium", "numpy"},
     "cli": {"click", "pydantic"},

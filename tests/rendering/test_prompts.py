@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import pytest
 
@@ -96,7 +97,9 @@ def test_answers_that_mean_to_stop(answer: str) -> None:
         ("", "There is no action in the answer"),
         ("I would stop if I were you, but go on.", "There is no action in the answer"),
         ('{"a": 1}', "There is no action in the answer"),
-        ("{" * 10_000, "There is no action in the answer"),
+        ("{" * 100_000, "There is no action in the answer"),
+        ('{"' * 100_000, "There is no action in the answer, but too much that is not valid JSON"),
+        ('{"a":' * 100_000, "There is no action in the answer"),
         ('{"batch_size": 10', "There is no action in the answer"),
         ('{"batch_size": -1, "random": 1}', "batch_size: Input should be greater than or equal to 0"),
         ('{"batch_size": 2.5, "random": 1}', "batch_size: Input should be a valid integer"),
@@ -112,3 +115,37 @@ def test_answers_that_mean_to_stop(answer: str) -> None:
 def test_answers_that_mean_nothing_are_refused_with_a_reason(answer: str, reason: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(reason)):
         prompts.parse_answer(answer)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["{", "{ ", '{"', '{"a":', '{"a":[', '{"a":{},', '{"a":"', '{"a\\"', "{}", "{} ", '{"a":{}}', "}", '"{', "<think>"],
+)
+def test_the_work_on_an_answer_is_linear_in_its_length(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, work = part * (20_000 // len(part)), 0
+    decode = json.JSONDecoder.raw_decode
+
+    def counted(decoder: json.JSONDecoder, text: str, start: int) -> object:
+        """Count the characters of what is read and, after a failure, of what comes before it: JSONDecodeError does."""
+        nonlocal work
+        try:
+            found, end = decode(decoder, text, start)
+        except ValueError as error:
+            work += getattr(error, "pos", start) + 1
+            raise
+        except RecursionError:
+            work += sys.getrecursionlimit() * len(part)
+            raise
+        work += end - start
+        return found, end
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    with pytest.raises(InvalidInput, match="There is no action in the answer"):
+        prompts.parse_answer(text)
+    assert work <= (prompts.MAX_BROKEN_OBJECTS + 2) * len(text)
+
+
+def test_an_answer_may_have_some_broken_objects() -> None:
+    broken = 'No: {"batch_size: 10}, {"batch_size": }, {"a": {"b": 1}, {"batch_size": 5, '
+    assert prompts.parse_answer(20 * broken + BATCH.model_dump_json()) == BATCH
+    assert prompts.parse_answer('{"action": ' + BATCH.model_dump_json()) == BATCH  # a brace is missing

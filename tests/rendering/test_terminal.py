@@ -110,7 +110,7 @@ def test_step_that_buys_nothing() -> None:
 
 def test_reply_to_a_reset_is_no_step() -> None:
     first = rollout(get_policy("stop"), "easy", 20_003).replies[0]
-    with pytest.raises(ValueError, match="no step"):
+    with pytest.raises(ValueError, match="not a step"):
         terminal.step(TASKS["easy"], first, first)
 
 

@@ -21,7 +21,7 @@ class Candidates:
         X: Features of the pool, (n, n_features).
         probabilities: Class probabilities of the current model on the pool, (n, n_classes); rows add up to 1.
         left: Which samples can be chosen, (n,).
-        X_acquired: Features of the training set, (m, n_features).
+        X_acquired: Features of the training set, (m, n_features); m is at least 1.
         y_acquired: Labels that the model was trained on, (m,).
         rng: Stream of selection draws.
         labels: Given labels of the pool, right or wrong, (n,), in 0..n_classes-1.
@@ -72,5 +72,6 @@ class Candidates:
 Utilities = Callable[[Candidates, int], Floats]
 """Returns the utilities of the pool's samples for a batch of the given size, (n,).
 
-Higher is better, and only the order matters; -inf for samples that are not left or not considered. The batch size is at
-least 1 and at most what is left. Pure: equal candidates, with the stream in the same state, give equal utilities."""
+Higher is better, and only the order matters; -inf for samples that are not left or not considered, finite for at least
+as many as the batch holds. The batch size is at least 1 and at most what is left. Pure: equal candidates, with the
+stream in the same state, give equal utilities. :func:`dataselect_env.testing.check_strategy` checks all of it."""

@@ -27,7 +27,8 @@ def uncertainty(candidates: Candidates, _count: int) -> Floats:
 
 def diversity(candidates: Candidates, _count: int) -> Floats:
     """Return the squared Euclidean distance from the mean of the training set."""
-    centroid = candidates.X_acquired.mean(axis=0)
+    X = candidates.X_acquired
+    centroid = X.mean(axis=0) if len(X) else np.zeros(X.shape[1])
     squares = np.einsum("ij,ij->i", candidates.X, candidates.X)
     distances = sampling.squared_distance(candidates.X @ centroid, squares, float(centroid @ centroid))
     return np.where(candidates.left, distances, -np.inf)

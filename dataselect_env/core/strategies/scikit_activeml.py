@@ -188,6 +188,10 @@ def query(
         except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
             reason = textwrap.shorten(str(error), 200)
             raise InvalidInput(f"{kind.__name__} of scikit-activeml cannot be used here: {reason}") from error
+        except NameError as error:  # a defect of TypiClust, where the training set covers all clusters
+            raise InvalidInput(
+                f"{kind.__name__} of scikit-activeml cannot be used here: too few rows are distinct"
+            ) from error
     first = np.asarray(utilities, dtype=np.float64)[0, known:]
     places = np.asarray(list(dict.fromkeys(chosen)), dtype=np.intp) - known
     return places, np.where(np.isnan(first), -np.inf, first)

@@ -51,9 +51,10 @@ class StoredEpisode:
 
 
 class EpisodeStore(Protocol):
-    """An episode store. All methods raise StoreUnavailable when the store cannot be reached.
+    """An episode store. All methods raise StoreUnavailable when the store cannot be reached or is closed.
 
-    Writes are awaited. Reads take microseconds and never wait for a writer.
+    Writes are awaited, and one that is cancelled is stored completely or not at all. Reads take microseconds and never
+    wait for a writer. :func:`dataselect_env.testing.check_store` checks an implementation.
     """
 
     @property
@@ -66,7 +67,7 @@ class EpisodeStore(Protocol):
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
         """Add step ``number`` (from 1) and, with the last step, the grade; on return both are stored.
 
-        Raises EpisodeConflict if the store already has that step.
+        Raises EpisodeConflict if the store already has that step, EpisodeNotFound if there is no such episode.
         """
 
     def load(self, episode_id: str) -> StoredEpisode:
@@ -88,4 +89,4 @@ class EpisodeStore(Protocol):
         """Return the size of the store in bytes."""
 
     def close(self) -> None:
-        """Release the store, which is not used afterwards."""
+        """Release the store; all methods raise StoreUnavailable afterwards."""

@@ -19,7 +19,7 @@ class Retention:
     """Limits on stored episodes.
 
     Args:
-        episodes: Number of episodes, the newest. The limit doubles for running episodes.
+        episodes: Number of episodes, the newest; removed ones count too. The limit doubles for running episodes.
         days: Days after its start at which a finished episode expires.
         lifetime: Seconds after its start at which a running episode expires.
     """

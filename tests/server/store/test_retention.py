@@ -129,10 +129,3 @@ def test_room_is_used_again(store: SQLiteStore) -> None:
         prune(store, keep)
         sizes.append(store.size())
     assert sizes[-1] == sizes[1]
-
-
-def test_a_step_of_an_episode_that_has_left_is_refused(store: SQLiteStore) -> None:
-    play(store, "old", finished=False, age=1e6)
-    prune(store, Retention(episodes=1_000, days=1, lifetime=10))
-    with pytest.raises(EpisodeNotFound):
-        asyncio.run(store.append("old", 3, STEP, None))

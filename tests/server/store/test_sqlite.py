@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.errors import StoreUnavailable
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
@@ -22,82 +22,6 @@ GRADE = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
 
 def header(episode_id: str = "one", transport: Transport = "http") -> EpisodeHeader:
     return EpisodeHeader(episode_id, transport, "easy", 2**32 - 1, "shaped", DYNAMICS_VERSION)
-
-
-def test_what_was_stored_comes_back_exactly(store: SQLiteStore) -> None:
-    run(store.create(header()))
-    run(store.append("one", 1, STEP, None))
-    run(store.append("one", 2, STEP, GRADE))
-    stored = store.load("one")
-    assert stored.header == header()
-    assert stored.steps == (STEP, STEP)
-    assert stored.grade == GRADE
-
-
-def test_an_episode_without_a_grade_is_running(store: SQLiteStore) -> None:
-    run(store.create(header()))
-    assert store.load("one").grade is None
-    assert store.load("one").steps == ()
-
-
-def test_steps_are_counted(store: SQLiteStore) -> None:
-    assert store.step_count("one") == 0
-    for number in range(1, 4):
-        if number == 1:
-            run(store.create(header()))
-        run(store.append("one", number, STEP, None))
-        assert store.step_count("one") == number
-
-
-def test_an_id_is_used_once(store: SQLiteStore) -> None:
-    run(store.create(header()))
-    with pytest.raises(EpisodeExists, match="in use"):
-        run(store.create(header()))
-
-
-def test_an_unknown_episode_is_not_found(store: SQLiteStore) -> None:
-    with pytest.raises(EpisodeNotFound):
-        store.load("nobody")
-
-
-def test_latest_is_told_by_transport(store: SQLiteStore) -> None:
-    assert store.latest("http") is None
-    for episode_id, transport in (("a", "http"), ("b", "http"), ("c", "websocket")):
-        run(store.create(header(episode_id, transport)))  # type: ignore[arg-type]
-    assert store.latest("http") == "b"
-    assert store.latest("websocket") == "c"
-
-
-def test_a_step_and_its_grade_are_stored_together_or_not_at_all(store: SQLiteStore) -> None:
-    run(store.create(header()))
-    run(store.append("one", 1, STEP, None))
-    with pytest.raises(EpisodeConflict):
-        run(store.append("one", 1, STEP, GRADE))  # the same step twice
-    assert store.load("one").grade is None
-    run(store.append("one", 2, STEP, GRADE))
-    assert store.load("one").grade == GRADE
-
-
-def test_another_process_finds_what_was_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "episodes.db"
-    first = SQLiteStore(path)
-    run(first.create(header()))
-    run(first.append("one", 1, STEP, GRADE))
-    second = SQLiteStore(path)  # the first one is never closed, as after a kill
-    assert second.load("one").steps == (STEP,)
-    second.close()
-    first.close()
-
-
-def test_a_step_of_an_episode_that_is_gone_is_not_acknowledged(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path / "episodes.db")
-    run(store.create(header()))
-    with sqlite3.connect(tmp_path / "episodes.db") as operator:
-        operator.execute("DELETE FROM episodes")
-    operator.close()
-    with pytest.raises(EpisodeNotFound):
-        run(store.append("one", 1, STEP, GRADE))
-    store.close()
 
 
 def test_a_file_of_another_schema_is_refused(tmp_path: Path) -> None:
@@ -138,15 +62,6 @@ def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(play, range(40))) == [8] * 40
     store.close()
-
-
-def test_a_closed_database_is_a_clear_error_and_says_nothing_of_its_inside(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path / "episodes.db")
-    store.close()
-    with pytest.raises(StoreUnavailable) as caught:
-        run(store.create(header()))
-    assert "sqlite" not in caught.value.message.lower()
-    assert str(tmp_path) not in caught.value.message
 
 
 def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

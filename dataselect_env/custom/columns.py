@@ -1,0 +1,54 @@
+"""Single columns of a table: the kind of their values, and their values as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from dataselect_env.core.arrays import Indices
+
+if TYPE_CHECKING:
+    import pandas
+
+NUMBER_KINDS = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
+TEXT_KINDS = {"string", "boolean", "categorical", "mixed-integer"}
+TIME_KINDS = {"datetime64", "datetime", "date", "timedelta64", "timedelta"}
+
+
+class TextColumn(NamedTuple):
+    """A column as text.
+
+    Attributes:
+        codes: Position in ``values`` for each row, (n,); -1 where the cell is missing.
+        values: Texts in order of first appearance. Cells of different types may have the same text.
+    """
+
+    codes: Indices
+    values: list[str]
+
+
+def inferred_kind(column: pandas.Series) -> str:
+    """Return the kind of a column's values as pandas infers it, such as ``floating``; missing cells do not count."""
+    from pandas.api.types import infer_dtype  # noqa: PLC0415
+
+    return str(infer_dtype(column, skipna=True))
+
+
+def cell_text(value: object) -> str:
+    """Return a cell as text. Whole numbers have the same text whatever their type.
+
+    >>> [cell_text(value) for value in (1, 1.0, "1", 0.5, True, b"cat")]
+    ['1', '1', '1', '0.5', 'True', 'cat']
+    """
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def text_column(column: pandas.Series) -> TextColumn:
+    """Return a column, (n,), as text."""
+    import pandas  # noqa: PLC0415
+
+    codes, values = pandas.factorize(column, use_na_sentinel=True)
+    return TextColumn(codes.astype(np.intp), [cell_text(value) for value in values])

@@ -1,0 +1,47 @@
+"""Errors in tables and task definitions, and how their messages list names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+NAMES_SHOWN = 20
+"""Largest number of names that a message lists."""
+
+
+class TableError(Exception):
+    """A table cannot be used as described.
+
+    Args:
+        message: A sentence that says what is wrong and what to change, without absolute paths.
+        field: Field of :class:`~dataselect_env.custom.definitions.Table` to change.
+    """
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class TaskDefinitionError(Exception):
+    """A task cannot be built from its definition.
+
+    Args:
+        message: A sentence that says what is wrong and what to change, without absolute paths.
+        path: Field of :class:`~dataselect_env.custom.definitions.TaskDefinition` to change, such as
+            ``("split", "seed")``; empty for the task as a whole.
+    """
+
+    def __init__(self, message: str, path: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+
+def quoted(names: Collection[str]) -> str:
+    """Return names in quotes, joined by commas, for a message; ``none`` if there are none.
+
+    >>> quoted(["a", "b"]), quoted([])
+    ('"a", "b"', 'none')
+    """
+    shown = ", ".join(f'"{name}"' for name in list(names)[:NAMES_SHOWN]) or "none"
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN:,} more"

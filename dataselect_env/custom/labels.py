@@ -1,0 +1,93 @@
+"""Label columns of a table as class codes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dataselect_env.core.arrays import Labels
+from dataselect_env.custom.columns import TextColumn, cell_text, inferred_kind, text_column
+from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.errors import NAMES_SHOWN, TableError, quoted
+
+if TYPE_CHECKING:
+    import pandas
+
+MAX_CLASSES = 100
+MIN_CLASS_ROWS = 3
+"""Fewest rows of each class: the seed set, the validation split and the pool need one each."""
+
+
+def label_column(column: pandas.Series, field: str) -> TextColumn:
+    """Return a column of labels or of annotators' names as text.
+
+    Args:
+        column: Any values, (n,).
+        field: ``target``, ``true_target`` or ``annotator``.
+
+    Raises:
+        TableError: A cell is empty, or the values do not look like classes.
+    """
+    codes, names = text_column(column)
+    blank = np.array([*(not name.strip() for name in names), True])
+    missing = int(blank[codes].sum())  # -1, a missing cell, takes the last
+    if missing:
+        message = f'"{column.name}" is missing (empty, NA, None or the like) in {missing:,} of {len(codes):,} rows.'
+        raise TableError(f"{message} Drop these rows.", field)
+    if field == "annotator":
+        return TextColumn(codes, names)
+    if inferred_kind(column) in {"floating", "mixed-integer-float", "decimal"}:
+        values = column.to_numpy(dtype=np.float64)
+        if not (np.isfinite(values) & (values == np.floor(values))).all():
+            message = f'"{column.name}" looks like a quantity, not a class: it has fractions. Name a column of classes.'
+            raise TableError(message, field)
+    if len(set(names)) > MAX_CLASSES:
+        message = f'"{column.name}" looks like a quantity, not a class: {len(set(names)):,} different values, where'
+        raise TableError(f"{message} {MAX_CLASSES} are allowed. Name a column of classes.", field)
+    return TextColumn(codes, names)
+
+
+def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct names, sorted as numbers if all are numbers, else as text.
+
+    >>> sorted_names(["10", "9", "9"]), sorted_names(["10", "9", "b"])
+    (('9', '10'), ('10', '9', 'b'))
+    """
+    distinct = sorted(set(names))
+    try:
+        finite = all(np.isfinite(float(name)) for name in distinct)
+    except ValueError:
+        finite = False
+    return tuple(sorted(distinct, key=float) if finite else distinct)
+
+
+def label_codes(labels: TextColumn, names: Collection[str]) -> Labels:
+    """Return each row's position in ``names``, (n,)."""
+    code_of = {name: code for code, name in enumerate(names)}
+    return np.array([code_of[name] for name in labels.values], dtype=np.int64)[labels.codes]
+
+
+def check_classes(table: Table, classes: Collection[str], y: Labels) -> None:
+    """Check the classes that labels ``y``, (n,), and given labels have.
+
+    Raises:
+        TableError: The classes are not the declared ones, there are fewer than 2, or one has too few rows.
+    """
+    if table.classes is not None:
+        declared = sorted_names(cell_text(name) for name in table.classes)
+        lacking, others = [name for name in declared if name not in classes], set(classes) - set(declared)
+        if lacking or others:
+            message = (
+                f"Declared but not found: {quoted(lacking)}. Found but not declared: {quoted(sorted_names(others))}."
+            )
+            raise TableError(f"The labels have other classes than declared. {message}", "classes")
+    field = "target" if table.true_target is None else "true_target"
+    if len(classes) < 2:
+        raise TableError(f"There is only one class: {quoted(classes)}. At least 2 are needed.", field)
+    counts = np.bincount(y, minlength=len(classes))
+    few = [f'"{name}" has {count}' for name, count in zip(classes, counts, strict=True) if count < MIN_CLASS_ROWS]
+    if few:
+        message = f"Each class needs at least {MIN_CLASS_ROWS} rows; {', '.join(few[:NAMES_SHOWN])}."
+        raise TableError(f"{message} Drop or merge such classes.", field)
