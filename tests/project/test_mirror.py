@@ -29,6 +29,7 @@ ELSEWHERE = {
     "evaluation/journal": "evaluation/test_evaluate",
     "evaluation/ladder": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
+    "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",
     "integrations/numbers": "integrations/test_remote",
     "policies/degenerate": "policies/test_policies",
