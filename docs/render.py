@@ -17,9 +17,10 @@ from typing import Any
 from bench.validity import pin_datasets
 from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
-from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.core.models import Action, ObservationFields, StepInfo
 from dataselect_env.core.strategies.sampling import trap_strength
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+from dataselect_env.core.validation import WireModel
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
 from dataselect_env.server.settings import ENV_PREFIX, Settings
@@ -214,6 +215,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "constants": constants,
     "doubt": lambda: table(" | ".join(["data", "bought by", *render_own.doubt_rates()]), render_own.doubt()),
     "errors": error_codes,
+    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,
@@ -229,7 +231,6 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "speed": speed,
     "splits": splits,
-    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
     "transfer": transfer,

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -30,6 +31,7 @@ from dataselect_env.server.middleware import Front
 from dataselect_env.server.process import options, run
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings, SettingsError
+from dataselect_env.server.start_message import log_start
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
@@ -162,7 +164,7 @@ def serve(settings: Settings) -> None:
     load_custom_tasks(settings)
     store = open_store(settings.store)  # before the server starts, so that a mistake is reported in a sentence
     if settings.workers == 1:
-        serve_app(create_app(settings, store), settings)
+        serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return
     store.close()
     if store.url == MEMORY:
@@ -171,6 +173,7 @@ def serve(settings: Settings) -> None:
         raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
     settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
     listener = uvicorn.Config("", **options(settings)).bind_socket()
+    log_start(settings, store.url)
     with metrics.shared_folder() as folder:
         supervisor = Supervisor(
             serve_worker,

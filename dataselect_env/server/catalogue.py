@@ -8,9 +8,10 @@ from pydantic import Field
 
 from dataselect_env import __version__
 from dataselect_env.core.actions import action_model, offered
-from dataselect_env.core.models import Observation, RewardMode, State, WireModel
+from dataselect_env.core.models import Observation, RewardMode, State
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import DEFAULT_TASK, DYNAMICS_VERSION, TASKS
+from dataselect_env.core.validation import WireModel
 
 NAME = "DataSelectEnv"
 AUTHOR = "InfraNova"

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
-from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State, parse
+from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State
+from dataselect_env.core.validation import parse
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore

@@ -16,8 +16,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from dataselect_env.core.actions import offered, request_models
-from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest, WireModel
+from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
 from dataselect_env.core.tasks import TASKS, get_spec_range, get_split
+from dataselect_env.core.validation import WireModel
 from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS
 from dataselect_env.server.catalogue import NAME

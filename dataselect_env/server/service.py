@@ -7,8 +7,9 @@ import threading
 import time
 
 from dataselect_env.core.errors import EnvError, EpisodeRunning, StoreUnavailable, TaskMismatch
-from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State, parse
+from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State
 from dataselect_env.core.tasks import get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.server import pool_view

@@ -28,7 +28,8 @@ from dataselect_env.core.errors import (
     UnknownType,
     as_client_error,
 )
-from dataselect_env.core.models import Envelope, MessageType, parse
+from dataselect_env.core.models import Envelope, MessageType
+from dataselect_env.core.validation import parse
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.limits import SessionTimeout, client_name
 from dataselect_env.server.mcp import protocol

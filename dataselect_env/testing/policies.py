@@ -10,8 +10,9 @@ from typing import Final
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, Reply, parse
+from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import play, policy_rng
 from dataselect_env.policies import AnyPolicy, Policy, get_policy
 from dataselect_env.testing.rules import ResultT, Rule, described, global_generators, offered

@@ -15,9 +15,10 @@ from pydantic import Field
 
 from dataselect_env.core.actions import action_model, offered, with_strategies
 from dataselect_env.core.errors import EnvError, as_client_error
-from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights
 from dataselect_env.core.numbers import Count
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
+from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.rendering import prompts
 from dataselect_env.server import catalogue
 from dataselect_env.server.mcp.backend import EPISODE_ID_DESCRIPTION, EpisodeArguments, EpisodeBackend
