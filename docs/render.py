@@ -25,7 +25,7 @@ from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
 from dataselect_env.server.settings import ENV_PREFIX, Settings
 from dataselect_env.server.store import retention
-from dataselect_env.testing import environments, policies, sources, stored, strategies
+from dataselect_env.testing import checked_store, environments, policies, sources, strategies
 from dataselect_env.testing.rules import Rule
 from docs import render_own
 
@@ -226,7 +226,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "rules_env": lambda: rules(environments.RULES),
     "rules_policy": lambda: rules(policies.RULES),
     "rules_source": lambda: rules(sources.RULES),
-    "rules_store": lambda: rules(stored.RULES),
+    "rules_store": lambda: rules(checked_store.RULES),
     "rules_strategy": lambda: rules(strategies.RULES),
     "settings": settings,
     "speed": speed,

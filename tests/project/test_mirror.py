@@ -41,7 +41,7 @@ ELSEWHERE = {
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
     "server/store/schema": "server/store/test_sqlite",
-    "testing/stored": "testing/test_stores",
+    "testing/checked_store": "testing/test_stores",
 }
 
 
