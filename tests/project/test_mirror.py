@@ -26,12 +26,10 @@ ELSEWHERE = {
     "custom/features": "custom/test_tables",
     "custom/labels": "custom/test_tables",
     "custom/splitting": "custom/test_sources",
-    "evaluation/journal": "evaluation/test_evaluate",
     "evaluation/ladder": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
     "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",
-    "integrations/numbers": "integrations/test_remote",
     "policies/degenerate": "policies/test_policies",
     "policies/policy": "policies/test_policies",
     "policies/reference": "policies/test_policies",
