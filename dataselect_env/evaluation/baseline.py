@@ -7,8 +7,9 @@ from statistics import fmean
 
 from pydantic import Field
 
-from dataselect_env.core.models import RewardMode, WireModel
+from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
+from dataselect_env.core.validation import WireModel
 from dataselect_env.evaluation.rollout import Rollout, rollout
 from dataselect_env.evaluation.statistics import standard_error, strata_of
 from dataselect_env.policies import get_policy

@@ -22,8 +22,9 @@ from pydantic import Field, ValidationError
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import ModelT, RewardMode, WireModel
+from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.core.validation import ModelT, WireModel
 from dataselect_env.custom.task_file import task_digests
 from dataselect_env.evaluation.rollout import Rollout
 

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from dataselect_env.core.data import WORLDS
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import RewardMode, WireModel
+from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import TASKS, get_task, split_of
+from dataselect_env.core.validation import WireModel
 from dataselect_env.custom.task_file import task_recipes
 from dataselect_env.evaluation.evaluate import Plan
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions

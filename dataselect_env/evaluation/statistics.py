@@ -33,8 +33,8 @@ from pydantic import Field
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.data import world_of
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import WireModel
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.validation import WireModel
 
 CONFIDENCE = 0.95
 METHOD = (

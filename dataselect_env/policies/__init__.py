@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 from dataselect_env.core.actions import action_model, offered
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, StrategyWeights, parse
+from dataselect_env.core.models import Action, StrategyWeights
 from dataselect_env.core.strategies.registry import STRATEGIES, get_strategy
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.validation import parse
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
 from dataselect_env.policies.learned import ppo, ppo_of
 from dataselect_env.policies.oracle import ORACLES

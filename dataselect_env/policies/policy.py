@@ -41,6 +41,11 @@ LONGEST_REASON = 300
 class Policy:
     """A policy of an agent.
 
+    An episode is a function of the task, the replies and the generator: it does not depend on the other episodes that
+    the policy plays, before or at the same time, and it does not change a reply. A policy that cannot play a task, such
+    as one without ground truth, raises InvalidInput in ``start``. :func:`dataselect_env.testing.check_policy` checks
+    all of it.
+
     Attributes:
         name: Name in ``get_policy`` and in reports; the policy's random stream depends on it.
         description: What it does, one sentence.

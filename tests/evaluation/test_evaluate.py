@@ -14,8 +14,8 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation import evaluate as room
 from dataselect_env.evaluation.evaluate import Plan, evaluate, jobs_of
-from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions, record
-from dataselect_env.evaluation.ladder import Report, Row, build_report, mean_curve, rounded
+from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions
+from dataselect_env.evaluation.ladder import Report, build_report, mean_curve
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import corrected, difference, mean_interval
 from dataselect_env.policies import get_policy
@@ -335,20 +335,3 @@ def test_curve_stays_where_an_episode_ended(records: list[EpisodeRecord]) -> Non
     short = one.model_copy(update={"curve": ((0, 0.4), (10, 0.6))})
     long = one.model_copy(update={"curve": ((0, 0.4), (10, 0.5), (30, 0.8))})
     assert mean_curve([short, long])[-1] == pytest.approx((20, (0.6 + 0.65) / 2))
-
-
-def test_rounded_keeps_everything_but_digits() -> None:
-    assert rounded({"a": 1 / 3, "b": [2, None, "x", 1e-9 / 3], "c": True}) == {
-        "a": 0.333333,
-        "b": (2, None, "x", 3.33333e-10),
-        "c": True,
-    }
-
-
-@pytest.mark.parametrize("model", [Row, EpisodeRecord, Versions])
-def test_every_field_is_described(model: type[Row | EpisodeRecord | Versions]) -> None:
-    assert [name for name, field in model.model_fields.items() if not field.description] == []
-
-
-def test_a_record_names_the_policy_as_the_plan_does() -> None:
-    assert record("my:own", rollout(get_policy("stop"), "easy", 3)).key == ("my:own", "easy", 3)

@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput, UnknownTask
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
 from dataselect_env.core.tasks import TASKS, Task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
 
