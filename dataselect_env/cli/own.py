@@ -69,7 +69,8 @@ DATA_OPTIONS = (
     ),
     click.option("--target", help="Column of --data with the labels."),
     click.option("--true-target", help="Column with the right labels, where --target has real mistakes."),
-    click.option("--exclude", help="Columns of --data that are no features, divided by commas."),
+    click.option("--exclude", help="Columns of --data that are not features, separated by commas."),
+    click.option("--categorical", help="Columns of --data with categories even if they are written as numbers."),
     click.option("--noise", type=float, help="Share of labels to make wrong, from 0 to below 0.5; default: 0."),
     click.option("--unknown-noise", type=float, help="Labels are partly wrong already, about this share of them."),
     click.option("--budget", type=int, help="Samples that may be bought of --data; default: 100."),
@@ -106,16 +107,15 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
         return None
     from dataselect_env.custom.definitions import BUNDLED
     from dataselect_env.custom.errors import TaskDefinitionError
-    from dataselect_env.custom.task_file import TaskRecipe, add_task
+    from dataselect_env.custom.task_file import TaskRecipe, add_task, data_report
 
     table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
-    if chosen["exclude"]:
-        table["exclude"] = _divided(chosen["exclude"])
+    table |= {field: _divided(chosen[field]) for field in ("exclude", "categorical") if chosen[field]}
     if data in BUNDLED and not Path(data).exists():
         table["bundled"] = data
     elif data.startswith(OPENML):
         table["openml"] = data.removeprefix(OPENML)
-    elif Path(data).suffix or Path(data).exists():
+    elif Path(data).exists():
         table["file"] = data
     else:
         raise UsageError(
@@ -127,6 +127,7 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
         add_task(TaskRecipe(name, _definition(chosen, table), Path.cwd()))
     except TaskDefinitionError as error:
         raise UsageError(f"{_option(error.path)}: {error.message}") from None
+    click.echo("\n".join(data_report(name)), err=True)
     return name
 
 
