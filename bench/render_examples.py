@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, GraderReply, Reply, WireModel
+from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, GraderReply, Reply
 from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.core.validation import WireModel
 from dataselect_env.server.openapi import EPISODE_EXAMPLES
 from dataselect_env.server.pool_view import view
 from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep

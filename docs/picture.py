@@ -26,12 +26,11 @@ from dataselect_env.core.tasks import TASKS
 from dataselect_env.core.warm_start import warm_start
 from dataselect_env.evaluation.rollout import final_grade, policy_rng
 from dataselect_env.policies import Policy, get_policy
-from dataselect_env.rendering.plots import STYLE
+from dataselect_env.rendering import palette
 
 PICTURE = Path(__file__).with_name("episode.png")
 TASK, SEED, POLICY = "hard", 20_005, "probing"
-COLOURS = dict(zip(STRATEGIES, ("#E69F00", "#0072B2", "#56B4E9"), strict=True))
-WRONG = "#D55E00"
+WRONG = palette.VERMILION
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def record(task_id: str = TASK, seed: int = SEED, policy_name: str = POLICY) -> 
 
 def draw(story: Story) -> Figure:
     """Return the picture."""
-    with rc_context({**STYLE, "figure.dpi": 130, "savefig.dpi": 130}):
+    with rc_context({**palette.STYLE, "figure.dpi": 130, "savefig.dpi": 130}):
         figure = Figure(figsize=(11, 4.3), layout="constrained")
         pool, performance, batches = figure.subplot_mosaic(
             [["pool", "performance"], ["pool", "batches"]], width_ratios=(1.15, 1), height_ratios=(1.2, 1)
@@ -88,7 +87,7 @@ def draw_pool(ax: Axes, story: Story) -> None:
     """Draw every sample by distance and margin, and mark those that each strategy bought."""
     scatter = partial(ax.scatter, linewidths=0)
     right, wrong = ~story.mislabelled, story.mislabelled
-    scatter(story.distance[right], story.margin[right], s=9, color="#cccccc", label="right label")
+    scatter(story.distance[right], story.margin[right], s=9, color=palette.PALE, label="right label")
     scatter(story.distance[wrong], story.margin[wrong], s=9, color=WRONG, alpha=0.45, label="wrong label (hidden)")
     for name in STRATEGIES:
         bought = [
@@ -103,7 +102,7 @@ def draw_pool(ax: Axes, story: Story) -> None:
                 story.margin[found],
                 s=42,
                 facecolors="none",
-                edgecolors=COLOURS[name],
+                edgecolors=palette.STRATEGIES[name],
                 linewidths=1.4,
                 label=f"bought by {name}",
             )
@@ -118,9 +117,9 @@ def draw_pool(ax: Axes, story: Story) -> None:
 def draw_performance(ax: Axes, story: Story) -> None:
     """Draw the performance by step, as an agent sees it."""
     task, grade = TASKS[story.replies[0].task_id], final_grade(story.replies[-1])
-    ax.axhline(task.pass_performance, color="#009E73", linestyle="--", linewidth=1)
+    ax.axhline(task.pass_performance, color=palette.GREEN, linestyle="--", linewidth=1)
     ax.annotate("passes above", (0, task.pass_performance), xytext=(0, 3), textcoords="offset points", fontsize=8)
-    ax.plot([reply.observation.current_performance for reply in story.replies], "o-", color="#0072B2")
+    ax.plot([reply.observation.current_performance for reply in story.replies], "o-", color=palette.BLUE)
     ax.set(title=f"What the agent sees, graded {grade.score:.2f} at the end", ylabel="performance")
     ax.set(xlim=(-0.6, len(story.batches) + 0.6), xticks=range(len(story.batches) + 1), xticklabels=[])
 
@@ -132,7 +131,7 @@ def draw_batches(ax: Axes, story: Story) -> None:
     steps = [reply.info for reply in story.replies if reply.info is not None]
     for name in STRATEGIES:
         counts = np.array([step.bought_by[name] for step in steps])
-        ax.bar(numbers, counts, bottom=floor, width=0.7, color=COLOURS[name], label=name)
+        ax.bar(numbers, counts, bottom=floor, width=0.7, color=palette.STRATEGIES[name], label=name)
         floor += counts
     wrong = [step.mislabelled or 0 for step in steps]
     ax.bar(numbers, wrong, width=0.7, color="none", edgecolor=WRONG, hatch="/////", label="wrong labels")

@@ -17,13 +17,16 @@ from typing import Any
 from bench.validity import pin_datasets
 from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
-from dataselect_env.core.models import Action, ObservationFields, StepInfo, WireModel
+from dataselect_env.core.models import Action, ObservationFields, StepInfo
 from dataselect_env.core.strategies.sampling import trap_strength
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+from dataselect_env.core.validation import WireModel
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
 from dataselect_env.server.settings import ENV_PREFIX, Settings
 from dataselect_env.server.store import retention
+from dataselect_env.testing import checked_store, environments, policies, sources, strategies
+from dataselect_env.testing.rules import Rule
 from docs import render_own
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,11 +205,17 @@ def transfer() -> str:
     return page.summary(page.load())
 
 
+def rules(of_check: dict[str, Rule]) -> str:
+    """Return the rules of a check, with the name of what documents each."""
+    return table("rule | documented in", ((rule.text, f"`{rule.documented}`") for rule in of_check.values()))
+
+
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
     "doubt": lambda: table(" | ".join(["data", "bought by", *render_own.doubt_rates()]), render_own.doubt()),
     "errors": error_codes,
+    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,
@@ -214,10 +223,14 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
     "own_fields": lambda: table("field | default | meaning", render_own.fields()),
     "reward": reward_terms,
+    "rules_env": lambda: rules(environments.RULES),
+    "rules_policy": lambda: rules(policies.RULES),
+    "rules_source": lambda: rules(sources.RULES),
+    "rules_store": lambda: rules(checked_store.RULES),
+    "rules_strategy": lambda: rules(strategies.RULES),
     "settings": settings,
     "speed": speed,
     "splits": splits,
-    "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
     "transfer": transfer,

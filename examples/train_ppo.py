@@ -39,7 +39,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
 from dataselect_env.custom.task_file import TaskFileError, load_tasks
 from dataselect_env.evaluation.rollout import rollout
-from dataselect_env.evaluation.statistics import difference, mean_interval
+from dataselect_env.evaluation.statistics import difference, mean_interval, strata_of
 from dataselect_env.gym.spaces import menu
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.learned import Actor, load_actor, start_actor
@@ -169,13 +169,13 @@ def train(
 
 
 def compare(actor: Actor, task_id: str) -> dict[str, Any]:
-    """Return mean grades on the test seeds, and differences to the references by seed, with 95 % t intervals."""
-    ours = grades(as_policy(actor), task_id, TEST_SEEDS)
-    result: dict[str, Any] = {"seeds": [TEST_SEEDS[0], TEST_SEEDS[-1]], "ppo": mean_interval(ours).model_dump()}
+    """Return mean grades on the test seeds, and differences to the references by seed, with 95 % intervals."""
+    ours, worlds = grades(as_policy(actor), task_id, TEST_SEEDS), strata_of(get_task(task_id), TEST_SEEDS)
+    result: dict[str, Any] = {"seeds": [TEST_SEEDS[0], TEST_SEEDS[-1]], "ppo": mean_interval(ours, worlds).model_dump()}
     for name in REFERENCES if get_task(task_id).built_in else REFERENCES[1:]:
         theirs = grades(get_policy(name), task_id, TEST_SEEDS)
-        result[name] = mean_interval(theirs).model_dump()
-        result[f"ppo - {name}"] = difference(ours, theirs).model_dump()
+        result[name] = mean_interval(theirs, worlds).model_dump()
+        result[f"ppo - {name}"] = difference(ours, theirs, worlds).model_dump()
     return result
 
 

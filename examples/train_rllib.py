@@ -28,7 +28,7 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.tune.registry import register_env
 
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.evaluation.statistics import mean_interval
+from dataselect_env.evaluation.statistics import mean_interval, strata_of
 from dataselect_env.gym.registration import env_id
 
 ENV = "dataselect"
@@ -107,7 +107,7 @@ def main(*, task_id: str, address: str | None, url: str | None, iterations: int,
     scores = grades(algorithm, config, TEST_SEEDS)
     algorithm.save_to_path(str((out / task_id).resolve()))
     (out / f"{task_id}.json").write_text(json.dumps({"seeds": list(TEST_SEEDS), "grades": scores}) + "\n", "utf-8")
-    interval = mean_interval(scores)
+    interval = mean_interval(scores, strata_of(TASKS[task_id], TEST_SEEDS))
     click.echo(f"held out: {fmean(scores):.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
     algorithm.stop()
     ray.shutdown()

@@ -76,6 +76,7 @@ def scenarios(server: Server, seed: int, examples: int, phases: tuple[str, ...] 
     Raises:
         RuntimeError: schemathesis could not do its work.
     """
+    server.get("/openapi.json")  # which may be made at the first request: schemathesis waits ten seconds for it
     with tempfile.TemporaryDirectory(prefix="generated-") as folder:
         report = Path(folder) / "report.ndjson"
         options = ["--checks=all", f"--exclude-checks={LEFT_OUT}", "--continue-on-failure", "--no-shrink"]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from bench.reliability.scripts import Reply, Script, differences, draw
 from dataselect_env.core.errors import EpisodeNotFound
-from dataselect_env.core.models import Action, Grade, parse
+from dataselect_env.core.models import Action, Grade
 from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.core.validation import parse
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 
 

@@ -14,8 +14,9 @@ from multiprocessing import get_context
 from typing import Any, get_args
 
 from dataselect_env import DataSelectEnv
-from dataselect_env.core.models import Action, RewardMode, parse
+from dataselect_env.core.models import Action, RewardMode
 from dataselect_env.core.tasks import SEED_LIMIT, TASKS
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.evaluate import cores
 
 Reply = dict[str, Any]

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.errors import EnvError, EpisodeExists, EpisodeOver, InvalidInput, NoEpisode, UnknownTask
-from dataselect_env.core.models import Action, Operation, parse
+from dataselect_env.core.models import Action, Operation
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.validation import parse
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
 

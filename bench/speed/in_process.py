@@ -27,10 +27,10 @@ import threadpoolctl
 
 from bench.speed.textbook import TextbookEnv
 from dataselect_env import Action, DataSelectEnv, __version__
-from dataselect_env.core import episode, sgd
+from dataselect_env.core import reward, sgd
 from dataselect_env.core.data import dataset_number
-from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import Learner, passes_for
+from dataselect_env.core.selection import BatchSelector
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import warm_start
@@ -49,10 +49,10 @@ MANY_LANES, ROUNDS_OF_MANY = 512, 3
 LANES = (1, 8, 64, 512)
 MICROSECONDS = 1e6
 PARTS: dict[str, tuple[Any, str]] = {
-    "scoring and choosing": (Episode, "_choose"),
+    "scoring and choosing": (BatchSelector, "select"),
     "training": (Learner, "train"),
     "measuring": (Learner, "performance"),
-    "distance and redundancy": (episode, "distance_and_redundancy"),
+    "distance and redundancy": (reward, "distance_and_redundancy"),
     "sums over the training set": (TrainingSet, "extend"),
     "reply": (DataSelectEnv, "_reply"),
 }

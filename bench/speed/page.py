@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.speed.in_process import LANES, PARTS
-from dataselect_env.rendering.plots import STYLE
+from dataselect_env.rendering import palette
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
@@ -174,7 +174,7 @@ def versions(every: Results) -> str:
 def draw(every: Results) -> Figure:
     """Return the picture: where a step's time goes, steps a second by lanes, a step's time by pool size."""
     tasks = every["in_process"]["tasks"]
-    with rc_context(STYLE):
+    with rc_context(palette.STYLE):
         figure = Figure(figsize=(10, 3), layout="constrained")
         first, second, third = figure.subplots(1, 3)
         _draw_parts(first, tasks)
@@ -186,9 +186,9 @@ def draw(every: Results) -> Figure:
         second.legend(fontsize=8)
         sizes = {int(size): one["median"] / 1e3 for size, one in every["pool_size"]["microseconds"].items()}
         smallest = min(sizes)
-        third.plot(sizes.keys(), sizes.values(), "o-", color="#0072B2", label="measured")
+        third.plot(sizes.keys(), sizes.values(), "o-", color=palette.BLUE, label="measured")
         linear = [sizes[smallest] * size / smallest for size in sizes]
-        third.plot(sizes.keys(), linear, "--", color="#999999", label="linear")
+        third.plot(sizes.keys(), linear, "--", color=palette.GREY, label="linear")
         third.set(xscale="log", yscale="log", title="A step by pool size", xlabel="samples in the pool", ylabel="ms")
         third.legend(fontsize=8)
     return figure

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.transfer.report import CONTENDERS, REFERENCES, RESULTS, YARDSTICKS
+from dataselect_env.rendering import palette
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
 PAGE, PICTURE, GENERAL = HERE / "README.md", HERE / "transfer.png", HERE / "general.json"
 DATA, NOISE = ("digits", "breast-cancer", "wine"), ("clean", "uniform", "worlds")
-COLOURS = {"rule": "#999999", "tuned": "#D55E00", "yardstick": "#009E73"}
+COLOURS = {"rule": palette.GREY, "tuned": palette.VERMILION, "yardstick": palette.GREEN}
 Results = dict[str, Any]
 
 
@@ -108,11 +109,11 @@ def draw(results: Results) -> None:
                 kind = kind_of(name)
                 ax.plot([gap["low"], gap["high"]], [height] * 2, color=COLOURS[kind], linewidth=2)
                 ax.plot(gap["mean"], height, "o", color=COLOURS[kind], markersize=4.5)
-            ax.axvline(0, color="#555555", linewidth=0.8)
+            ax.axvline(0, color=palette.NOTE, linewidth=0.8)
             ax.set_title(f"{data}, {noise}", loc="left", fontsize=10, fontweight="bold")
             ax.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
             ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(axis="x", color="#e6e6e6", linewidth=0.7)
+            ax.grid(axis="x", color=palette.FAINT, linewidth=0.7)
     colours = "grey: rules, orange: tuned on synthetic tasks, green: yardsticks"
     figure.supxlabel(f"grade less that of {REFERENCES[0]}, 95 % intervals; {colours}", fontsize=9)
     figure.savefig(PICTURE, dpi=110)

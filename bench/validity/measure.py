@@ -5,9 +5,9 @@ All functions take cells: the records of a policy on a task, one for each seed, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,16 @@ from dataselect_env.core.learner import passes_for
 from dataselect_env.core.tasks import TASKS, get_task
 from dataselect_env.core.warm_start import warm_start
 from dataselect_env.evaluation.journal import EpisodeRecord
-from dataselect_env.evaluation.statistics import Difference, difference, mean_interval, spearman
+from dataselect_env.evaluation.statistics import (
+    GRADES,
+    UNBOUNDED,
+    Difference,
+    corrected,
+    difference,
+    mean_interval,
+    spearman,
+    strata_of,
+)
 from dataselect_env.policies import GROUPS
 from dataselect_env.policies.oracle import BATCH_SIZE as ORACLE_BATCH
 
@@ -67,10 +76,12 @@ def ladder(cells: Cells) -> dict[str, Any]:
     """Return for each task and policy what a ladder shows, with the mean score of each world."""
     table: dict[str, Any] = {}
     for (task, policy), cell in cells.items():
-        score = mean_interval([one.score for one in cell])
+        score = mean_interval([one.score for one in cell], worlds(cells, task, policy))
         noise = [one.noise_ratio for one in cell if one.noise_ratio is not None]
         table.setdefault(task, {})[policy] = {
             "score": score.mean,
+            "low": score.low,
+            "high": score.high,
             "margin": score.margin,
             "spread": stdev(one.score for one in cell),
             "passed": fmean(one.passed for one in cell),
@@ -85,43 +96,60 @@ def ladder(cells: Cells) -> dict[str, Any]:
     return table
 
 
+def worlds(cells: Cells, task: str, policy: str) -> list[str]:
+    """Return the hidden worlds of the seeds of a cell; the task is built in."""
+    return strata_of(get_task(task), [one.seed for one in cells[task, policy]]) or []
+
+
+KINDS = {"grade": (scores, GRADES), "return": (returns, UNBOUNDED)}
+"""What policies are compared by, with the values that are possible."""
+Named = TypeVar("Named", bound=Hashable)
+
+
+def gap(
+    cells: Cells, task: str, above: str, below: str, *, kind: str = "grade", seeds: int | None = None
+) -> Difference:
+    """Return the difference between two policies on a task, on the first ``seeds`` seeds or on all."""
+    values, scale = KINDS[kind]
+    ours, theirs = values(cells, task, above)[:seeds], values(cells, task, below)[:seeds]
+    return difference(ours, theirs, worlds(cells, task, above)[:seeds], scale=scale)
+
+
+def plain(differences: Mapping[Named, Difference]) -> dict[Named, dict[str, Any]]:
+    """Return differences as plain data, corrected for their number."""
+    found = zip(differences, corrected(list(differences.values())), strict=True)
+    return {name: {**one.model_dump(), "significant": one.significant} for name, one in found}
+
+
 def steps(cells: Cells) -> dict[str, list[dict[str, Any]]]:
     """Return A1 and A2: the differences between neighbours on the ladder."""
+    found = plain({(task, *pair): gap(cells, task, *pair) for task in TASKS for pair in STEPS})
     return {
-        task: [
-            {
-                "above": above,
-                "below": below,
-                **plain(difference(scores(cells, task, above), scores(cells, task, below))),
-            }
-            for above, below in STEPS
-        ]
+        task: [{"above": above, "below": below, **found[task, above, below]} for above, below in STEPS]
         for task in TASKS
-    }
-
-
-def plain(found: Difference) -> dict[str, Any]:
-    """Return a difference as plain data."""
-    return {**found.model_dump(), "significant": found.significant}
+    }  # fmt: skip
 
 
 def exploits(cells: Cells) -> dict[str, Any]:
     """Return A3: which degenerate policies have a higher mean grade or return than the best constant, and the best."""
-    found: dict[str, Any] = {}
-    for task in TASKS:
-        found[task] = {"policies": len(GROUPS["degenerate"])}
-        for name, values in (("grade", scores), ("return", returns)):
-            limit = values(cells, task, "best-constant")
-            means = {policy: fmean(values(cells, task, policy)) for policy in GROUPS["degenerate"]}
-            best = max(means, key=means.__getitem__)
-            found[task][name] = {
-                "best_constant": fmean(limit),
-                "best": best,
-                "mean": means[best],
-                "difference": plain(difference(values(cells, task, best), limit)),
-                "above": sorted(policy for policy, mean in means.items() if mean > fmean(limit)),
-            }
-    return found
+    names, limit = GROUPS["degenerate"], "best-constant"
+    means = {
+        (task, kind): {policy: fmean(values(cells, task, policy)) for policy in (limit, *names)}
+        for task in TASKS
+        for kind, (values, _) in KINDS.items()
+    }
+    best = {case: max(names, key=found.__getitem__) for case, found in means.items()}
+    gaps = plain({case: gap(cells, case[0], policy, limit, kind=case[1]) for case, policy in best.items()})
+    result: dict[str, Any] = {task: {"policies": len(names)} for task in TASKS}
+    for (task, kind), found in means.items():
+        result[task][kind] = {
+            "best_constant": found[limit],
+            "best": best[task, kind],
+            "mean": found[best[task, kind]],
+            "difference": gaps[task, kind],
+            "above": sorted(policy for policy in names if found[policy] > found[limit]),
+        }
+    return result
 
 
 def alignment(cells: Cells, names: Sequence[str], families: Sequence[str] | None = None) -> dict[str, Any]:
@@ -158,14 +186,7 @@ def telescoping(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
 
 def separable(cells: Cells) -> dict[str, Any]:
     """Return A6: best constant less balanced mix on the first seeds."""
-    return {
-        task: plain(
-            difference(
-                scores(cells, task, "best-constant")[:FEW_SEEDS], scores(cells, task, "balanced")[:FEW_SEEDS]
-            )
-        )
-        for task in TASKS
-    }  # fmt: skip
+    return plain({task: gap(cells, task, "best-constant", "balanced", seeds=FEW_SEEDS) for task in TASKS})
 
 
 def odds(table: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -13,15 +13,16 @@ from matplotlib.figure import Figure
 from bench.validity.candidates import FAMILIES
 from bench.validity.measure import Cells, returns, scores
 from dataselect_env.core.tasks import TASKS
-from dataselect_env.rendering.plots import PANEL_WIDTH, STYLE, look
+from dataselect_env.rendering import palette
+from dataselect_env.rendering.plots import PANEL_WIDTH, look
 
 WORLD_ROWS = ("balanced", "uncertainty", "random", "best-constant", "probing", "oracle")
-FAMILY_LOOKS = dict(zip(FAMILIES, (("#0072B2", "o"), ("#E69F00", "^"), ("#009E73", "s")), strict=True))
+FAMILY_LOOKS = dict(zip(FAMILIES, ((palette.BLUE, "o"), (palette.ORANGE, "^"), (palette.GREEN, "s")), strict=True))
 
 
 def figure(height: float, draw: Callable[[Axes, str], None]) -> Figure:
     """Return a figure with a panel for each task."""
-    with rc_context(STYLE):
+    with rc_context(palette.STYLE):
         picture = Figure(figsize=(PANEL_WIDTH * len(TASKS), height), layout="constrained")
         for ax, task in zip(picture.subplots(1, len(TASKS)), TASKS, strict=True):
             draw(ax, task)
@@ -38,7 +39,7 @@ def worlds(table: Mapping[str, Any]) -> Figure:
     def draw(ax: Axes, task: str) -> None:
         for height, policy in enumerate(WORLD_ROWS):
             found, colour = table[task][policy]["worlds"], look(policy)[0]
-            ax.plot([found["core"], found["confident"]], [height, height], color="#cccccc", linewidth=2, zorder=1)
+            ax.plot([found["core"], found["confident"]], [height, height], color=palette.PALE, linewidth=2, zorder=1)
             for world, filling in (("core", colour), ("confident", "white")):
                 ax.plot(
                     found[world],

@@ -48,7 +48,7 @@ def summary(report: Report) -> dict[str, Any]:
                 "policy": row.policy.rpartition(":")[2],
                 "score": row.score.mean,
                 "margin": row.score.margin,
-                "return": row.episode_return.mean,
+                "return": row.episode_return,
             }
             for row in rows
         ]

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 import click
 
 from dataselect_env import __version__
-from dataselect_env.cli.console import UsageError, find_policy, progress, reward_mode_option, say
+from dataselect_env.cli.console import (
+    Command,
+    Commands,
+    UsageError,
+    find_policy,
+    progress,
+    reward_mode_option,
+    say,
+)
 from dataselect_env.cli.evaluate_command import evaluate
-from dataselect_env.cli.own import TaskName, task_file_option
+from dataselect_env.cli.task_options import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
-from dataselect_env.core.errors import EnvError
 from dataselect_env.core.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
 
 if TYPE_CHECKING:
@@ -23,79 +30,74 @@ if TYPE_CHECKING:
     from dataselect_env.policies.policy import AnyPolicy
 
 
-class PlayCommand(click.Command):
+class PlayCommand(Command):
     """The command ``play``; its help lists the policies."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the policies with their descriptions."""
         from dataselect_env.policies import GROUPS, POLICIES
 
-        for title, group in (("Policies", "reference"), ("Policies that try to be paid for nothing", "degenerate")):
+        for title, group in (("Policies", "reference"), ("Reward-hacking policies", "degenerate")):
             with formatter.section(title):
                 formatter.write_dl([(name, POLICIES[name].description) for name in GROUPS[group]])
         super().format_epilog(ctx, formatter)
 
 
 def policy_of(_ctx: click.Context, _param: click.Parameter, name: str) -> AnyPolicy:
-    """Return the policy that an option names, a user's own with its exceptions put into a sentence."""
+    """Return the policy that an option names; exceptions of a user's own policy become one sentence."""
     from dataselect_env.policies.policy import guarded
 
     policy = find_policy(name)
     return guarded(policy) if ":" in name else policy
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dataselect-env")
 def main() -> None:
-    """DataSelectEnv: data curation under a budget, as a reinforcement-learning environment."""
+    """DataSelectEnv: a reinforcement-learning environment for data curation under a budget."""
 
 
 @main.command()
-@click.option("--host", help="Address to listen on; default DATASELECT_HOST, or all addresses.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; default PORT, or 7860.")
-@click.option("--store", help="Where episodes are kept: sqlite:///relative.db, sqlite:////absolute.db or memory:.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Processes that serve; default DATASELECT_WORKERS, or 1.")
-@click.option("--task-file", help="YAML file with tasks of your own; default DATASELECT_TASKS, or none.")
+@click.option("--host", help="Address to listen on. Default: DATASELECT_HOST, or all addresses.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on. Default: PORT, or 7860.")
+@click.option("--store", help="Episode store: sqlite:///relative.db, sqlite:////absolute.db or memory:.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Server processes. Default: DATASELECT_WORKERS, or 1.")
+@click.option("--task-file", help="YAML file with your own tasks. Default: DATASELECT_TASKS, or none.")
 def serve(host: str | None, port: int | None, store: str | None, workers: int | None, task_file: str | None) -> None:
     """Serve the environment over HTTP and WebSocket."""
     from dataselect_env.server import app
-    from dataselect_env.server.settings import Settings, SettingsError
+    from dataselect_env.server.settings import Settings
 
-    try:
-        app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
-    except SettingsError as error:
-        raise UsageError(str(error)) from error
+    app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
 
 
 @main.command()
-@click.option("--url", help="Address of a running server to play on; default: play in this process.")
-@click.option("--store", help="Where episodes of this process are kept; as of serve.")
+@click.option("--url", help="Address of a running server to play on. Default: play in this process.")
+@click.option("--store", help="Episode store of this process, as for serve.")
 def mcp(url: str | None, store: str | None) -> None:
     """Serve the tools of the Model Context Protocol over stdin and stdout.
 
-    For clients that start their servers themselves; over HTTP, serve answers at /mcp.
+    For clients that start MCP servers themselves. Over HTTP, the command serve provides them at /mcp.
     """
     import sys
 
     from dataselect_env.server.mcp import stdio
-    from dataselect_env.server.settings import Settings, SettingsError
+    from dataselect_env.server.settings import Settings
 
     try:
-        place = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(url)
-        with place as ask:
+        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(url)
+        with backend as ask:
             stdio.converse(ask, sys.stdin, sys.stdout)
-    except SettingsError as error:
-        raise UsageError(str(error)) from error
     except stdio.ServerUnreachable as error:
         raise UsageError(f"--url: the server cannot be reached: {error}") from error
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, as GET /baseline answers it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, in the format of GET /baseline.")
 def baseline(as_json: bool) -> None:
-    """Compare the reference policies.
+    """Compare the reference policies on the fixed seeds of GET /baseline.
 
-    They play all tasks at the fixed seeds of GET /baseline; this takes some seconds.
+    Plays all tasks; this takes a few seconds.
     """
     from dataselect_env.evaluation.baseline import baseline_report, episode_count
     from dataselect_env.rendering.terminal import baseline_table
@@ -115,12 +117,11 @@ def baseline(as_json: bool) -> None:
     callback=policy_of,
     help="One of the policies below, or your own as module:attribute.",
 )
-@click.option("--seed", type=click.IntRange(0, SEED_LIMIT - 1), help="Seed of the episode; default: drawn and shown.")
-@reward_mode_option("shaped: the formula and a terminal term. grade: rewards add up to the grade.")
+@click.option("--seed", type=click.IntRange(0, SEED_LIMIT - 1), help="Seed of the episode. Default: a random one.")
+@reward_mode_option("shaped: reward formula plus a terminal term. grade: rewards add up to the grade.")
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
-    """Show one episode step by step."""
+    """Play one episode and show it step by step."""
     from dataselect_env.evaluation import rollout
-    from dataselect_env.policies.policy import PolicyError
     from dataselect_env.rendering import terminal
 
     chosen = get_task(task)
@@ -128,15 +129,10 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
     last = next(replies)
     say(terminal.header(chosen, policy, last, reward_mode))
     episode_return = 0.0
-    try:
-        for reply in replies:
-            say(terminal.step(chosen, last, reply))
-            episode_return += reply.reward or 0.0
-            last = reply
-    except EnvError as error:  # the policy answered with something that is no action
-        raise UsageError(error.message) from error
-    except PolicyError as error:
-        raise UsageError(str(error)) from error
+    for reply in replies:
+        say(terminal.step(chosen, last, reply))
+        episode_return += reply.reward or 0.0
+        last = reply
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 

@@ -1,6 +1,6 @@
-"""What the commands share: how they speak, how they refuse, and how they find policies.
+"""Parts that the commands share: refusals, output, progress bars and the lookup of policies.
 
-Nothing heavy is imported before it is needed, so that ``--help`` answers at once.
+Heavy modules are imported on first use, so that ``--help`` answers at once.
 """
 # ruff: noqa: PLC0415  (for the same reason)
 
@@ -10,11 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-
-from dataselect_env.core.errors import EnvError
 
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
 
@@ -22,7 +20,60 @@ if TYPE_CHECKING:
     from dataselect_env.policies.policy import AnyPolicy
 
 REWARD_MODES = ("shaped", "grade")
-"""As ``models.RewardMode`` has them, the default first; a test holds the two together."""
+"""The values of ``models.RewardMode``, the default first; a test compares the two."""
+
+
+class UsageError(click.ClickException):
+    """A wrong value that the user can correct: one sentence on stderr and exit code 2."""
+
+    exit_code = 2
+
+
+class Interrupted(click.ClickException):
+    """The user pressed Ctrl-C: one sentence on stderr and the exit code that shells give for SIGINT."""
+
+    exit_code = 130
+
+    def show(self, file: Any = None) -> None:
+        """Print the sentence."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn exceptions that stand for a user's wrong value into a :class:`UsageError`."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        from dataselect_env.core.errors import EnvError
+        from dataselect_env.custom.task_file import TaskFileError
+        from dataselect_env.server.settings import SettingsError
+
+        if not isinstance(error, EnvError | TaskFileError | SettingsError):
+            raise
+        raise UsageError(str(error)) from error
+
+
+class Command(click.Command):
+    """A command that answers wrong values with a usage error, both in its options and while it runs."""
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the options."""
+        with usage_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with usage_errors():
+            return super().invoke(ctx)
+
+
+class Commands(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
 
 
 def reward_mode_option(meaning: str) -> Callable[[AnyCommand], AnyCommand]:
@@ -31,30 +82,26 @@ def reward_mode_option(meaning: str) -> Callable[[AnyCommand], AnyCommand]:
     return click.option("--reward-mode", type=modes, default=REWARD_MODES[0], show_default=True, help=meaning)
 
 
-class UsageError(click.ClickException):
-    """Something that the user can put right: a sentence on stderr and exit code 2."""
-
-    exit_code = 2
-
-
 def find_policy(name: str) -> AnyPolicy:
-    """Return the policy of this name; for ``module:attribute`` the working directory is searched last.
+    """Return the policy of this name; the working directory is the last place where ``module:attribute`` is looked up.
 
     Raises:
-        click.BadParameter: There is no such policy, or it cannot be imported.
+        InvalidInput: There is no such policy, or it cannot be imported.
     """
     from dataselect_env.policies import get_policy
 
     if ":" in name and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    try:
-        return get_policy(name)
-    except EnvError as error:
-        raise click.BadParameter(error.message.removeprefix("policy: ")) from error
+    return get_policy(name)
+
+
+def divided(text: str) -> list[str]:
+    """Return the parts of a comma-separated option."""
+    return [part for name in text.split(",") if (part := name.strip())]
 
 
 def say(text: str) -> None:
-    """Print to stdout: colours only in a terminal that wants them, ASCII where the encoding has nothing better."""
+    """Print to stdout: in colour only where a terminal supports it, in ASCII where the encoding has no Unicode."""
     from dataselect_env.rendering.terminal import ASCII
 
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
@@ -67,7 +114,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def progress(length: int, label: str) -> Iterator[Callable[[int], None] | None]:
-    """Give a function that moves a progress bar on; None where stderr is no terminal."""
+    """Yield a function that advances a progress bar, None where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

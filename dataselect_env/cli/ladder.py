@@ -28,10 +28,11 @@ def explanation(settings: Settings) -> str:
     split = f", {settings.split} split" if settings.split else ""
     text = (
         f"{settings.seeds} seeds ({settings.first_seed} to {settings.last_seed}{split}), rewards: "
-        f"{settings.reward_mode}. ± is half of a {settings.intervals}."
+        f"{settings.reward_mode}. ± is the distance from the mean to the farther end of its interval. Intervals are "
+        f"{settings.intervals}."
     )
     if settings.reference:
-        text += f" difference: score less that of {settings.reference}, with a star where the interval leaves 0 out."
+        text += f" difference: score minus that of {settings.reference}; * marks a corrected p value below 0.05."
     for task_id, constant in settings.best_constants.items():
         text += f" On {task_id} best-constant is {constant}, the best on seeds of the train split."
     return text
@@ -40,15 +41,13 @@ def explanation(settings: Settings) -> str:
 def _line(row: Row) -> str:
     noise = "-" if row.noise_ratio is None else f"{row.noise_ratio:.0%}"
     score = f"{row.score.mean:.3f}±{row.score.margin:.3f}"
-    figures = (
-        f"{row.pass_rate:>4.0%} {row.performance:.3f} {noise:>5} {row.bought:>6.1f} {row.episode_return.mean:>+7.2f}"
-    )
+    figures = f"{row.pass_rate:>4.0%} {row.performance:.3f} {noise:>5} {row.bought:>6.1f} {row.episode_return:>+7.2f}"
     return f"{_short(row.policy, NAME_WIDTH):<{NAME_WIDTH}} {score} {figures}{_difference(row.difference)}"
 
 
 def _difference(found: Difference | None) -> str:
-    """Return the last column; nothing for the reference itself, which differs from itself by 0."""
-    if found is None or found.p == 1:
+    """Return the last column; it is empty for the reference itself."""
+    if found is None:
         return ""
     text = f"  {found.mean:+.3f}±{found.margin:.3f}"
     if not found.significant:

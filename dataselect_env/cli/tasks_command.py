@@ -1,5 +1,5 @@
-"""The command ``tasks``: what there is to play, and whether a task file can be used."""
-# ruff: noqa: PLC0415  (what it needs is imported when it runs, so that --help answers at once)
+"""The command ``tasks``: list the tasks, and check a task file."""
+# ruff: noqa: PLC0415  (modules are imported on use, so that --help answers at once)
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import json
 
 import click
 
-from dataselect_env.cli.console import say
-from dataselect_env.cli.own import task_file_option
+from dataselect_env.cli.console import Command, say
+from dataselect_env.cli.task_options import task_file_option
 from dataselect_env.core.tasks import TASKS
 
 
-@click.command()
+@click.command(cls=Command)
 @task_file_option
-@click.option("--json", "as_json", is_flag=True, help="Print the tasks as JSON, as GET /tasks answers them.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tasks as JSON, in the format of GET /tasks.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of task files instead.")
 def tasks(as_json: bool, schema: bool) -> None:
-    """List the tasks; with --task-file this also tells whether the file can be used."""
+    """List the tasks; with --task-file, also check the file."""
     from dataselect_env.custom.definitions import file_schema
     from dataselect_env.custom.task_file import data_report
     from dataselect_env.rendering import prompts

@@ -12,10 +12,11 @@ from typing import Any, TypeVar, cast
 from pydantic import Field, create_model
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, StepEnvelope, StepRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.models import Action, StepEnvelope, StepRequest, StrategyWeights
 from dataselect_env.core.numbers import Weight
 from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.validation import WireModel, parse
 
 ModelT = TypeVar("ModelT", bound=WireModel)
 

@@ -59,7 +59,8 @@ class Dataset:
         y: Labels, (n,), in 0 to n_classes - 1: the true labels, or the given labels without ground truth.
         n_classes: Number of classes.
         seed_rows: Rows of the seed set, (k,). A pool row that is also a seed row cannot be bought.
-        validation_rows: Rows of the validation split, on which performance is measured; nothing is fitted on them.
+        validation_rows: Rows of the validation split, on which performance is measured; none of the seed set or
+            the pool. Nothing is fitted on them.
         pool_rows: Rows of the pool.
         weights: Weights of the validation rows that give every class the same total, (n_validation,), sum 1. None
             weights all rows equally.

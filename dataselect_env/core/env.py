@@ -17,10 +17,10 @@ from dataselect_env.core.models import (
     ResetRequest,
     RewardMode,
     State,
-    parse,
 )
 from dataselect_env.core.order import Operation, check_order
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, choose, split_of
+from dataselect_env.core.validation import parse
 
 if TYPE_CHECKING:
     from sklearn.linear_model import SGDClassifier

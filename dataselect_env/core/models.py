@@ -6,14 +6,14 @@ included; strings and booleans are refused (``"10"``, ``true``).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.numbers import Count, Integer, Weight, as_integer
 from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+from dataselect_env.core.validation import WireModel
 
 RewardMode = Literal["shaped", "grade"]
 DEFAULT_REWARD_MODE: RewardMode = "shaped"
@@ -47,12 +47,6 @@ TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
 SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
-
-
-class WireModel(BaseModel):
-    """Base of all wire types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 # --- requests -------------------------------------------------------------------------------------------------------
@@ -323,43 +317,3 @@ class ErrorBody(WireModel):
     code: str = Field(description="Stable error code, for programs.", examples=["VALIDATION_ERROR"])
     message: str = Field(description="What was wrong and what is allowed, for people.")
     field: str | None = Field(description="Dotted name of the offending field, if there is one.")
-
-
-# --- validation -----------------------------------------------------------------------------------------------------
-
-ModelT = TypeVar("ModelT", bound=WireModel)
-
-LONGEST_NAME = 80
-"""Characters of a field's name that an error message repeats."""
-MOST_PROBLEMS = 5
-"""Problems that one error message lists."""
-
-
-def parse(model: type[ModelT], data: object) -> ModelT:
-    """Return ``data`` as a ``model``.
-
-    Raises:
-        InvalidInput: Validation failed. The message says for each field what was wrong and what is allowed. Of the
-            input it repeats only names of fields.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        problems = [_describe(model, detail) for detail in error.errors(include_url=False, include_input=False)]
-    text = "; ".join(f"{field}: {problem}" if field else problem for field, problem in problems[:MOST_PROBLEMS])
-    raise InvalidInput(text, field=problems[0][0] or None)
-
-
-def _describe(model: type[WireModel], detail: ErrorDetails) -> tuple[str, str]:
-    """Return the dotted name of the field and the message for an error of pydantic."""
-    field = ".".join(str(part) for part in detail["loc"])
-    field = "".join(letter if letter.isprintable() else "?" for letter in field)[:LONGEST_NAME]
-    if detail["type"] == "extra_forbidden":
-        owner: type[BaseModel] = model
-        for part in detail["loc"][:-1]:
-            inner = owner.model_fields[part].annotation if isinstance(part, str) else None
-            owner = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else owner
-        return field, f"unknown field; allowed are {', '.join(owner.model_fields)}"
-    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return field, "Input should be a JSON object"
-    return field, detail["msg"]

@@ -12,7 +12,10 @@ from dataselect_env.core.warm_start import WarmStart, warm_start
 
 
 class Source(Protocol):
-    """Gives an episode its data set and its pool. Both methods are pure functions of their arguments."""
+    """Gives an episode its data set and its pool. Both methods are pure functions of their arguments.
+
+    :func:`dataselect_env.testing.check_source` checks this contract.
+    """
 
     def start(self, seed: int) -> WarmStart:
         """Return the warm start of a seed. It is shared between episodes: read-only."""

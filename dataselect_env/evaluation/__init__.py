@@ -1,1 +1,1 @@
-"""Playing policies against each other: rollouts, the baseline, evaluations and their statistics."""
+"""Comparing policies: rollouts, evaluations on many seeds, their statistics, and the baseline."""

@@ -1,19 +1,20 @@
-"""Evaluation: policies x tasks x seeds, on all cores, the same records whatever the number of processes.
+"""Evaluation: policies x tasks x seeds on all cores; the records do not depend on the number of processes.
 
 Every policy plays every task on the same seeds, so that policies can be compared seed by seed.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import get_task
@@ -24,7 +25,7 @@ from dataselect_env.policies import POLICIES, get_policy, plays
 from dataselect_env.policies.policy import AnyPolicy, guarded
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Each worker computes on one core: the arrays are small, and two workers with threads stand in each other's way."""
+"""Variables that keep a worker to one core: the arrays are small, and threads of several workers would compete."""
 
 Progress = Callable[[int], None]
 
@@ -49,7 +50,7 @@ class Plan:
 
     @property
     def keys(self) -> list[Key]:
-        """All episodes, in the order of reports: by task, policy and seed; without policies that cannot play a task."""
+        """All episodes, ordered by task, policy and seed; a policy that cannot play a task is left out there."""
         return [
             (policy, task, seed)
             for task in self.tasks
@@ -85,18 +86,17 @@ def evaluate(
 
     Args:
         plan: What to play.
-        processes: How many worker processes play; 1 plays in this process. The records do not depend on it.
-        resume: File to keep finished episodes in. Those of the plan that it already holds are not played again.
-        progress: Called with the number of episodes done since the last call; these add up to ``len(plan)``.
+        processes: Number of worker processes; 1 plays in this process. The records do not depend on it.
+        resume: File that keeps finished episodes. Episodes of the plan that it already holds are not played again.
+        progress: Called with the number of episodes finished since the last call; these add up to ``len(plan)``.
 
     Returns:
         One record for each of ``plan.keys``, in that order.
 
     Raises:
-        EnvError: There is no such policy or task, or a policy answered with something that is no action.
+        EnvError: There is no such policy or task, or a policy returned something that is not an action.
         PolicyError: A user's own policy failed.
-        JournalError: ``resume`` is the file of something else.
-        OSError: ``resume`` cannot be read or written.
+        JournalError: ``resume`` cannot be read or written, or is not the file of such an evaluation.
     """
     for name in plan.policies:
         get_policy(name)  # a misspelt name fails before anything is played
@@ -106,7 +106,7 @@ def evaluate(
         jobs = jobs_of(plan, records)
         if progress is not None:
             progress(len(plan) - sum(len(job.policies) for job in jobs))
-        for done in _play_all(jobs, processes):
+        for done in stack.enter_context(closing(_play_all(jobs, processes))):
             records |= {one.key: one for one in done}
             if journal is not None:
                 journal.add(done)
@@ -116,7 +116,7 @@ def evaluate(
 
 
 def jobs_of(plan: Plan, done: Collection[Key]) -> list[Job]:
-    """Return the jobs for all episodes of a plan that are not done yet."""
+    """Return the jobs for all episodes of a plan that are not in ``done``."""
     jobs = []
     for seed in plan.seeds:
         for task_id in plan.tasks:
@@ -144,34 +144,70 @@ def _policy(name: str) -> AnyPolicy:
     return policy if name in POLICIES else guarded(policy)
 
 
-def _play_all(jobs: list[Job], processes: int) -> Iterator[list[EpisodeRecord]]:
-    """Yield the records of each job as it is finished, in any order."""
+def _play_all(jobs: list[Job], processes: int) -> Generator[list[EpisodeRecord], None, None]:
+    """Yield the records of each job as it finishes, in any order; closing it ends the workers at once."""
     if processes == 1:
         yield from map(play_job, jobs)
         return
     tasks = {job.task_id for job in jobs}
     needed = tuple(recipe for recipe in task_recipes() if recipe.name in tasks)
-    context = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
-    with (
-        _single_threaded(),
-        ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,)) as executor,
-    ):
-        try:
-            for future in as_completed([executor.submit(play_job, job) for job in jobs]):
-                yield future.result()
-        finally:  # after a failure or an interrupt nothing more is begun
-            executor.shutdown(wait=False, cancel_futures=True)
+    context = _Spawning()
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,))
+    try:
+        with _single_threaded(), _interrupts_held():
+            futures = [executor.submit(play_job, job) for job in jobs]  # which starts the workers
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:  # a failure or an interrupt: jobs that run may take minutes
+        context.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+class _Spawning(SpawnContext):
+    """Starts processes anew (a fork of a program that has threads may hang), and keeps them to terminate them.
+
+    From Python 3.14 on ``ProcessPoolExecutor.terminate_workers`` does that.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        """Return a new process."""
+        self.started.append(SpawnProcess(*args, **options))
+        return self.started[-1]
+
+    def terminate(self) -> None:
+        """End all processes."""
+        for process in self.started:
+            if process.pid is not None:
+                process.terminate()
 
 
 def _prepare(custom_tasks: tuple[TaskRecipe, ...]) -> None:
-    """Make a worker process know the tasks that its parent knows, and leave interrupts to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Register the parent's own tasks in a worker process, and leave interrupts to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _interrupts_held cannot do it
     restore(custom_tasks)
 
 
 @contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back, in this thread until the end of the context, in processes that it starts for good."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Let processes that start in this context compute on one core each."""
+    """Limit processes that start in this context to one core each."""
     before = {name: os.environ.get(name) for name in THREAD_LIMITS}
     os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
     try:

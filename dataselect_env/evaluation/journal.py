@@ -1,15 +1,17 @@
-"""What an evaluation keeps of each episode, and the file that lets an interrupted one go on.
+"""Records of episodes, and the file that an interrupted evaluation resumes from.
 
-The file has one JSON object a line: first a header with all that decides how an episode comes out, then one record for
-each finished episode, in the order in which they were finished. Only whole lines count, so that a run that was killed
-while it wrote loses one line and nothing else.
+The file has one JSON object per line: a header with everything that the outcome of an episode depends on, then one
+record per finished episode, in the order of finishing. Only complete lines count, so a run that is killed in mid-write
+loses one line.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,8 +21,10 @@ import sklearn
 from pydantic import Field, ValidationError
 
 from dataselect_env import __version__
-from dataselect_env.core.models import ModelT, RewardMode, WireModel
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.core.validation import ModelT, WireModel
 from dataselect_env.custom.task_file import task_digests
 from dataselect_env.evaluation.rollout import Rollout
 
@@ -28,12 +32,12 @@ Key = tuple[str, str, int]
 """Policy, task and seed of an episode."""
 
 
-class JournalError(Exception):
-    """The file is no journal, or one of another kind of run; the message says which."""
+class JournalError(InvalidInput):
+    """The file cannot be read or written, or is not the journal of such a run; the message says which."""
 
 
 class Versions(WireModel):
-    """All that figures may depend on beside the settings."""
+    """Versions that results may depend on."""
 
     package: str = Field(__version__, description="Version of dataselect-env.")
     dynamics: int = Field(DYNAMICS_VERSION, description="Version of the rules that the episodes were played by.")
@@ -45,20 +49,26 @@ class Versions(WireModel):
 class Header(WireModel):
     """The first line of a journal."""
 
-    versions: Versions = Field(description="What the episodes were played with.")
-    reward_mode: RewardMode = Field(description="What the rewards are.")
-    own_tasks: dict[str, str] = Field({}, description="Fingerprints of tasks that are not built in.")
+    versions: Versions = Field(description="Versions that the episodes were played with.")
+    reward_mode: RewardMode = Field(description="Reward mode of the episodes.")
+    own_tasks: dict[str, str] = Field({}, description="Fingerprints of tasks that are not built in, by name.")
+
+    def facts(self) -> dict[str, str]:
+        """Return everything that must agree, by the name that a message gives it."""
+        versions = {name.replace("_", "-"): str(value) for name, value in self.versions}
+        tasks = {f"task {name}": mark[:8] for name, mark in self.own_tasks.items()}
+        return {**versions, "reward mode": self.reward_mode, **tasks}
 
 
 class EpisodeRecord(WireModel):
-    """What an evaluation keeps of an episode."""
+    """The outcome of an episode."""
 
-    policy: str = Field(description="Name that the evaluation was asked for.")
-    task_id: str = Field(description="Task that was played.")
+    policy: str = Field(description="Name of the policy, as the plan has it.")
+    task_id: str = Field(description="Name of the task.")
     seed: int = Field(description="Seed of the episode.")
     score: float = Field(ge=0, le=1, description="Score of the grade.")
     passed: bool = Field(description="Whether the episode passed.")
-    noise_ratio: float | None = Field(description="Share of wrong labels among those bought; null if none.")
+    noise_ratio: float | None = Field(description="Share of wrong labels among the samples bought; null if none was.")
     rewards: tuple[float, ...] = Field(description="Reward of each step.")
     curve: tuple[tuple[int, float], ...] = Field(
         min_length=1, description="Samples bought so far and performance, at the start and after each step."
@@ -71,8 +81,8 @@ class EpisodeRecord(WireModel):
 
     @property
     def episode_return(self) -> float:
-        """Sum of the rewards."""
-        return sum(self.rewards)
+        """Sum of the rewards, rounded once: equal on all versions of Python."""
+        return math.fsum(self.rewards)
 
     @property
     def bought(self) -> int:
@@ -105,26 +115,29 @@ class Journal:
     """The file of a run, open for more records; a context manager.
 
     Attributes:
-        records: What was in the file when it was opened, by key.
+        records: The records that were in the file when it was opened, by key.
 
     Raises:
-        JournalError: The file holds something else, or episodes of other versions or another reward mode.
-        OSError: It cannot be read or written.
+        JournalError: The file cannot be read or written, holds something else, or episodes of other versions, tasks or
+            another reward mode.
     """
 
     def __init__(self, path: Path, reward_mode: RewardMode) -> None:
         header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=task_digests())
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode(errors="replace").splitlines()
+        self._path = path
+        with _file_errors(path):
+            content = path.read_bytes() if path.exists() else b""
+        complete = content[: content.rfind(b"\n") + 1]
+        lines = complete.decode(errors="replace").split("\n")[:-1]
         if content and not lines:
-            raise JournalError(f"{path.name} is no file of an evaluation")
+            raise JournalError(f"{path.name} is not a file of an evaluation")
         if lines:
             _check(path.name, _parse(Header, path.name, 1, lines[0]), header)
         found = (_parse(EpisodeRecord, path.name, number, line) for number, line in enumerate(lines[1:], start=2))
         self.records = {one.key: one for one in found}
-        self._file = path.open("ab")
-        self._file.truncate(len(whole))
+        with _file_errors(path):
+            self._file = path.open("ab")
+            self._file.truncate(len(complete))
         if not lines:
             self._write([header])
 
@@ -137,23 +150,37 @@ class Journal:
         self._file.close()
 
     def add(self, records: Iterable[EpisodeRecord]) -> None:
-        """Write records; when the call returns, they are in the file."""
+        """Write records; they are on disk when the call returns."""
         self._write(records)
 
     def _write(self, lines: Iterable[WireModel]) -> None:
-        self._file.write("".join(f"{line.model_dump_json()}\n" for line in lines).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with _file_errors(self._path):
+            self._file.write("".join(f"{line.model_dump_json()}\n" for line in lines).encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read or written: {error.strerror or error}") from error
 
 
 def _parse(model: type[ModelT], name: str, number: int, line: str) -> ModelT:
     try:
         return model.model_validate_json(line)
     except ValidationError as error:
-        raise JournalError(f"{name}, line {number}: this is no line of an evaluation") from error
+        raise JournalError(f"{name}, line {number}: not a line of an evaluation") from error
 
 
 def _check(name: str, found: Header, wanted: Header) -> None:
-    ours, theirs = wanted.model_dump(), found.model_dump()
-    if ours != theirs:
-        raise JournalError(f"{name} was made with {theirs}, this is {ours}; choose another file")
+    theirs, ours = found.facts(), wanted.facts()
+    parts = [
+        f"{fact} {theirs.get(fact, 'missing')} (now {ours.get(fact, 'missing')})"
+        for fact in dict.fromkeys([*theirs, *ours])
+        if theirs.get(fact) != ours.get(fact)
+    ]
+    if parts:
+        raise JournalError(f"{name} is of another run: {', '.join(parts)}. Choose another file")

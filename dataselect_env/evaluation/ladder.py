@@ -1,4 +1,4 @@
-"""The report of an evaluation: for each task a ladder of policies, with intervals and differences to a reference."""
+"""The report of an evaluation: a ladder of policies for each task, with intervals and differences to a reference."""
 
 from __future__ import annotations
 
@@ -9,91 +9,111 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from dataselect_env.core.data import WORLDS, world_of
-from dataselect_env.core.models import RewardMode, WireModel
+from dataselect_env.core.data import WORLDS
+from dataselect_env.core.errors import InvalidInput
+from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import TASKS, get_task, split_of
+from dataselect_env.core.validation import WireModel
 from dataselect_env.custom.task_file import task_recipes
 from dataselect_env.evaluation.evaluate import Plan
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
-from dataselect_env.evaluation.statistics import METHOD, Difference, Interval, difference, mean_interval
+from dataselect_env.evaluation.statistics import (
+    METHOD,
+    Difference,
+    Interval,
+    corrected,
+    difference,
+    mean_interval,
+    strata_of,
+)
 from dataselect_env.policies import get_policy
 
 DIGITS = 6
-"""Significant digits of a report's figures: the last bits of a machine's arithmetic do not show."""
+"""Significant digits of a report's figures, so that differences in the last bits between machines do not show."""
 CURVE_POINTS = 21
 FEWEST_SEEDS = 2
-"""An interval needs as many."""
+"""An interval needs two values."""
+
+
+Cell = tuple[str, str]
+"""Task and policy."""
 
 
 class Settings(WireModel):
-    """What was asked for; with the versions all that the figures depend on."""
+    """The settings of an evaluation; together with the versions they determine the figures."""
 
     policies: tuple[str, ...] = Field(description="Names of the policies.")
     tasks: tuple[str, ...] = Field(description="Names of the tasks.")
     first_seed: int = Field(description="First seed.")
     last_seed: int = Field(description="Last seed.")
-    seeds: int = Field(ge=FEWEST_SEEDS, description="Number of seeds; every policy played each of them on each task.")
-    split: str | None = Field(description="Split that the seeds belong to; null if they belong to none or to several.")
-    reward_mode: RewardMode = Field(description="What the rewards behind the returns are.")
-    reference: str | None = Field(description="Policy that the differences are taken to; null for none.")
+    seeds: int = Field(ge=FEWEST_SEEDS, description="Number of seeds; every policy played all of them on each task.")
+    split: str | None = Field(description="Split of the seeds; null if they are in none or in several.")
+    reward_mode: RewardMode = Field(description="Reward mode behind the returns.")
+    reference: str | None = Field(description="Policy that the others are compared with; null for none.")
     best_constants: dict[str, str] = Field(
-        {},
-        description="For tasks that are not built in, what best-constant played: the best on seeds of the train split.",
+        {}, description="Policy behind best-constant on tasks that are not built in: the best on train seeds."
     )
-    intervals: str = Field(description="How the intervals are made.")
+    intervals: str = Field(description="Method of the intervals and p values.")
     own_tasks: dict[str, dict[str, Any]] = Field(
-        {}, description="Tasks that are not built in: what defines them, and the fingerprint of that and their data."
+        {}, description="Definitions of tasks that are not built in, with a fingerprint of definition and data."
     )
 
 
 class Row(WireModel):
-    """One policy on one task, over all seeds."""
+    """A policy on a task, over all seeds."""
 
-    task_id: str = Field(description="Task that was played.")
+    task_id: str = Field(description="Name of the task.")
     policy: str = Field(description="Name of the policy.")
     description: str = Field(description="What the policy does.")
     score: Interval = Field(description="Score of the grade.")
-    spread: float = Field(ge=0, description="Standard deviation of the score between seeds.")
-    score_by_world: dict[str, float] = Field(
-        description="Mean score over the seeds of each hidden world; of the built-in tasks only."
-    )
+    spread: float = Field(ge=0, description="Standard deviation of the score over the seeds.")
+    score_by_world: dict[str, float] = Field(description="Mean score by hidden world; empty for tasks without worlds.")
     pass_rate: float = Field(ge=0, le=1, description="Share of the episodes that passed.")
     performance: float = Field(ge=0, le=1, description="Mean performance at the end, 1 / (1 + log loss).")
     noise_ratio: float | None = Field(ge=0, le=1, description="Mean share of wrong labels bought; null if none.")
     bought: float = Field(ge=0, description="Mean number of samples bought.")
-    episode_return: Interval = Field(description="Sum of the rewards of an episode.")
-    difference: Difference | None = Field(description="Score less the reference's score; null without a reference.")
+    episode_return: float = Field(description="Mean sum of the rewards of an episode.")
+    difference: Difference | None = Field(
+        description="Score less the reference's, seed by seed; null without a reference and for the reference itself."
+    )
     curve: tuple[tuple[float, float], ...] = Field(description="Mean performance by the number of samples bought.")
 
 
 class Report(WireModel):
-    """What an evaluation found."""
+    """The results of an evaluation."""
 
-    versions: Versions
-    settings: Settings
-    rows: tuple[Row, ...] = Field(description="One row for each task and policy, in the order asked for.")
+    versions: Versions = Field(description="Versions that the episodes were played with.")
+    settings: Settings = Field(description="Settings of the evaluation.")
+    rows: tuple[Row, ...] = Field(description="One row per task and policy, in the order of the settings.")
 
     def row(self, task_id: str, policy: str) -> Row:
-        """Return a row.
+        """Return the row of a policy on a task.
 
         Raises:
-            KeyError: This was not evaluated.
+            InvalidInput: The policy was not evaluated on this task.
         """
         for row in self.rows:
             if (row.task_id, row.policy) == (task_id, policy):
                 return row
-        raise KeyError((task_id, policy))
+        raise InvalidInput(f"{policy} on {task_id} was not evaluated", field="policy")
 
 
 def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | None = None) -> Report:
-    """Return the report on all records of a plan; ``reference`` is one of its policies.
+    """Return the report on all records of a plan.
+
+    Args:
+        plan: The plan.
+        records: Its records, from :func:`~dataselect_env.evaluation.evaluate.evaluate`.
+        reference: The policy of the plan that the others are compared with.
 
     Raises:
-        ValueError: There are fewer than two seeds.
+        InvalidInput: There are fewer than two seeds.
     """
-    by_cell: dict[tuple[str, str], list[EpisodeRecord]] = {}
+    if len(plan.seeds) < FEWEST_SEEDS:
+        raise InvalidInput(f"seeds: a report needs at least {FEWEST_SEEDS}, not {len(plan.seeds)}", field="seeds")
+    cells: dict[Cell, list[EpisodeRecord]] = {}
     for one in records:
-        by_cell.setdefault((one.task_id, one.policy), []).append(one)
+        cells.setdefault((one.task_id, one.policy), []).append(one)
     splits = {split_of(seed) for seed in plan.seeds}
     settings = Settings(
         policies=plan.policies,
@@ -112,41 +132,60 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
             if one.name in plan.tasks
         },
     )
-    rows = []
-    for (task_id, _), cell in by_cell.items():
-        compared = by_cell.get((task_id, reference)) if reference is not None else None  # it may not play every task
-        rows.append(_row(cell, compared))
-    return Report(versions=Versions(), settings=settings, rows=tuple(rows))
+    differences = _differences(cells, reference)
+    rows = tuple(_row(records, differences.get(cell)) for cell, records in cells.items())
+    return Report(versions=Versions(), settings=settings, rows=rows)
 
 
-def _row(cell: Sequence[EpisodeRecord], compared: Sequence[EpisodeRecord] | None) -> Row:
-    """Return the row of a policy on a task; both sequences go by the same seeds in the same order."""
-    scores = [one.score for one in cell]
-    noise = [one.noise_ratio for one in cell if one.noise_ratio is not None]
-    named = WORLDS if get_task(cell[0].task_id).built_in else ()
-    worlds = {world: [one.score for one in cell if world_of(one.seed) == world] for world in named}
+def _differences(cells: Mapping[Cell, Sequence[EpisodeRecord]], reference: str | None) -> dict[Cell, Difference]:
+    """Return the difference in score of each policy to the reference, where that plays the task too."""
+    found = {}
+    for (task_id, policy), records in cells.items():
+        compared = cells.get((task_id, reference or ""), ())
+        if compared and policy != reference:
+            strata = strata_of(get_task(task_id), [one.seed for one in records])
+            ours, theirs = ([one.score for one in side] for side in (records, compared))
+            found[task_id, policy] = difference(ours, theirs, strata)
+    return dict(zip(found, corrected(list(found.values())), strict=True))
+
+
+def _row(records: Sequence[EpisodeRecord], gap: Difference | None) -> Row:
+    """Return the row of a policy on a task."""
+    task, policy = get_task(records[0].task_id), records[0].policy
+    scores = [one.score for one in records]
+    strata = strata_of(task, [one.seed for one in records])
+    noise = [one.noise_ratio for one in records if one.noise_ratio is not None]
     row = Row(
-        task_id=cell[0].task_id,
-        policy=cell[0].policy,
-        description=get_policy(cell[0].policy).description,
-        score=mean_interval(scores),
+        task_id=task.task_id,
+        policy=policy,
+        description=get_policy(policy).description,
+        score=mean_interval(scores, strata),
         spread=stdev(scores),
-        score_by_world={world: fmean(found) for world, found in worlds.items() if found},
-        pass_rate=fmean(one.passed for one in cell),
-        performance=fmean(one.performance for one in cell),
+        score_by_world=_by_world(scores, strata or []),
+        pass_rate=fmean(one.passed for one in records),
+        performance=fmean(one.performance for one in records),
         noise_ratio=fmean(noise) if noise else None,
-        bought=fmean(one.bought for one in cell),
-        episode_return=mean_interval([one.episode_return for one in cell]),
-        difference=None if compared is None else difference(scores, [one.score for one in compared]),
-        curve=mean_curve(cell),
+        bought=fmean(one.bought for one in records),
+        episode_return=fmean(one.episode_return for one in records),
+        difference=gap,
+        curve=mean_curve(records),
     )
     return Row.model_validate(rounded(row.model_dump()))
+
+
+def _by_world(scores: Sequence[float], worlds: Sequence[str]) -> dict[str, float]:
+    """Return the mean score in each world; ``worlds`` is empty where a task has none."""
+    return {
+        world: fmean(score for score, place in zip(scores, worlds, strict=True) if place == world)
+        for world in WORLDS
+        if world in worlds
+    }
 
 
 def mean_curve(cell: Sequence[EpisodeRecord]) -> tuple[tuple[float, float], ...]:
     """Return mean performance on an even grid from 0 to the mean number of samples bought.
 
-    Between two purchases an episode's performance is taken from the line between them, after its last one it stays.
+    Performance is interpolated linearly between purchases and stays constant after the last one.
     """
     budget, end = get_task(cell[0].task_id).budget, fmean(one.bought for one in cell)
     grid = np.linspace(0, end, max(2, round((CURVE_POINTS - 1) * end / budget) + 1)) if end else np.zeros(1)

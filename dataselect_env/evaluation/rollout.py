@@ -1,8 +1,9 @@
-"""Rollouts: one policy plays one episode, in process or over a client."""
+"""Rollouts: a policy plays an episode, in process or over a client."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,13 +19,13 @@ from dataselect_env.policies.policy import AnyPolicy, OraclePolicy, Policy
 
 
 class Environment(Protocol):
-    """What a rollout needs of an environment; :class:`DataSelectEnv` has it, and so may a client."""
+    """What a rollout needs of an environment; :class:`DataSelectEnv` and clients provide it."""
 
     def reset(self, *, task_id: str, seed: int | None, reward_mode: RewardMode) -> Reply:
         """Start an episode."""
 
     def step(self, action: Action, /) -> Reply:
-        """Play one action; the last reply carries the grade."""
+        """Play one action; the reply that ends the episode carries the grade."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class Rollout:
         policy: Name of the policy.
         task_id: Task that was played.
         seed: Seed of the episode, in [0, 2^32).
-        replies: The reply to the reset, then one a step.
-        episode_return: Sum of the rewards; under reward mode ``grade`` it is the score, up to rounding.
+        replies: The reply to the reset, then one per step.
+        episode_return: Sum of the rewards; in reward mode ``grade`` it equals the score up to rounding.
         grade: The episode's grade.
     """
 
@@ -49,7 +50,7 @@ class Rollout:
 
 
 def policy_rng(policy_name: str, seed: int) -> np.random.Generator:
-    """Return the random stream of a policy in an episode; the same in every process and on every machine."""
+    """Return the random stream of a policy in an episode; it is the same in every process and on every machine."""
     digest = hashlib.sha256(policy_name.encode()).digest()
     return np.random.default_rng(np.random.SeedSequence((seed, int.from_bytes(digest[:8], "big"))))
 
@@ -62,19 +63,19 @@ def play(
     env: Environment | None = None,
     reward_mode: RewardMode = "shaped",
 ) -> Iterator[Reply]:
-    """Play one episode and yield each reply as it comes: first the reset's, then one a step.
+    """Play one episode and yield each reply as it arrives: that of the reset, then one per step.
 
     Args:
-        policy: Who plays.
+        policy: The policy that plays.
         task_id: Name of the task.
         seed: In [0, 2^32); None lets the environment draw one.
-        env: Where to play; default a new :class:`DataSelectEnv`, for an oracle a new :class:`OracleEnv`. Its running
-            episode is abandoned.
+        env: The environment, whose running episode is abandoned. Default: a new :class:`DataSelectEnv`, for an oracle a
+            new :class:`OracleEnv`.
         reward_mode: ``shaped`` or ``grade``.
 
     Raises:
-        EnvError: Unknown task, a seed out of range, the policy answered with something that is no action, or it is an
-            oracle and ``env`` is not made for one.
+        EnvError: The task is unknown, the seed is out of range, the policy returned something that is not an action, or
+            it is an oracle and ``env`` is not an :class:`OracleEnv`.
     """
     if env is None:
         env = OracleEnv() if isinstance(policy, OraclePolicy) else DataSelectEnv()
@@ -87,7 +88,7 @@ def play(
 
 
 def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Reply]:
-    """Start a policy on an episode; return the function that plays its next step and returns the reply to it."""
+    """Start a policy on an episode; return the function that plays the next step and returns its reply."""
     task, rng = get_task(first.task_id), policy_rng(policy.name, first.seed)
     if isinstance(policy, Policy):
         act = policy.start(task, rng)
@@ -100,9 +101,7 @@ def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Rep
 
 def _checked(policy: Policy, action: object) -> Action:
     if not isinstance(action, Action):
-        raise InvalidInput(
-            f"policy: {policy.name} answered with {type(action).__name__}, not an Action", field="policy"
-        )
+        raise InvalidInput(f"policy: {policy.name} returned {type(action).__name__}, not an Action", field="policy")
     return action
 
 
@@ -127,17 +126,17 @@ def rollout(
         task_id=task_id,
         seed=seed,
         replies=replies,
-        episode_return=sum(reply.reward or 0.0 for reply in replies),
+        episode_return=math.fsum(reply.reward or 0.0 for reply in replies),
         grade=final_grade(replies[-1]),
     )
 
 
 def final_grade(reply: Reply) -> Grade:
-    """Return the grade that the last reply of an episode carries.
+    """Return the grade in the last reply of an episode.
 
     Raises:
-        ValueError: It carries none: the episode goes on, or the environment does not grade.
+        InvalidInput: There is none: the episode is not over, or the environment does not grade.
     """
     if reply.info is None or reply.info.grade is None:
-        raise ValueError(f"the reply to step {reply.step} carries no grade")
+        raise InvalidInput(f"reply: that of step {reply.step} carries no grade", field="reply")
     return reply.info.grade

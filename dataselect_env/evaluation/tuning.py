@@ -1,7 +1,7 @@
-"""The best constant action for a task of a user's own, found by a search on seeds of the train split.
+"""Search for the best constant action of a task, on seeds of the train split.
 
-For the built-in tasks it is known (``bench/validity/tuning.json``); for another task it must be looked for before the
-ladder means anything: what an agent is worth is what it adds to the best action that never looks.
+The best constants of the built-in tasks are known (``bench/validity/tuning.json``). A user's own task needs the search
+before its ladder means anything: the worth of an agent is what it adds to the best action that ignores all replies.
 """
 
 from __future__ import annotations
@@ -12,39 +12,35 @@ from statistics import fmean
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, Task, get_task
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.policies import CONSTANT
+from dataselect_env.policies import constant_name
 
 SEEDS = tuple(range(SPLITS["train"].first_seed, SPLITS["train"].first_seed + 10))
-"""Seeds of the train split that every candidate plays."""
+"""Seeds that every candidate plays."""
 SIZES = (1.0, 1.5, 3.0)
-"""Batch sizes to try, as multiples of an even share of the budget for every step."""
+"""Batch sizes to try, as multiples of the budget per step."""
 MIXES = ({"uncertainty": 1.0, "diversity": 1.0}, {"uncertainty": 1.0, "random": 1.0}, {"diversity": 1.0, "random": 1.0})
-"""Mixes to try beside each strategy alone."""
+"""Mixes to try besides each strategy alone."""
 
 
 def candidates(task: Task) -> tuple[str, ...]:
-    """Return the constant policies to try: each strategy alone and some mixes, each in some batch sizes."""
+    """Return the names of the constant policies to try: each strategy and each mix in each batch size."""
     mixes = [{name: 1.0} for name in (*STRATEGIES, *task.extra_strategies)] + list(MIXES)
     even = task.budget / task.max_steps
     sizes = dict.fromkeys(max(task.min_batch, round(size * even)) for size in SIZES)
-    return tuple(
-        f"{CONSTANT}{size}:{'+'.join(f'{name}={weight:g}' for name, weight in mix.items())}"
-        for mix in mixes
-        for size in sizes
-    )
+    return tuple(constant_name(size, mix) for mix in mixes for size in sizes)
 
 
 def episode_count(task_id: str) -> int:
-    """Return how many episodes :func:`find_best_constant` plays."""
+    """Return the number of episodes that :func:`find_best_constant` plays."""
     return len(candidates(get_task(task_id))) * len(SEEDS)
 
 
 def find_best_constant(task_id: str, *, processes: int = 1, progress: Callable[[int], None] | None = None) -> str:
-    """Return the candidate with the highest mean score on ``SEEDS``; of equal ones the first.
+    """Return the candidate with the highest mean score on ``SEEDS``, the first of equal ones.
 
     Args:
         task_id: Name of the task.
-        processes: Worker processes.
+        processes: Number of worker processes.
         progress: Called with the number of episodes finished since the last call.
     """
     policies = candidates(get_task(task_id))

@@ -27,7 +27,8 @@ from typing import Any
 from openenv.core.client_types import StepResult
 from openenv.core.env_client import EnvClient
 
-from dataselect_env.core.models import Action, Grade, Observation, Reply, RewardMode, State, parse
+from dataselect_env.core.models import Action, Grade, Observation, Reply, RewardMode, State
+from dataselect_env.core.validation import parse
 from dataselect_env.integrations.numbers import to_json
 
 __all__ = [

@@ -25,8 +25,9 @@ from openenv.core.env_server.mcp_types import Tool
 from openenv.core.harness import ResourceSession, ResourceSessionFactory, ToolResult, VerifyResult
 
 from dataselect_env.core.errors import EnvError, InvalidInput, UnknownTask
-from dataselect_env.core.models import Action, ResetRequest, RewardMode, parse
+from dataselect_env.core.models import Action, ResetRequest, RewardMode
 from dataselect_env.core.tasks import Task, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.integrations.openenv_client import (
     DataSelectEnvClient,
     DataSelectResult,

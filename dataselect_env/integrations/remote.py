@@ -14,7 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from dataselect_env.core import errors
 from dataselect_env.core.errors import EnvError, InvalidInput
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
+from dataselect_env.core.validation import parse
 from dataselect_env.integrations.numbers import to_json
 from dataselect_env.server.settings import token_headers
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
 from dataselect_env.core.tasks import DEFAULT_TASK, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import Environment
 from dataselect_env.rendering.prompts import render_reply
 

@@ -1,6 +1,6 @@
-"""The registry of policies: by name, by group, or a user's own.
+"""Registry of policies: by name, by group, or a user's own.
 
-A policy of your own is a function (or a class) in any module that can be imported, named ``module:attribute``:
+Your own policy is a function or a class in any module that can be imported, under the name ``module:attribute``:
 
     >>> def thrifty(task, rng):
     ...     '''Buys batches of 5 at random until half of the budget is spent.'''
@@ -15,15 +15,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from dataselect_env.core.actions import action_model
+from dataselect_env.core.actions import action_model, offered
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, parse
-from dataselect_env.core.strategies.registry import get_strategy
+from dataselect_env.core.models import Action, StrategyWeights
+from dataselect_env.core.strategies.registry import STRATEGIES, get_strategy
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.validation import parse
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
 from dataselect_env.policies.learned import ppo, ppo_of
 from dataselect_env.policies.oracle import ORACLES
@@ -43,17 +45,15 @@ __all__ = [
     "Policy",
     "Start",
     "constant",
+    "constant_name",
     "expand",
     "get_policy",
     "plays",
 ]
 
-CONSTANT = "constant:"
-"""A policy of this prefix is written out in its name."""
-
 _REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, ppo, *ORACLES)
 POLICIES: dict[str, AnyPolicy] = {policy.name: policy for policy in (*_REFERENCE, *DEGENERATE_POLICIES)}
-"""All policies by name, in the order in which reports list them."""
+"""All policies by name, in the order of reports."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "all": tuple(POLICIES),
@@ -71,73 +71,85 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "degenerate": ("stop", *(policy.name for policy in DEGENERATE_POLICIES)),
 }
-"""Names by group; the ladder goes from the bottom to the top."""
+"""Names by group; the ladder goes from its lowest rung to its highest."""
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names with every group's name replaced by its members, each once, in order of first mention."""
+    """Return the names with each group replaced by its members, without repetitions, in order of first mention."""
     return tuple(dict.fromkeys(member for name in names for member in GROUPS.get(name, (name,))))
 
 
 def get_policy(name: str) -> AnyPolicy:
-    """Return the policy of this name, or a user's own named ``module:attribute``.
+    """Return a policy by its name.
 
-    The attribute is a :class:`Policy`, or a function or class that is called as :attr:`Policy.start` is; the first
-    line of its docstring describes it. Importing a module runs its code: never pass on a name from a client.
+    Args:
+        name: One of
+
+            - a name of ``POLICIES``;
+            - ``constant:SIZE:STRATEGY=WEIGHT+...``, such as ``constant:13:diversity=1+random=0.5``;
+            - ``ppo:TASK``, the network trained on a built-in task;
+            - a query strategy that a task may offer, for the policy that buys by it alone;
+            - ``module:attribute``, a user's own: a :class:`Policy`, or a function or class that is called like
+              :attr:`Policy.start`, described by the first line of its docstring. Importing a module runs its code, so
+              never pass on a name from a client.
 
     Raises:
         InvalidInput: There is no such policy, or it cannot be imported or called; the message says which.
     """
-    if name.startswith(CONSTANT):
-        return _constant(name)
-    if name.startswith("ppo:"):
-        return ppo_of(name.removeprefix("ppo:"))
-    if ":" in name:
-        return _load(name)
-    policy = POLICIES.get(name) or _strategy_alone(name)
-    if policy is None:
-        near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, POLICIES, 1))
-        raise _refusal(
-            f"there is no policy {name!r}{near or '.'} Choose one of {', '.join(GROUPS['reference'])}, "
-            "one of the group degenerate, or module:attribute"
-        )
-    return policy
+    prefix, colon, rest = name.partition(":")
+    if colon:
+        return FAMILIES[prefix](rest) if prefix in FAMILIES else _load(name)
+    if name in POLICIES:
+        return POLICIES[name]
+    if name in STRATEGIES or name in offered():
+        return _strategy_alone(name)
+    near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, POLICIES, 1))
+    raise _refusal(
+        f"there is no policy {name!r}{near or '.'} Choose one of {', '.join(GROUPS['reference'])}, "
+        "one of the group degenerate, or module:attribute"
+    )
 
 
 def plays(name: str, task: Task) -> bool:
-    """Return whether a policy can play a task: it may need strategies, or a truth, that the task does not have."""
+    """Return whether a policy can play a task, which must offer the strategies or the ground truth that it needs."""
     policy = get_policy(name)
     if isinstance(policy, OraclePolicy):
         return task.has_ground_truth
-    return name in POLICIES or _strategy_alone(name) is None or name in task.extra_strategies
+    return set(policy.needs) <= set(task.extra_strategies)
 
 
-def _strategy_alone(name: str) -> Policy | None:
-    """Return the policy that buys by one further strategy alone, None when there is no such strategy."""
-    try:
-        strategy = get_strategy(name)
-    except InvalidInput:
-        return None
-    return paced(name, f"Even shares of the budget by {name}: {strategy.description}", 0, **{strategy.name: 1.0})
+def constant_name(batch_size: int, weights: Mapping[str, float]) -> str:
+    """Return the name under which :func:`get_policy` returns the policy that always buys this."""
+    return f"constant:{batch_size}:{'+'.join(f'{name}={weight:g}' for name, weight in weights.items())}"
 
 
-def _constant(name: str) -> Policy:
-    """Return the policy ``constant:SIZE:STRATEGY=WEIGHT+...``."""
-    _, _, rest = name.partition(":")
-    size, _, mix = rest.partition(":")
+def _constant(text: str) -> Policy:
+    """Return the policy ``constant:`` and ``text``, which is ``SIZE:STRATEGY=WEIGHT+...``."""
+    size, _, mix = text.partition(":")
     try:
         weights = {key: float(value) for key, _, value in (part.partition("=") for part in mix.split("+"))}
         batch_size = int(size)
     except ValueError:
-        raise _refusal(f"{name} should look like constant:13:diversity=1+random=0.5") from None
+        raise _refusal(f"constant:{text} should look like constant:13:diversity=1+random=0.5") from None
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
-        given = {"uncertainty": 0.0, "diversity": 0.0, "random": 0.0} | weights
+        given = dict.fromkeys(StrategyWeights.model_fields, 0.0) | weights
         data = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": given}
         action = parse(action_model(task.extra_strategies), data)
         return lambda _reply: action
 
-    return Policy(name, f"Always asks for {batch_size} samples, {mix}.", start)
+    return Policy(f"constant:{text}", f"Batches of {batch_size}: {mix}.", start)
+
+
+FAMILIES: dict[str, Callable[[str], Policy]] = {"constant": _constant, "ppo": ppo_of}
+"""Functions from the rest of a name to the policy, by the prefix before its colon."""
+
+
+def _strategy_alone(name: str) -> Policy:
+    """Return the policy that buys by one extra strategy alone."""
+    strategy = get_strategy(name)
+    text = f"Even shares of the budget by {name}: {strategy.description}"
+    return replace(paced(name, text, 0, **{strategy.name: 1.0}), needs=(strategy.name,))
 
 
 def _load(name: str) -> AnyPolicy:

@@ -1,6 +1,6 @@
-"""Trained policies as plain arrays: they play with numpy alone. ``examples/train_ppo.py`` makes them.
+"""Trained policies as plain arrays, which play with numpy alone. ``examples/train_ppo.py`` trains them.
 
-``get_policy("ppo")`` is the one that comes with the package.
+``get_policy("ppo")`` returns the one that ships with the package.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A network that scores every entry of a menu of actions: tanh layers, then a linear one.
+    """A network that scores each action of a menu: tanh layers, then a linear layer.
 
     Attributes:
-        weights: One matrix a layer, (outputs, inputs); the first takes ``features.FEATURES``.
-        biases: One vector a layer, (outputs,).
-        menu: What can be chosen, (n_actions, len(ACTIONS) + f): action vectors as ``features.decode`` takes them, for
-            tasks with f further strategies.
+        weights: One matrix per layer, (outputs, inputs); the first takes ``features.FEATURES``.
+        biases: One vector per layer, (outputs,).
+        menu: Action vectors to choose from, (n_actions, len(ACTIONS) + f), in the form that ``features.decode`` takes
+            for tasks with f extra strategies.
+
+    Raises:
+        InvalidInput: The shapes do not fit together.
     """
 
     weights: tuple[Floats, ...]
@@ -47,22 +50,24 @@ class Actor:
             or len(self.menu) != widths[-1]
             or self.menu.shape[1] < len(ACTIONS)
         ):
-            raise ValueError("the layers of an actor must lead from the features to the menu")
+            raise InvalidInput(
+                "weights: the layers of an actor must lead from the features to the menu", field="weights"
+            )
 
     def scores(self, vector: Floats) -> Floats:
-        """Return the scores of the menu's entries (log-probabilities but for a constant), (n_actions,)."""
+        """Return the scores of the menu's actions for a feature vector, (n_actions,): logits."""
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             vector = np.tanh(weight @ vector + bias)
         scores: Floats = self.weights[-1] @ vector + self.biases[-1]
         return scores
 
     def best(self, vector: Floats) -> Floats:
-        """Return the action vector with the highest score, a row of the menu."""
+        """Return the action vector with the highest score, (len(ACTIONS) + f,)."""
         best: Floats = self.menu[np.argmax(self.scores(vector))]
         return best
 
     def save(self, path: Path) -> None:
-        """Write the actor to an ``.npz`` file, as 32-bit floats."""
+        """Write the actor to an ``.npz`` file as 32-bit floats."""
         layers = {f"weight_{n}": weight for n, weight in enumerate(self.weights)}
         layers |= {f"bias_{n}": bias for n, bias in enumerate(self.biases)}
         arrays = {name: array.astype(np.float32) for name, array in {**layers, "menu": self.menu}.items()}
@@ -70,14 +75,15 @@ class Actor:
 
 
 def load_actor(file: Path | IO[bytes]) -> Actor:
-    """Read what :meth:`Actor.save` wrote.
+    """Read an actor that :meth:`Actor.save` wrote.
 
     Raises:
-        ValueError: It was trained on other features, or it is no such file.
+        InvalidInput: It was trained on another version of the features.
+        OSError, KeyError, ValueError: The file cannot be read, or holds something else.
     """
     with np.load(file, allow_pickle=False) as arrays:
         if int(arrays["features_version"]) != FEATURES_VERSION:
-            raise ValueError("this policy was trained on other features; train it again (examples/train_ppo.py)")
+            raise InvalidInput("file: trained on other features; train it again (examples/train_ppo.py)", field="file")
         layers = range(sum(name.startswith("weight_") for name in arrays.files))
         return Actor(
             weights=tuple(arrays[f"weight_{layer}"].astype(np.float64) for layer in layers),
@@ -88,19 +94,19 @@ def load_actor(file: Path | IO[bytes]) -> Actor:
 
 @cache
 def trained_actor(task_id: str) -> Actor:
-    """Return the actor for a built-in task that comes with the package.
+    """Return the actor that ships for a built-in task.
 
     Raises:
-        InvalidInput: None was trained for this task.
+        InvalidInput: There is none for this task.
     """
     if task_id not in BUILT_IN:
-        raise InvalidInput(f"policy: ppo was trained for {', '.join(BUILT_IN)} only", field="policy")
+        raise InvalidInput(f"policy: ppo was trained on {', '.join(BUILT_IN)} only", field="policy")
     with resources.files("dataselect_env.policies").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
         return load_actor(file)
 
 
 def start_actor(actor: Actor, task: Task) -> Act:
-    """Return what plays one episode by the actor's best choices, without any randomness."""
+    """Return the function that plays an episode by the actor's best actions; it is deterministic."""
     progress = EpisodeProgress(task)
 
     def act(reply: Reply) -> Action:
@@ -111,7 +117,7 @@ def start_actor(actor: Actor, task: Task) -> Act:
 
 
 def trained_for(task: Task) -> str:
-    """Return the built-in task whose actor plays ``task``: itself, or the one with the nearest declared noise rate."""
+    """Return the built-in task whose actor plays ``task``: itself, else the one of the nearest declared noise rate."""
     return min(BUILT_IN, key=lambda name: (name != task.task_id, abs(TASKS[name].flip_y - task.flip_y)))
 
 
@@ -119,15 +125,15 @@ def ppo_of(task_id: str) -> Policy:
     """Return the policy that plays every task by the actor of one built-in task.
 
     Raises:
-        InvalidInput: None was trained for this task.
+        InvalidInput: There is none for this task.
     """
     actor = trained_actor(task_id)
-    text = f"The network that was trained with PPO on the task {task_id}."
+    text = f"The network trained with PPO on the task {task_id}."
     return Policy(f"ppo:{task_id}", text, lambda task, _rng: start_actor(actor, task))
 
 
 ppo = Policy(
     "ppo",
-    "A small network for each task, trained with PPO on seeds of the train split; sees observations and replies only.",
+    "A small network per task, trained with PPO on seeds of the train split; sees observations and replies only.",
     lambda task, _rng: start_actor(trained_actor(trained_for(task)), task),
 )

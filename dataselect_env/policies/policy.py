@@ -1,8 +1,8 @@
-"""What a policy is: one interface for all that play by the rules, and a separate one for oracles, which do not.
+"""Interfaces of policies: one for policies that see replies only, another one for oracles.
 
 A :class:`Policy` sees what an agent sees: the :class:`~dataselect_env.core.tasks.Task` at the start, then one
-:class:`~dataselect_env.core.models.Reply` a step. It plays in process and over any client alike. An
-:class:`OraclePolicy` sees the episode itself, with every hidden label, and plays in process only.
+:class:`~dataselect_env.core.models.Reply` per step. It plays in process and over any client. An :class:`OraclePolicy`
+sees the episode itself, with every hidden label, and plays in process only.
 """
 
 from __future__ import annotations
@@ -24,41 +24,48 @@ if TYPE_CHECKING:
     import numpy as np
 
 Act = Callable[[Reply], Action]
-"""Chooses the next action from the last reply; called until a reply is ``done``."""
+"""Returns the next action for the last reply; called until a reply is ``done``."""
 Start = Callable[[Task, "np.random.Generator"], Act]
-"""Called once an episode; all randomness of the policy comes from the generator, so that an episode can be repeated."""
+"""Called once per episode. All randomness must come from the generator, so that an episode can be repeated."""
 
 Move = Callable[[Episode], StepResult]
 """Buys a batch in an episode or stops it, and returns the result."""
 StartOracle = Callable[[Task, "np.random.Generator"], Move]
-"""As :data:`Start`; the move is called once a step until the episode is over."""
+"""Like :data:`Start`; the move is called once per step until the episode is over."""
 
 LONGEST_REASON = 300
-"""Characters of a policy's own error that its :class:`PolicyError` repeats."""
+"""Characters of an exception's text that a :class:`PolicyError` repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A way to play.
+    """A policy of an agent.
+
+    An episode is a function of the task, the replies and the generator: it does not depend on the other episodes that
+    the policy plays, before or at the same time, and it does not change a reply. A policy that cannot play a task, such
+    as one without ground truth, raises InvalidInput in ``start``. :func:`dataselect_env.testing.check_policy` checks
+    all of it.
 
     Attributes:
-        name: What ``get_policy`` and reports call it; the policy's random stream depends on it.
+        name: Name in ``get_policy`` and in reports; the policy's random stream depends on it.
         description: What it does, one sentence.
-        start: Called once an episode with the task and a random generator; returns the function from reply to action.
+        start: Called once per episode with the task and a random generator; returns the function from reply to action.
+        needs: Extra query strategies that a task must offer for it.
     """
 
     name: str
     description: str
     start: Start
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OraclePolicy:
-    """A way to play for one who knows the hidden truth: a yardstick, not an agent. No transport can play it.
+    """A policy that sees the ground truth: a yardstick, not an agent. It cannot play over a transport.
 
     Attributes:
-        name, description: As of a :class:`Policy`.
-        start: Called once an episode with the task and a random generator; returns the move.
+        name, description: As for a :class:`Policy`.
+        start: Called once per episode with the task and a random generator; returns the move.
     """
 
     name: str
@@ -69,12 +76,12 @@ class OraclePolicy:
 AnyPolicy = Policy | OraclePolicy
 
 
-class PolicyError(Exception):
-    """A user's own policy raised an exception; the message says which, where and why, in one line."""
+class PolicyError(InvalidInput):
+    """A user's own policy raised an exception; the message names the policy, the line and the reason."""
 
 
 def constant(name: str, description: str, action: Action) -> Policy:
-    """Return the policy that answers every reply with the same action."""
+    """Return the policy that always takes the same action."""
 
     def start(_task: Task, _rng: np.random.Generator) -> Act:
         return lambda _reply: action
@@ -83,9 +90,9 @@ def constant(name: str, description: str, action: Action) -> Policy:
 
 
 def constant_by_task(name: str, description: str, actions: Mapping[str, Action]) -> Policy:
-    """Return the policy that answers every reply of a task with that task's action.
+    """Return the policy that always takes the action of the task in ``actions``.
 
-    On a task that ``actions`` does not have it raises InvalidInput.
+    On other tasks it raises InvalidInput.
     """
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
@@ -101,12 +108,12 @@ def constant_by_task(name: str, description: str, actions: Mapping[str, Action])
 
 
 def pace(task: Task, built_in: int) -> int:
-    """Return how many samples to buy in a step: on other tasks than the built-in ones an even share of the budget."""
+    """Return the batch size for a step: ``built_in`` on built-in tasks, on others the budget over the steps."""
     return built_in if task.built_in else -(-task.budget // task.max_steps)
 
 
 def paced(name: str, description: str, built_in: int, **weights: float) -> Policy:
-    """Return the policy that buys :func:`pace` samples in each step with these weights."""
+    """Return the policy that buys :func:`pace` samples in every step with these weights."""
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
         action = action_model(task.extra_strategies).select(pace(task, built_in), **weights)
@@ -116,12 +123,12 @@ def paced(name: str, description: str, built_in: int, **weights: float) -> Polic
 
 
 def bought(task: Task, reply: Reply) -> int:
-    """Return how many samples were bought in the episode so far."""
+    """Return the number of samples bought so far in the episode."""
     return task.budget - reply.observation.remaining_budget
 
 
 def guarded(policy: AnyPolicy) -> AnyPolicy:
-    """Return a policy whose own exceptions come out as a :class:`PolicyError` that says where they were raised."""
+    """Return the policy with its exceptions turned into a :class:`PolicyError` that names the line."""
 
     def guard(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: object) -> Any:

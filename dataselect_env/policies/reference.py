@@ -1,7 +1,4 @@
-"""Policies that play honestly, from the simplest constants to one that finds out what it must know.
-
-All see the task and the replies only.
-"""
+"""Honest policies, from constants to a rule that adapts to the episode. All see the task and the replies only."""
 
 from __future__ import annotations
 
@@ -15,36 +12,36 @@ if TYPE_CHECKING:
     import numpy as np
 
 BATCH_SIZE = 10
-"""Samples that the constant reference policies ask for in each step of a built-in task, unless their name says another
-number; on other tasks an even share of the budget."""
+"""Batch size of the constant policies on built-in tasks, unless their name has another number; on other tasks they buy
+an even share of the budget per step."""
 
 BEST_CONSTANTS = {
     "easy": Action.select(20, uncertainty=1),
     "medium": Action.select(13, diversity=1),
     "hard": Action.select(13, diversity=1),
 }
-"""The best constant action by task: the highest mean grade of a grid of mixes and batch sizes on seeds of the train
-split, and of near ties the highest return. ``bench/validity/tuning.py`` is the search, ``tuning.json`` its result."""
+"""Best constant action by task: the highest mean grade in a grid of mixes and batch sizes on seeds of the train split,
+with near ties decided by the return. ``bench/validity/tuning.py`` is the search, ``tuning.json`` its result."""
 
 PROBE = MIN_BATCH
-"""Samples that ``probing`` spends on finding out about uncertainty."""
+"""Samples that ``probing`` buys by uncertainty first."""
 PROBE_NOISE = 0.5
-"""Share of wrong labels in the probe above which uncertainty is given up. In practice none or all are wrong."""
+"""Share of wrong labels in the probe above which ``probing`` abandons uncertainty. Usually none or all are wrong."""
 LEAVE_NOISE = 0.3
 """Share of wrong labels in a later batch above which uncertainty has run out of clean samples."""
 CLEAN_BATCH = 48
-"""Big batches while uncertainty is clean: the model's margins, and with them what is clean, shift with every step."""
+"""Batch size while uncertainty is clean: large, because the clean region shifts whenever the model is trained."""
 SAFE_BATCH = 13
-"""Smaller batches of the other strategies: more of them pay for more training passes."""
+"""Batch size of the other strategies: small, because more batches mean more training passes."""
 
 FEWEST, MOST = 5, 30
-"""Batch sizes that the random agent draws from."""
+"""Smallest and largest batch size of the random agent."""
 PATIENCE = 2
 """Steps without a new best performance after which ``plateau`` stops."""
 
 
 def start_random_agent(_task: Task, rng: np.random.Generator) -> Act:
-    """Draw the batch size evenly, and the weights evenly among all mixes, anew in every step."""
+    """Draw the batch size and the mix uniformly in every step."""
 
     def act(_reply: Reply) -> Action:
         batch_size = int(rng.integers(FEWEST, MOST + 1))
@@ -55,7 +52,7 @@ def start_random_agent(_task: Task, rng: np.random.Generator) -> Act:
 
 
 def start_plateau(task: Task, _rng: np.random.Generator) -> Act:
-    """Remember the best performance and how many steps ago it was reached."""
+    """Stop when the best performance is ``PATIENCE`` steps old."""
     best, waited = 0.0, 0
 
     def act(reply: Reply) -> Action:
@@ -69,7 +66,7 @@ def start_plateau(task: Task, _rng: np.random.Generator) -> Act:
 
 
 def start_noise_rule(task: Task, _rng: np.random.Generator) -> Act:
-    """Look at ``noise_estimate`` alone; no memory."""
+    """Decide by ``noise_estimate`` alone."""
 
     def act(reply: Reply) -> Action:
         if reply.observation.noise_estimate > task.flip_y:
@@ -80,18 +77,17 @@ def start_noise_rule(task: Task, _rng: np.random.Generator) -> Act:
 
 
 def start_probing(task: Task, _rng: np.random.Generator) -> Act:
-    """Find out whether uncertainty buys clean here, then commit.
+    """Probe uncertainty with a minimum batch, then commit to a strategy.
 
-    Wrong labels sit in one of two places, and the first reply tells which. A minimum batch by uncertainty comes back
-    either full of wrong labels (then they sit in the core of the pool, where diversity does not go) or clean (then
-    they sit where the model is sure of itself, where uncertainty does not go).
+    Wrong labels sit in one of two regions, and the probe shows which. If its labels are wrong, the wrong labels sit in
+    the core of the pool, which diversity avoids. If they are right, the wrong labels sit where the model is confident,
+    which uncertainty avoids.
 
-    - Probe clean: keep to uncertainty in big batches. As soon as a batch shows more than ``LEAVE_NOISE``, go on at
-      random.
-    - Probe noisy: keep to diversity in batches of ``SAFE_BATCH``.
+    - Clean probe: large batches by uncertainty; at random after a batch with more than ``LEAVE_NOISE`` wrong labels.
+    - Noisy probe: batches of ``SAFE_BATCH`` by diversity.
 
-    A batch is never smaller than an even share of what is left over the steps that are left, so that the budget is
-    spent; less than a minimum batch is not worth a step. Where no reply tells what is wrong it buys at random.
+    A batch is at least an even share of the remaining budget over the remaining steps, so that the budget is spent. The
+    policy stops when less than a minimum batch remains. Without audited replies it buys at random.
     """
     noise: list[float] = []
 
@@ -134,16 +130,16 @@ REFERENCE_POLICIES: tuple[Policy, ...] = (
     constant("diversity-13", "Batches of 13 by diversity.", Action.select(13, diversity=1)),
     constant("diversity-20", "Batches of 20 by diversity.", Action.select(20, diversity=1)),
     constant_by_task(
-        "best-constant", "Always the same action, the best for the task on seeds of the train split.", BEST_CONSTANTS
+        "best-constant", "Always the action that is best for the task on seeds of the train split.", BEST_CONSTANTS
     ),
     Policy(
         "random-agent",
-        f"Draws each step's weights and its batch size, {FEWEST} to {MOST}, at random.",
+        f"Random weights and a random batch size from {FEWEST} to {MOST} in every step.",
         start_random_agent,
     ),
     Policy(
         "plateau",
-        f"Batches of {BATCH_SIZE} at random until performance has not risen for {PATIENCE} steps.",
+        f"Batches of {BATCH_SIZE} at random; stops after {PATIENCE} steps without a new best performance.",
         start_plateau,
     ),
     Policy(
@@ -153,7 +149,7 @@ REFERENCE_POLICIES: tuple[Policy, ...] = (
     ),
     Policy(
         "probing",
-        "Buys a minimum batch by uncertainty, keeps to uncertainty if it was clean and to diversity otherwise.",
+        "Buys a minimum batch by uncertainty; continues by uncertainty if it was clean, else by diversity.",
         start_probing,
     ),
 )

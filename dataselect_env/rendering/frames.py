@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dataselect_env.core.models import Reply, StepInfo, StrategyName
+from dataselect_env.core.models import Reply, StepInfo
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import Task
-from dataselect_env.rendering import terminal
+from dataselect_env.rendering import palette, terminal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 SIZE = (6.0, 5.0)
 """Width and height in inches: 600 x 500 pixels at 100 dots per inch."""
 DPI = 100
-COLOURS: dict[StrategyName, str] = dict(zip(STRATEGIES, ("#E69F00", "#0072B2", "#999999"), strict=True))
-WRONG = "#000000"
 
 
 def check() -> None:
@@ -67,9 +65,7 @@ def as_picture(task: Task, replies: Sequence[Reply]) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from dataselect_env.rendering.plots import STYLE
-
-    with rc_context({**STYLE, "figure.dpi": DPI}):
+    with rc_context({**palette.STYLE, "figure.dpi": DPI}):
         figure = Figure(figsize=SIZE, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         above, below = figure.subplots(2, height_ratios=(3, 2))
@@ -89,9 +85,9 @@ def _title(task: Task, replies: Sequence[Reply]) -> str:
 
 def _draw_performance(ax: Axes, task: Task, replies: Sequence[Reply]) -> None:
     bought = [task.budget - reply.observation.remaining_budget for reply in replies]
-    ax.axhspan(*task.performance_range, color="#eeeeee", label="range that is scored")
-    ax.axhline(task.pass_performance, color="#009E73", linestyle="--", linewidth=1, label="passes above")
-    ax.plot(bought, [reply.observation.current_performance for reply in replies], "o-", color="#D55E00")
+    ax.axhspan(*task.performance_range, color=palette.FAINT, label="range that is scored")
+    ax.axhline(task.pass_performance, color=palette.GREEN, linestyle="--", linewidth=1, label="passes above")
+    ax.plot(bought, [reply.observation.current_performance for reply in replies], "o-", color=palette.VERMILION)
     ax.set(title=_title(task, replies), xlim=(-0.02 * task.budget, 1.02 * task.budget))
     ax.set(xlabel="samples bought", ylabel="performance")
     ax.set_ylim(min(0.4, *ax.get_ylim()), max(0.8, *ax.get_ylim()))
@@ -101,12 +97,12 @@ def _draw_performance(ax: Axes, task: Task, replies: Sequence[Reply]) -> None:
 def _draw_batches(ax: Axes, task: Task, steps: Sequence[StepInfo]) -> None:
     numbers = np.arange(1, len(steps) + 1)
     floor = np.zeros(len(steps))
-    for name, colour in COLOURS.items():
+    for name in STRATEGIES:
         counts = np.array([step.bought_by[name] for step in steps], dtype=np.float64)
-        ax.bar(numbers, counts, bottom=floor, color=colour, width=0.7, label=name)
+        ax.bar(numbers, counts, bottom=floor, color=palette.STRATEGIES[name], width=0.7, label=name)
         floor += counts
     wrong = [step.mislabelled or 0 for step in steps]
-    ax.bar(numbers, wrong, color="none", edgecolor=WRONG, hatch="////", width=0.7, label="wrong labels")
+    ax.bar(numbers, wrong, color="none", edgecolor=palette.BLACK, hatch="////", width=0.7, label="wrong labels")
     ax.set(
         xlim=(0.4, task.max_steps + 0.6),
         xticks=range(1, task.max_steps + 1),

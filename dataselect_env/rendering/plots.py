@@ -1,7 +1,7 @@
-"""Pictures of an evaluation: the ladder, learning curves, and reward against grade.
+"""Pictures of an evaluation: the ladder, learning curves, and return against grade.
 
-Needs matplotlib (the extra ``plot``), which is imported when something is drawn. The colours are Okabe and Ito's, which
-colour-blind people can tell apart; lines differ in their dashes and points in their shapes as well.
+Needs matplotlib (the extra ``plot``), which is imported when something is drawn. Policies differ in the colour and
+dashes of their lines and in the shape of their points.
 """
 # ruff: noqa: PLC0415  (for the same reason)
 
@@ -11,81 +11,65 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import get_task
 from dataselect_env.evaluation.ladder import Report, Row
 from dataselect_env.evaluation.statistics import spearman
 from dataselect_env.policies import GROUPS
+from dataselect_env.rendering import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
-DPI = 110
 PANEL_WIDTH = 3.9
 """Inches."""
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "figure.dpi": DPI,
-    "savefig.dpi": DPI,
-    "svg.hashsalt": "dataselect-env",
-}
 ACCENTS = {
-    "stop": ("#999999", ":", "s"),
-    "uncertainty": ("#E69F00", (0, (4, 1.5)), "v"),
-    "balanced": ("#CC79A7", (0, (1, 1)), "P"),
-    "random": ("#56B4E9", "-.", "^"),
-    "best-constant": ("#0072B2", "-", "D"),
-    "probing": ("#D55E00", "-", "o"),
-    "ppo": ("#5D3A9B", (0, (3, 1)), "p"),
-    "oracle": ("#009E73", (0, (6, 1.5)), "X"),
-    "greedy-oracle": ("#000000", "-", "*"),
+    "stop": (palette.GREY, ":", "s"),
+    "uncertainty": (palette.ORANGE, (0, (4, 1.5)), "v"),
+    "balanced": (palette.PURPLE, (0, (1, 1)), "P"),
+    "random": (palette.SKY_BLUE, "-.", "^"),
+    "best-constant": (palette.BLUE, "-", "D"),
+    "probing": (palette.VERMILION, "-", "o"),
+    "ppo": (palette.VIOLET, (0, (3, 1)), "p"),
+    "oracle": (palette.GREEN, (0, (6, 1.5)), "X"),
+    "greedy-oracle": (palette.BLACK, "-", "*"),
 }
-"""Colour, dashes and marker of the policies on the ladder; learning curves are drawn of these and of a user's own."""
-OTHER_REFERENCE = ("#666666", "-", "o")
-DEGENERATE = ("#bbbbbb", "-", ".")
-OWN = ("#F0E442", "-", "h")
+"""Colour, dashes and marker of the policies of the ladder. Learning curves show these and a user's own policies."""
+OTHER_REFERENCE = (palette.LINE, "-", "o")
+DEGENERATE = (palette.PALE, "-", ".")
+OWN = (palette.YELLOW, "-", "h")
 LONGEST_NAME = 22
 """Characters of a policy's name in a picture."""
-
 
 NOTES = {
     "draw_ladder": "lines through points are 95 % intervals",
     "draw_curves": "grey: the range over which performance is scored",
 }
-"""What the foot of a picture says, by the way to draw."""
+"""Notes at the foot of a picture, by drawing function."""
 
 
-class CannotPlot(Exception):
-    """No picture can be made; the message says why."""
+class CannotPlot(InvalidInput):
+    """A picture cannot be drawn; the message says why."""
 
 
 def check(path: Path) -> None:
-    """Find out whether a picture can be drawn into this file.
+    """Check that a picture can be drawn into this file.
 
     Raises:
-        CannotPlot: The type of picture is unknown, or matplotlib is not installed.
+        CannotPlot: The suffix is unknown, or matplotlib is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise CannotPlot(f"{path.name} should end in one of {', '.join(SUFFIXES)}")
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise CannotPlot("matplotlib is not installed; pip install 'dataselect-env[plot]' brings it") from error
+        raise CannotPlot("matplotlib is not installed; run pip install 'dataselect-env[plot]'") from error
 
 
 def overview(report: Report) -> Figure:
-    """Return all there is to see: a column for each task, in it the ladder, learning curves, and reward and grade."""
+    """Return a figure with a column per task: the ladder, learning curves, and return against grade."""
     ladder_height = 0.9 + 0.19 * max(len(ladder_rows(report, task)) for task in report.settings.tasks)
     return _figure(report, [(draw_ladder, ladder_height), (draw_curves, 2.6), (draw_returns, 2.6)])
 
@@ -102,13 +86,13 @@ def curves_figure(report: Report) -> Figure:
 
 
 def _figure(report: Report, panels: Sequence[tuple[Callable[[Axes, Report, str], None], float]]) -> Figure:
-    """Return a figure with a column for each task and a row for each way to draw, of that height in inches."""
+    """Return a figure with a column per task and a row per drawing function, each of the given height in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     tasks = report.settings.tasks
     heights = [height for _, height in panels]
-    with rc_context(STYLE):
+    with rc_context(palette.STYLE):
         figure = Figure(figsize=(PANEL_WIDTH * len(tasks), sum(heights) + 0.45), layout="constrained")
         grid = figure.subplots(len(panels), len(tasks), squeeze=False, gridspec_kw={"height_ratios": heights})
         for axes, (draw, _) in zip(grid, panels, strict=True):
@@ -118,12 +102,12 @@ def _figure(report: Report, panels: Sequence[tuple[Callable[[Axes, Report, str],
         settings = report.settings
         notes = [f"seeds {settings.first_seed} to {settings.last_seed}"]
         notes += [NOTES[draw.__name__] for draw, _ in panels if draw.__name__ in NOTES]
-        figure.supxlabel("; ".join(notes), fontsize=7.5, color="#555555")
+        figure.supxlabel("; ".join(notes), fontsize=7.5, color=palette.NOTE)
     return figure
 
 
 def _legend(figure: Figure) -> None:
-    """Put one legend above all panels, if a panel has lines that need it."""
+    """Put one legend above all panels if there are labelled lines."""
     lines = {line.get_label(): line for ax in figure.axes for line in ax.get_lines()}
     named = {str(name): line for name, line in lines.items() if not str(name).startswith("_")}
     if named:
@@ -131,7 +115,7 @@ def _legend(figure: Figure) -> None:
 
 
 def shown(policy: str) -> str:
-    """Return a policy's name as it fits beside a picture: of a long one the end, which is the attribute's name."""
+    """Return a policy's name, shortened from the left: the end is the attribute's name."""
     return policy if len(policy) <= LONGEST_NAME else f"...{policy[3 - LONGEST_NAME :]}"
 
 
@@ -145,19 +129,19 @@ def look(policy: str) -> tuple[str, object, str]:
 
 
 def _point(marker: str) -> dict[str, Any]:
-    """Return how a point is drawn; a star looks smaller than it is."""
+    """Return the settings of a point; a star needs more size to look as large as the others."""
     size = {"*": 10.0, ".": 7.0}.get(marker, 6.5)
     return {"marker": marker, "markersize": size, "markeredgecolor": "white", "markeredgewidth": 0.5}
 
 
 def ladder_rows(report: Report, task: str) -> list[Row]:
-    """Return the rows that get a line of their own on the ladder, the worst first: all but the degenerate ones."""
+    """Return the rows of the ladder except the degenerate policies, the worst first."""
     shown = [row for row in report.rows if row.task_id == task and look(row.policy) != DEGENERATE]
     return sorted(shown, key=lambda row: (row.score.mean, row.policy))
 
 
 def draw_ladder(ax: Axes, report: Report, task: str) -> None:
-    """Draw mean scores with their intervals, a line for each policy; the degenerate ones share the lowest line."""
+    """Draw mean scores with their intervals, one line per policy; degenerate policies share the lowest line."""
     rows = ladder_rows(report, task)
     for height, row in enumerate(rows):
         colour, _, marker = look(row.policy)
@@ -167,14 +151,14 @@ def draw_ladder(ax: Axes, report: Report, task: str) -> None:
     names = [row.policy for row in rows]
     if others:
         scores = [row.score.mean for row in others]
-        ax.plot(scores, [-1.2] * len(scores), "|", color="#888888", markersize=9, markeredgewidth=1.1)
-        ax.axhline(-0.55, color="#cccccc", linewidth=0.6)
+        ax.plot(scores, [-1.2] * len(scores), "|", color=palette.LINE, markersize=9, markeredgewidth=1.1)
+        ax.axhline(-0.55, color=palette.PALE, linewidth=0.6)
     ax.set_yticks(
         [*([-1.2] if others else []), *range(len(rows))],
         [*([f"{len(others)} degenerate"] if others else []), *map(shown, names)],
     )
     for label, name in zip(ax.get_yticklabels()[bool(others) :], names, strict=True):
-        label.set_color("black" if name in ACCENTS else "#777777")
+        label.set_color(palette.BLACK if name in ACCENTS else palette.LINE)
     ax.set_xlim(-0.02, 1.04)
     ax.set_ylim(-1.8 if others else -0.8, len(rows) - 0.4)
     ax.grid(axis="y", visible=False)
@@ -183,7 +167,7 @@ def draw_ladder(ax: Axes, report: Report, task: str) -> None:
 
 
 def draw_curves(ax: Axes, report: Report, task: str) -> None:
-    """Draw performance by samples bought, for the policies on the ladder and a user's own."""
+    """Draw performance against samples bought for the policies of the ladder and a user's own."""
     for row in report.rows:
         if row.task_id != task or look(row.policy) in (DEGENERATE, OTHER_REFERENCE):
             continue
@@ -200,12 +184,18 @@ def draw_curves(ax: Axes, report: Report, task: str) -> None:
             **_point(marker),
         )
     low, high = get_task(task).performance_range
-    ax.axhspan(low, high, color="#000000", alpha=0.035, linewidth=0)
+    ax.axhspan(low, high, color=palette.BLACK, alpha=0.035, linewidth=0)
     passing = get_task(task).pass_performance
-    ax.axhline(passing, color="#777777", linewidth=0.8, linestyle=":")
+    ax.axhline(passing, color=palette.LINE, linewidth=0.8, linestyle=":")
     right = ax.get_xlim()[1]
     ax.annotate(
-        "passes above", (right, passing), (-2, 2), textcoords="offset points", ha="right", fontsize=7, color="#555"
+        "passes above",
+        (right, passing),
+        (-2, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
+        color=palette.NOTE,
     )
     ax.set_title(task)
     ax.set_xlabel("budget spent, in samples")
@@ -213,15 +203,15 @@ def draw_curves(ax: Axes, report: Report, task: str) -> None:
 
 
 def draw_returns(ax: Axes, report: Report, task: str) -> None:
-    """Draw mean return against mean grade, a point for each policy."""
+    """Draw mean return against mean grade, one point per policy."""
     rows = [row for row in report.rows if row.task_id == task]
     for row in sorted(rows, key=lambda row: (look(row.policy) != DEGENERATE, row.policy in ACCENTS)):
         colour, _, marker = look(row.policy)
-        ax.plot(row.score.mean, row.episode_return.mean, color=colour, **_point(marker))
-    scores, returns = [row.score.mean for row in rows], [row.episode_return.mean for row in rows]
+        ax.plot(row.score.mean, row.episode_return, color=colour, **_point(marker))
+    scores, returns = [row.score.mean for row in rows], [row.episode_return for row in rows]
     if len(set(scores)) > 1 and len(set(returns)) > 1:
         text = f"Spearman {spearman(scores, returns):.3f} over {len(rows)} policies"
-        ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=8, color="#333333")
+        ax.text(0.03, 0.97, text, transform=ax.transAxes, va="top", fontsize=8, color=palette.TEXT)
     ax.set_title(task)
     ax.set_xlabel("grade")
     ax.set_ylabel(f"return ({report.settings.reward_mode})")

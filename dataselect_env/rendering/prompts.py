@@ -14,8 +14,9 @@ from pydantic import BaseModel
 
 from dataselect_env.core.actions import action_model, describe
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights, parse
+from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.validation import parse
 
 OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
 WEIGHTS = tuple(StrategyWeights.model_fields)

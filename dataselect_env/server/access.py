@@ -1,6 +1,6 @@
-"""Who may use the server: the token, the pages of browsers, and how often. Pure ASGI, for HTTP and WebSocket alike.
+"""Authentication, origin check and rate limit, as ASGI middleware for HTTP and WebSocket.
 
-A WebSocket that may not be opened is refused before it is accepted, with the status and body that HTTP would get.
+A WebSocket is refused before it is accepted, with the status and body of an HTTP response.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from dataselect_env.server.limits import RateLimiter, client_name
 from dataselect_env.server.settings import Settings
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
-"""What everybody may ask: probes have no token."""
+"""Paths without any check: probes have no token."""
 PAGE = re.compile(r"/(?:web(?:/[^/]*)?)?")
-"""The page, which a browser must have before it can ask its user for the token; its files are the same for all."""
+"""Paths of the page, which need no token: the page has the field to enter it."""
 LOCAL_ORIGIN = re.compile(r"https?://(?:localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SUBPROTOCOL = "bearer"
-"""A browser's WebSocket can send no header; it offers this protocol and the token as a second one."""
+"""WebSocket subprotocol of browsers, which cannot send the header; they offer the token as a second subprotocol."""
 
-Count = Callable[[EnvError], None]
+OnRefusal = Callable[[EnvError], None]
 
 
 async def refuse(error: EnvError, scope: Scope, send: Send) -> None:
-    """Answer a request, or a WebSocket handshake, with an error."""
+    """Send an error as the response to a request or a WebSocket handshake."""
     body = json.dumps(error.body()).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -50,31 +50,31 @@ async def refuse(error: EnvError, scope: Scope, send: Send) -> None:
 
 
 class OriginCheck:
-    """Refuses what a page of a foreign site makes a browser send, on any transport.
+    """Middleware that refuses requests from web pages of other sites, on any transport.
 
-    A browser names the page's origin with every WebSocket handshake and every POST; programs send none. Pages of this
-    very server and of localhost may always use it.
+    Browsers send the origin of the page with every WebSocket handshake and every POST; programs send none. Pages of
+    this server and of localhost are always allowed.
 
     Args:
-        app: What is protected.
+        app: The application.
         allowed: Further origins; ``*`` allows all.
-        count: Told of every refusal.
+        on_refusal: Called with the error of each refused request.
     """
 
-    def __init__(self, app: ASGIApp, allowed: frozenset[str], count: Count) -> None:
+    def __init__(self, app: ASGIApp, allowed: frozenset[str], on_refusal: OnRefusal) -> None:
         self._app = app
         self._allowed = allowed
-        self._count = count
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         origin = _header(scope, b"origin")
         if origin is not None and scope["path"] not in OPEN_PATHS and not self.may_use(origin, scope):
             error = ForbiddenOrigin(
-                "Pages of this origin may not use this server; its operator names those that may in"
+                "Pages of this origin may not use this server; its operator can allow them with"
                 " DATASELECT_ALLOWED_ORIGINS."
             )
-            self._count(error)
+            self._on_refusal(error)
             await refuse(error, scope, send)
             return
         await self._app(scope, receive, send)
@@ -88,15 +88,15 @@ class OriginCheck:
 
 
 def is_same_site(origin: str, host: str, client: str | None) -> bool:
-    """Return whether ``origin`` is the address that the client reached this server under.
+    """Return whether ``origin`` is the address under which the client reached this server.
 
-    A name that somebody else owns can be made to lead to the client's own machine (DNS rebinding). So from there, only
-    addresses count, and names of localhost, which the caller knows.
+    An attacker can make a domain resolve to the client's own machine (DNS rebinding). For clients on this machine
+    an origin therefore counts only if it is an IP address; the caller allows localhost.
 
     Args:
         origin: Value of the header Origin.
         host: Value of the header Host.
-        client: Address that the request came from.
+        client: IP address of the client.
     """
     try:
         page, server = urlsplit(origin), urlsplit(f"//{host}")
@@ -124,20 +124,20 @@ def _is_address(host: str) -> bool:
 
 
 class Guard:
-    """Refuses requests without the token, and those that are too many.
+    """Middleware that refuses requests without the token and requests above the rate limit.
 
     Args:
-        app: What is protected.
-        token: The token, None when none is asked for.
-        limiter: Counts requests, None when they may be any number.
-        count: Told of every refusal.
+        app: The application.
+        token: The token; None for a server without one.
+        limiter: The rate limiter; None for a server without one.
+        on_refusal: Called with the error of each refused request.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, limiter: RateLimiter | None, count: Count) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, limiter: RateLimiter | None, on_refusal: OnRefusal) -> None:
         self._app = app
         self._token = None if token is None else token.encode()
         self._limiter = limiter
-        self._count = count
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -146,22 +146,22 @@ class Guard:
                 if self._limiter is not None:
                     client = scope.get("client")
                     self._limiter.count(client_name(client[0] if client else None))
-                if self._token is not None and not _asks_for_page(scope):
+                if self._token is not None and not _is_page(scope):
                     self._check_token(scope)
             except EnvError as error:
-                self._count(error)
+                self._on_refusal(error)
                 await refuse(error, scope, send)
                 return
         await self._app(scope, receive, send)
 
     def _check_token(self, scope: Scope) -> None:
         assert self._token is not None  # noqa: S101
-        if not secrets.compare_digest(shown_token(scope), self._token):
-            raise Unauthorized("This server asks for a token: send the header Authorization: Bearer TOKEN.")
+        if not secrets.compare_digest(token_of(scope), self._token):
+            raise Unauthorized("This server requires a token: send the header Authorization: Bearer TOKEN.")
 
 
-def shown_token(scope: Scope) -> bytes:
-    """Return the token that a request shows, in its header or among a WebSocket's protocols; empty when it has none."""
+def token_of(scope: Scope) -> bytes:
+    """Return the token in a request's header or WebSocket subprotocols; empty if there is none."""
     scheme, _, token = (_header(scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip().encode()
@@ -171,16 +171,16 @@ def shown_token(scope: Scope) -> bytes:
     return b""
 
 
-def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, count: Count) -> ASGIApp:
-    """Return ``app`` behind everything in this module, as the settings say.
+def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_refusal: OnRefusal) -> ASGIApp:
+    """Return ``app`` behind the middleware of this module.
 
     Args:
         app: The application.
-        settings: Token and origins.
-        limiter: Counts requests by client, or None.
-        count: Told of every refusal.
+        settings: Token and allowed origins.
+        limiter: The rate limiter; None for a server without one.
+        on_refusal: Called with the error of each refused request.
     """
-    guard = Guard(app, settings.token.get_secret_value() if settings.token else None, limiter, count)
+    guard = Guard(app, settings.token.get_secret_value() if settings.token else None, limiter, on_refusal)
     cors = CORSMiddleware(
         guard,
         allow_origins=sorted(settings.origins),
@@ -194,10 +194,10 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, count
         from_browser = scope["type"] == "http" and _header(scope, b"origin") is not None
         await (cors if from_browser else guard)(scope, receive, send)
 
-    return OriginCheck(inner, settings.origins, count)
+    return OriginCheck(inner, settings.origins, on_refusal)
 
 
-def _asks_for_page(scope: Scope) -> bool:
+def _is_page(scope: Scope) -> bool:
     return scope.get("method") in {"GET", "HEAD"} and PAGE.fullmatch(scope["path"]) is not None
 
 

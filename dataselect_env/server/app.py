@@ -1,6 +1,6 @@
-"""The server: HTTP, WebSocket, MCP and Task API around one service. No word of the domain.
+"""The application: HTTP, WebSocket, MCP and Task API around one service.
 
-``app`` is the application for any ASGI server, ``main`` serves it; settings come from the environment.
+``app`` is the application for any ASGI server and ``main`` serves it; settings come from the environment.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -24,45 +25,39 @@ from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
 from dataselect_env.server import metrics, openapi, page, routes, task_api, websocket
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
-from dataselect_env.server.mcp import http
-from dataselect_env.server.mcp.sessions import McpSessions
-from dataselect_env.server.middleware import Front
+from dataselect_env.server.mcp import routes as mcp_routes
+from dataselect_env.server.middleware import RequestMiddleware
 from dataselect_env.server.process import options, run
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings, SettingsError
+from dataselect_env.server.start_message import log_start
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
 from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
 DOCUMENT_DELAY = 0.5
-"""Seconds after the start at which the OpenAPI document is made, on a thread, before anybody waits for it."""
+"""Seconds after the start at which a thread makes the OpenAPI document, so that clients need not wait for it."""
 STOP_MARGIN = 5.0
-"""Seconds that worker processes may take to stop beyond the time that requests have."""
+"""Seconds that worker processes have to exit, in addition to the time for running requests."""
 
 
 def create_app(settings: Settings | None = None, store: EpisodeStore | None = None) -> FastAPI:
     """Return an application with its own service.
 
     Args:
-        settings: None reads them from the environment when the application starts, or at the first request where the
-            server that it runs in tells nobody about its start.
-        store: Where episodes are kept; the application closes it. None opens the one that the settings name.
+        settings: None reads them from the environment when the application starts, or at the first request under a
+            server without lifespan events.
+        store: Store of the episodes; the application closes it. None opens the store that the settings name.
     """
     opened: list[Service] = []
-    mcp_sessions: list[McpSessions] = []
 
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
             load_custom_tasks(chosen)
             opened.append(Service(chosen, store or open_store(chosen.store)))
-            mcp_sessions[:] = [McpSessions(opened[0].sessions)]
         return opened[0]
-
-    def get_mcp_sessions() -> McpSessions:
-        get_service()
-        return mcp_sessions[0]
 
     async def prepare_document(service: Service) -> None:
         await service.sessions.wait_for_stop(DOCUMENT_DELAY)
@@ -82,26 +77,25 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
     app.state.get_service = get_service
-    app.state.get_mcp_sessions = get_mcp_sessions
     app.include_router(routes.router)
-    app.include_router(http.router)
+    app.include_router(mcp_routes.router)
     app.include_router(page.router)
     app.include_router(task_api.router)
 
     @app.websocket("/ws")
     async def serve_websocket(socket: WebSocket) -> None:
-        await websocket.serve(socket, get_service(), get_mcp_sessions())
+        await websocket.serve(socket, get_service())
 
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Front(build(), get_service)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_service)  # type: ignore[method-assign]
     return app
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer whatever was raised in the one error shape."""
+    """Return the response to an exception, in the one error shape."""
     headers: dict[str, str] = {}
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
@@ -112,39 +106,39 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
         first = error.errors()[0]
         field = str(first["loc"][-1])
         error = InvalidInput(f"{field}: {first['msg']}", field=field)
-    told = as_client_error(error)
-    routes.service_of(request).metrics.count_error(told)
-    return JSONResponse(told.body(), status_code=told.status, headers=headers | told.headers)
+    reported = as_client_error(error)
+    routes.service_of(request).metrics.count_error(reported)
+    return JSONResponse(reported.body(), status_code=reported.status, headers=headers | reported.headers)
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Return the methods that the path of a request takes; the framework itself names those of one route alone."""
+    """Return the methods of all routes at the path of a request; the framework names only those of one route."""
 
-    def is_taken(method: str) -> bool:
+    def is_supported(method: str) -> bool:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
-    return [method for method in ("DELETE", "GET", "POST") if is_taken(method)]
+    return [method for method in ("DELETE", "GET", "POST") if is_supported(method)]
 
 
 def _framework_error(error: HTTPException) -> Exception:
-    """Return our name for what the web framework refuses by itself: unknown routes and methods."""
+    """Translate the framework's errors for unknown routes and methods into ours."""
     if error.status_code == NotFound.status:
-        return NotFound("There is no such route; /docs lists those there are.")
+        return NotFound("There is no such route; /docs lists all routes.")
     if error.status_code == MethodNotAllowed.status:
-        return MethodNotAllowed("This route takes another method; /docs tells which.")
+        return MethodNotAllowed("This route does not support the method; /docs lists the methods of all routes.")
     return error
 
 
 def load_custom_tasks(settings: Settings) -> None:
-    """Offer the tasks of the task file that the settings name, where they name one.
+    """Register the tasks of the task file in the settings, if there is one.
 
     Raises:
-        SettingsError: It cannot be used.
+        SettingsError: The task file is not valid.
     """
     if settings.tasks is None:
         return
-    from dataselect_env.custom.task_file import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no such file)
+    from dataselect_env.custom.task_file import TaskFileError, load_tasks  # noqa: PLC0415  (most servers have no task file)
 
     try:
         load_tasks(settings.tasks)
@@ -160,17 +154,20 @@ def serve(settings: Settings) -> None:
         SystemExit: The server could not start, or did not stop in time.
     """
     load_custom_tasks(settings)
-    store = open_store(settings.store)  # before the server starts, so that a mistake is reported in a sentence
+    store = open_store(settings.store)  # before the server starts, so that an error is reported in a sentence
     if settings.workers == 1:
-        serve_app(create_app(settings, store), settings)
+        serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return
     store.close()
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     if sys.platform == "win32":
         raise SettingsError("DATASELECT_WORKERS: several processes need Linux or macOS.")
-    settings = settings.model_copy(update={"store": store.url})  # the default may have given way to another place
+    settings = settings.model_copy(
+        update={"store": store.url}
+    )  # the default store may have been replaced by a temporary one
     listener = uvicorn.Config("", **options(settings)).bind_socket()
+    log_start(settings, store.url)
     with metrics.shared_folder() as folder:
         supervisor = Supervisor(
             serve_worker,
@@ -184,7 +181,7 @@ def serve(settings: Settings) -> None:
 
 
 def serve_app(app: FastAPI, settings: Settings, **how: Any) -> None:
-    """Serve an application that :func:`create_app` returned; ``how`` are further arguments of ``process.run``."""
+    """Serve an application of :func:`create_app`; ``how`` has further arguments of ``process.run``."""
 
     async def drain() -> None:
         service: Service = app.state.get_service()

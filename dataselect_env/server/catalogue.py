@@ -1,4 +1,4 @@
-"""What the server tells about itself and its tasks, apart from any episode."""
+"""Descriptions of the server, the environment and its tasks, independent of any episode."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pydantic import Field
 
 from dataselect_env import __version__
 from dataselect_env.core.actions import action_model, offered
-from dataselect_env.core.models import Observation, RewardMode, State, WireModel
+from dataselect_env.core.models import Observation, RewardMode, State
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import DEFAULT_TASK, DYNAMICS_VERSION, TASKS
+from dataselect_env.core.validation import WireModel
 
 NAME = "DataSelectEnv"
 AUTHOR = "InfraNova"
@@ -19,40 +20,40 @@ DESCRIPTION = (
     " from a noisy pool and how to mix uncertainty, diversity and random selection, while a classifier is trained"
     " incrementally on what was bought."
 )
-"""What openenv.yaml says too; a test compares them."""
+"""The same as in openenv.yaml; a test compares them."""
 
 
 class TaskDescription(WireModel):
-    """A task, for people and programs; every number comes from the table of tasks."""
+    """A task."""
 
     task_id: str = Field(description="Name in requests.")
-    difficulty: str = Field(description="How hard it is meant to be.")
-    description: str = Field(description="What it asks of an agent.")
-    flip_y: float = Field(description="Declared share of wrong labels in the pool.")
+    difficulty: str = Field(description="Difficulty of the task.")
+    description: str = Field(description="What the agent should achieve.")
+    flip_y: float = Field(description="Declared label-noise rate of the pool.")
     budget: int = Field(description="Samples that may be bought.")
     max_steps: int = Field(description="Actions in an episode.")
-    min_batch: int = Field(description="Smallest batch, while budget and pool hold as many.")
-    success_criteria: str = Field(description="What an episode must reach to pass.")
-    score: str = Field(description="How the grade's score is made.")
-    strategies: list[str] = Field(description="Query strategies whose weights an action gives.")
+    min_batch: int = Field(description="Smallest batch, unless budget or pool are smaller.")
+    success_criteria: str = Field(description="Criteria that an episode must meet to pass.")
+    score: str = Field(description="Formula of the score.")
+    strategies: list[str] = Field(description="Query strategies that an action can weight.")
     n_classes: int = Field(description="Number of classes.")
     pool_size: int = Field(description="Samples in the pool at the start.")
-    has_ground_truth: bool = Field(description="Whether replies tell how many labels were wrong.")
+    has_ground_truth: bool = Field(description="Whether it is known which labels are wrong.")
 
 
 class TaskList(WireModel):
-    """All tasks, and how to act in them."""
+    """All tasks, with the schema of an action."""
 
     tasks: list[TaskDescription]
-    default_task: str = Field(description="Task of a reset that names none.")
-    reward_modes: list[RewardMode] = Field(description="What rewards can be; the first is the default.")
+    default_task: str = Field(description="Task of a reset without task_id.")
+    reward_modes: list[RewardMode] = Field(description="Reward modes; the first is the default.")
     action_schema: dict[str, Any] = Field(
-        description="JSON schema of an action, with the strategies of all tasks; which of them a task offers it says."
+        description="JSON schema of an action, with the strategies of all tasks; each task lists those that it offers."
     )
 
 
 class SchemaReply(WireModel):
-    """JSON schemas of what goes in and comes out."""
+    """JSON schemas of actions, observations and states."""
 
     action: dict[str, Any] = Field(description="Schema of an action.")
     observation: dict[str, Any] = Field(description="Schema of an observation.")
@@ -60,33 +61,33 @@ class SchemaReply(WireModel):
 
 
 class Health(WireModel):
-    """Whether the server works, and how full it is."""
+    """Liveness of the server, and its open sessions."""
 
-    status: Literal["healthy"] = Field(description="The server answers.")
+    status: Literal["healthy"] = Field(description="The server responds.")
     version: str = Field(description="Version of the package.")
-    dynamics_version: int = Field(description="Version of the rules that episodes are played by.")
-    active_sessions: int = Field(ge=0, description="Sessions of WebSocket connections and MCP clients at this moment.")
-    max_sessions: int = Field(ge=1, description="Sessions that there may be.")
+    dynamics_version: int = Field(description="Version of the dynamics of episodes.")
+    active_sessions: int = Field(ge=0, description="Open sessions of WebSocket connections and MCP clients.")
+    max_sessions: int = Field(ge=1, description="Largest number of open sessions.")
 
 
 class Readiness(WireModel):
-    """Whether episodes can be played."""
+    """Readiness of the server."""
 
-    status: Literal["ready"] = Field(description="The store answers and can be written.")
+    status: Literal["ready"] = Field(description="The store can be written.")
 
 
 class Metadata(WireModel):
-    """What this environment is."""
+    """Description of the environment."""
 
     name: str = Field(description="Name of the environment.")
-    description: str = Field(description="What it is, in a sentence.")
+    description: str = Field(description="Description of the environment.")
     version: str = Field(description="Version of the package.")
-    author: str = Field(description="Who makes it.")
-    documentation_url: str | None = Field(None, description="Where to read on.")
+    author: str = Field(description="Author of the environment.")
+    documentation_url: str | None = Field(None, description="Address of the documentation.")
 
 
 def task_list() -> TaskList:
-    """Return all tasks as ``GET /tasks`` tells them."""
+    """Return the response to ``GET /tasks``."""
     return TaskList(
         tasks=[
             TaskDescription(
@@ -113,7 +114,7 @@ def task_list() -> TaskList:
 
 
 def schemas() -> SchemaReply:
-    """Return the JSON schemas as ``GET /schema`` tells them."""
+    """Return the response to ``GET /schema``."""
     return SchemaReply(
         action=action_model(offered()).model_json_schema(),
         observation=Observation.model_json_schema(),
@@ -122,17 +123,17 @@ def schemas() -> SchemaReply:
 
 
 def metadata() -> Metadata:
-    """Return what the environment is as ``GET /metadata`` tells it."""
+    """Return the response to ``GET /metadata``."""
     return Metadata(name=NAME, description=DESCRIPTION, version=__version__, author=AUTHOR)
 
 
 def readiness() -> Readiness:
-    """Return what ``GET /ready`` tells of a store that answers."""
+    """Return the response to ``GET /ready`` of a server that is ready."""
     return Readiness(status="ready")
 
 
 def health(active_sessions: int, max_sessions: int) -> Health:
-    """Return how full the server is as ``GET /health`` tells it."""
+    """Return the response to ``GET /health``."""
     return Health(
         status="healthy",
         version=__version__,

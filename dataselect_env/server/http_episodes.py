@@ -1,4 +1,4 @@
-"""The episodes played over HTTP, which have no connection: a request names the episode that it means."""
+"""Episodes played over HTTP; without a connection, each request names its episode."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
-from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State, parse
+from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State
+from dataselect_env.core.validation import parse
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HTTPEpisodes:
-    """Recently used episodes in memory; all others are rebuilt from the store when they are asked for.
+    """Recently used episodes in memory; all others are rebuilt from the store on request.
 
     Args:
         service: Runs the operations.
@@ -56,7 +57,7 @@ class HTTPEpisodes:
     def _find(self, episode_id: str | None) -> Session:
         """Return the session of an episode, rebuilt when memory has none or an older state of it.
 
-        Several processes may serve one store: each continues from the last stored step, whoever played it.
+        Several processes may serve one store: each continues from the last stored step, whichever process played it.
         """
         if episode_id is None:
             episode_id = self._most_recent()
@@ -77,7 +78,7 @@ class HTTPEpisodes:
     def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.
 
-        That of this process comes first where it has no sibling workers: a stranger may use the same store.
+        A server with one process prefers its own, since another server may use the same store.
         """
         if self._is_alone and self._latest is not None:
             return self._latest

@@ -1,4 +1,4 @@
-"""Parse JSON from clients, the same way on every transport."""
+"""Strict JSON parsing, the same for every transport."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataselect_env.core.errors import InvalidJSON
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text; an empty one counts as null.
+    """Return the value of a JSON text; an empty text counts as null.
 
     Raises:
-        InvalidJSON: It is not JSON (NaN and Infinity are not), not UTF-8, nested too deeply or has a number too long
-            to read.
+        InvalidJSON: The text is not JSON (NaN and Infinity are not), not UTF-8 or nested too deeply, or a number in it
+            is too long or too large.
     """
     try:
         if isinstance(text, bytes):
@@ -22,7 +22,7 @@ def parse_json(text: str | bytes) -> Any:
         if not text.strip():
             return None
         value = _DECODER.decode(text)
-        if "\\u" in text:  # an escape may be half a character, which no text can carry
+        if "\\u" in text:  # an escape may be half of a surrogate pair
             json.dumps(value, ensure_ascii=False).encode()
         return value
     except RecursionError:
@@ -34,7 +34,7 @@ def parse_json(text: str | bytes) -> Any:
     except UnicodeDecodeError:
         raise InvalidJSON("This is not JSON: the text is not UTF-8.") from None
     except UnicodeEncodeError:
-        raise InvalidJSON("A text has half of a surrogate pair, which is no character.") from None
+        raise InvalidJSON("A string has half of a surrogate pair, which is not a character.") from None
     except _NotJSON as error:
         raise InvalidJSON(str(error)) from None
     except ValueError:
@@ -42,7 +42,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 class _NotJSON(ValueError):
-    """Refused by one of the hooks below; the message is for the client."""
+    """Raised by the hooks below; the message is for the client."""
 
 
 def _refuse_constant(name: str) -> NoReturn:

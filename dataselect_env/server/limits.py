@@ -1,4 +1,4 @@
-"""Limits on a client: how often it may ask, how long it may be silent, how long it may stay."""
+"""Limits on a client: request rate, idle time and session lifetime."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from contextlib import asynccontextmanager
 from dataselect_env.core.errors import EnvError, SessionExpired, SessionIdle, TooManyRequests
 
 BURST_SECONDS = 2.0
-"""A client that was quiet may send so many seconds' worth of requests at once."""
+"""Size of the largest burst, in seconds of the allowed rate."""
 REMEMBERED_CLIENTS = 10_000
-"""Addresses that a rate limiter remembers; the one heard least recently is forgotten first."""
+"""Clients that a rate limiter keeps track of; it drops the least recent one first."""
 ROUNDING = 1e-6
-"""Seconds that sums of intervals may be off."""
+"""Tolerance for sums of intervals, in seconds."""
 IPV6_CLIENT_BITS = 64
-"""One customer of a network usually has so long a prefix to choose addresses under."""
+"""Length of the prefix that identifies an IPv6 client; providers usually assign a /64 to each customer."""
 
 
 class RateLimiter:
-    """Requests a second by client address: the generic cell rate algorithm, one number a client.
+    """Limits requests per second by client with the generic cell rate algorithm, which keeps one number per client.
 
-    The number is the moment at which the client's requests so far would have been due at the allowed rate (ATM Forum,
-    Traffic Management 4.0, section 4.4.2: virtual scheduling).
+    The number is the theoretical arrival time of the client's next request at the allowed rate (virtual scheduling; ATM
+    Forum, Traffic Management Specification 4.0, section 4.4.2).
 
     Args:
-        rate: Requests a second that a client may send for long.
-        clock: Seconds from anywhere.
+        rate: Sustained requests per second.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +43,7 @@ class RateLimiter:
         """Count a request of ``client``, a name from :func:`client_name`.
 
         Raises:
-            TooManyRequests: It is one too many; it is not counted.
+            TooManyRequests: The request exceeds the limit; it is not counted.
         """
         now = self._clock()
         due = max(self._due.get(client, now), now)
@@ -51,7 +51,7 @@ class RateLimiter:
         if wait > ROUNDING:
             seconds = math.ceil(wait)
             raise TooManyRequests(
-                f"One client may send {1 / self._interval:g} requests a second here; try again in {seconds} s.",
+                f"The limit is {1 / self._interval:g} requests per second and client; try again in {seconds} s.",
                 retry_after=seconds,
             )
         self._due[client] = due + self._interval
@@ -61,7 +61,7 @@ class RateLimiter:
 
 
 def client_name(address: str | None) -> str:
-    """Return what stands for the client at an address: itself, or its network where one has many to choose from."""
+    """Return the name under which a client is counted: its address, or the network of an IPv6 address."""
     if address is None or ":" not in address:
         return address or "unknown"
     try:
@@ -71,14 +71,14 @@ def client_name(address: str | None) -> str:
 
 
 class SessionTimeout:
-    """Ends the conversation with a WebSocket client that is silent, has stayed too long, or must go.
+    """Enforces idle timeout, lifetime and shutdown on a WebSocket conversation.
 
-    A message costs three assignments: the timer looks only now and then, and sets itself anew. Whatever the reason, a
-    message that is being answered is answered first.
+    A message that is being answered is always answered first. Each message costs three assignments; the timer checks
+    them when it fires, and sets itself again.
 
     Args:
-        idle: Seconds that the client may be silent.
-        lifetime: Seconds that the conversation may last.
+        idle: Idle timeout in seconds.
+        lifetime: Longest duration of the conversation in seconds.
     """
 
     def __init__(self, idle: float, lifetime: float) -> None:
@@ -88,12 +88,12 @@ class SessionTimeout:
         self._waiting = True
         self._timeout = asyncio.timeout(None)
         self.reason: EnvError | None = None
-        """Why the conversation ends; None while it goes on."""
+        """The reason why the conversation ends; None while it goes on."""
 
     @asynccontextmanager
     async def conversation(self) -> AsyncIterator[None]:
-        """Watch over the block; it is left when the conversation must end."""
-        self._timer = self._loop.call_at(self._next_look(), self._look)
+        """Run the block, and leave it when the conversation must end."""
+        self._timer = self._loop.call_at(self._next_check(), self._check)
         try:
             async with self._timeout:
                 yield
@@ -105,33 +105,31 @@ class SessionTimeout:
             self._timer.cancel()
 
     def begin(self) -> None:
-        """Say that a message has arrived and will be answered."""
+        """Note that a message has arrived."""
         self._waiting = False
 
     def done(self) -> None:
-        """Say that its answer is ready to be sent; from now on the client is waited for."""
+        """Note that its answer is ready; the idle time starts."""
         self._waiting = True
         self._heard = self._loop.time()
 
     def end(self, reason: EnvError) -> None:
-        """End the conversation as soon as no message is being answered."""
+        """End the conversation once no message is being answered."""
         if self.reason is None:
             self.reason = reason
             if self._waiting:
                 self._timeout.reschedule(self._loop.time())
 
-    def _next_look(self) -> float:
+    def _next_check(self) -> float:
         return min(self._heard + self._idle, self._started + self._lifetime)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
         if now >= self._started + self._lifetime:
-            self.end(SessionExpired(f"A session lasts {self._lifetime:g} s at most; connect again for another one."))
+            self.end(SessionExpired(f"A session lasts {self._lifetime:g} s at most; connect again to start another."))
         elif now >= self._heard + self._idle and self._waiting:
             self.end(
-                SessionIdle(
-                    f"Nothing was heard for {self._idle:g} s, so the session is over; its steps are in the store."
-                )
+                SessionIdle(f"The session was idle for {self._idle:g} s and was closed; its steps are in the store.")
             )
         else:
-            self._timer = self._loop.call_at(max(self._next_look(), now + 0.01), self._look)
+            self._timer = self._loop.call_at(max(self._next_check(), now + 0.01), self._check)

@@ -1,4 +1,4 @@
-"""The log: a line for people or a JSON object for programs, each with the request and the episode that it is about."""
+"""Logging as text or JSON lines, each with the ids of the request and the episode."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 REQUEST_ID = re.compile(r"[\w.~:/+=-]{1,128}", re.ASCII)
-"""What is taken over from a client; anything else gets an id of ours."""
+"""Request ids that are accepted from clients; any other is replaced."""
 
 
-class Trail:
-    """What is being answered: a request or a WebSocket connection, and the episode that it is about.
+class RequestContext:
+    """Ids of the request or WebSocket connection that is being served.
 
     Args:
-        request_id: What the client calls it, if it does.
+        request_id: The client's id of the request, if it sent one.
     """
 
     __slots__ = ("episode_id", "request_id")
@@ -28,26 +28,26 @@ class Trail:
         self.episode_id: str | None = None
 
 
-trail: ContextVar[Trail | None] = ContextVar("trail", default=None)
+request_context: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
 
 
 def note_episode(episode_id: str | None) -> None:
-    """Remember which episode is played, for what is logged about it."""
-    current = trail.get()
+    """Set the episode of the current request, for its lines in the log."""
+    current = request_context.get()
     if current is not None and episode_id is not None:
         current.episode_id = episode_id
 
 
 def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record is about, apart from its message."""
-    current = trail.get()
-    about = {} if current is None else {"request_id": current.request_id, "episode_id": current.episode_id}
-    told = {**about, **getattr(record, "facts", {})}
-    return {name: value for name, value in told.items() if value is not None}
+    """Return the named values of a record: ids of its request and episode, and those passed as ``facts``."""
+    current = request_context.get()
+    ids = {} if current is None else {"request_id": current.request_id, "episode_id": current.episode_id}
+    named = {**ids, **getattr(record, "facts", {})}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class TextFormatter(logging.Formatter):
-    """Lines for people."""
+    """Formats a record as a line of text."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """Return the first line of a record."""
@@ -57,11 +57,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as JSON: time, level, logger, message, what it is about, and an exception's traceback."""
-        told = {
+        """Return a record as JSON: time, level, logger, message, facts and traceback."""
+        entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -69,12 +69,12 @@ class JSONFormatter(logging.Formatter):
             **facts(record),
         }
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, default=str)
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
 
 
 class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's line about a handshake, which has the query string in it; ours says the same and more."""
+    """Drops uvicorn's lines about handshakes: they contain the query string. The middleware logs handshakes too."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged."""
@@ -82,11 +82,11 @@ class WithoutHandshakes(logging.Filter):
 
 
 def config(log_format: str, log_level: str) -> dict[str, Any]:
-    """Return the configuration of the log, for ``logging.config.dictConfig`` and for uvicorn.
+    """Return the logging configuration, for ``logging.config.dictConfig`` and uvicorn.
 
     Args:
         log_format: ``text`` or ``json``.
-        log_level: Lowest level that is logged.
+        log_level: Lowest level that is logged, in lower case.
     """
     formatter = JSONFormatter if log_format == "json" else TextFormatter
     logger = {"handlers": ["stderr"], "level": log_level.upper(), "propagate": False}

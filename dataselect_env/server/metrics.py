@@ -128,7 +128,7 @@ class _Scrape(Collector):
         else:
             counted = MultiProcessCollector(None, self._folder).collect()
         for metric in counted:
-            # Moments of creation are for OpenMetrics; in this format each would be a metric of its own.
+            # Creation times belong to OpenMetrics; in this format each would be a separate metric.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
         build = GaugeMetricFamily(f"{NAMESPACE}_build_info", "Version of the package.", labels=["version"])

@@ -1,6 +1,6 @@
-"""What every request passes first: its id, HEAD, safe headers, the line in the log, and access.
+"""Outermost ASGI middleware: request ids, HEAD, security headers, the request log and access control.
 
-Pure ASGI around the whole application, so that an answer has its headers also when the application fails.
+It surrounds the whole application, so that responses have their headers also when the application fails.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect
-from dataselect_env.server.logs import Trail, trail
+from dataselect_env.server.logs import RequestContext, request_context
 from dataselect_env.server.service import Service
 
 logger = logging.getLogger(__name__)
 
-SAFE_HEADERS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    # Hugging Face shows a Space inside a page of its own; nobody else may.
+    # Hugging Face shows a Space in a frame.
     (
         b"content-security-policy",
         b"frame-ancestors 'self' https://huggingface.co https://*.huggingface.co https://*.hf.space",
     ),
 )
-LONGEST_PATH = 200
-"""Characters of a path that the log repeats."""
+LOGGED_PATH_LENGTH = 200
+"""Characters after which a path is cut in the log."""
 
 
-class Front:
-    """The outermost layer.
+class RequestMiddleware:
+    """The outermost middleware.
 
     Args:
         app: The application.
-        get_service: Gives its service; asked at the first request, because settings may not be known before.
+        get_service: Returns the service; called at the first request, because settings may not be known before.
     """
 
     def __init__(self, app: ASGIApp, get_service: Callable[[], Service]) -> None:
@@ -46,28 +46,28 @@ class Front:
         self._protected: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request or serve a connection."""
+        """Serve a request or a WebSocket connection."""
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
         service = self._get_service()
         if self._protected is None:
             self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count_error)
-        answer = ResponseRecorder(scope, send, service)
-        trail.set(answer.trail)  # for good: each request has a context of its own, and the server logs what fails in it
+        response = ResponseRecorder(scope, send, service)
+        request_context.set(response.context)  # never reset: the server below logs failures in the same context
         try:
-            await self._protected(answer.scope, receive, answer.send)
+            await self._protected(response.scope, receive, response.send)
         finally:
-            answer.log()
+            response.log()
 
 
 class ResponseRecorder:
-    """The answer to one request, on its way out.
+    """Adds headers to the response of one request, counts it and logs it.
 
     Args:
-        scope: The request's scope.
-        send: Where the answer goes.
-        service: Counts answers.
+        scope: Scope of the request.
+        send: Sends messages to the client.
+        service: Counts responses.
     """
 
     def __init__(self, scope: Scope, send: Send, service: Service) -> None:
@@ -78,11 +78,11 @@ class ResponseRecorder:
         self._is_head = scope.get("method") == "HEAD"
         self._scope = scope
         self.scope = {**scope, "method": "GET"} if self._is_head else scope
-        asked = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        self.trail = Trail(asked.decode("latin-1"))
+        request_id = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        self.context = RequestContext(request_id.decode("latin-1"))
 
     async def send(self, message: Message) -> None:
-        """Send a message of the answer, with what every answer has."""
+        """Send a message of the response; add the headers that every response has."""
         kind = message["type"]
         if kind == "websocket.send":  # by far the most
             await self._send(message)
@@ -91,7 +91,7 @@ class ResponseRecorder:
             self._status = message["status"]
             if kind[0] == "h":
                 self._metrics.count_response(message["status"])
-            message = {**message, "headers": [*message.get("headers", ()), *SAFE_HEADERS, self._id_header()]}
+            message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS, self._id_header()]}
         elif kind == "websocket.accept":
             self._status = 101
             message = {**message, "headers": [*message.get("headers", ()), self._id_header()]}
@@ -102,11 +102,11 @@ class ResponseRecorder:
         await self._send(message)
 
     def log(self) -> None:
-        """Write the line of this request."""
-        level = logging.DEBUG if self._scope["path"] in OPEN_PATHS else logging.INFO  # probes ask all day long
+        """Log the request."""
+        level = logging.DEBUG if self._scope["path"] in OPEN_PATHS else logging.INFO  # probes come all day long
         if not logger.isEnabledFor(level):
             return
-        path = quote(self._scope["path"])[:LONGEST_PATH]  # quoted: a line break in it must not begin a line of its own
+        path = quote(self._scope["path"])[:LOGGED_PATH_LENGTH]  # quoted: a line break in it could forge a line
         client = self._scope.get("client")
         facts: dict[str, Any] = {
             "client": client[0] if client else None,
@@ -117,4 +117,4 @@ class ResponseRecorder:
         logger.log(level, "%s %s", method, path, extra={"facts": facts})
 
     def _id_header(self) -> tuple[bytes, bytes]:
-        return b"x-request-id", self.trail.request_id.encode()
+        return b"x-request-id", self.context.request_id.encode()

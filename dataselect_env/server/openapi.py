@@ -1,7 +1,7 @@
-"""The OpenAPI document: what FastAPI knows of the routes, the bodies that they read themselves, links and examples.
+"""The OpenAPI document: FastAPI's description of the routes, with request bodies, links and examples added.
 
 Links name the parts of an answer that go into the next request, so that tools can play whole episodes from the document
-alone. Examples of answers are made from the code; those about an episode were played (bench/render_examples.py).
+alone. Examples of episodes come from a file (bench/render_examples.py), others from the code.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from dataselect_env.core.actions import offered, request_models
-from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest, WireModel
+from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
 from dataselect_env.core.tasks import TASKS, get_spec_range, get_split
+from dataselect_env.core.validation import WireModel
 from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS
 from dataselect_env.server.catalogue import NAME
@@ -43,12 +44,11 @@ EPISODE_LINKS: dict[tuple[str, str], dict[str, Any]] = {
 }
 """Requests that may follow a reset or a step, by name and path, with what they take from its answer."""
 
-
 _making = threading.Lock()
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the document of an application; the first call makes it, in some tenths of a second."""
+    """Return the document of an application; the first call takes some tenths of a second."""
     with _making:
         if app.openapi_schema is None:
             app.openapi_schema = _make(app)
@@ -86,19 +86,19 @@ def _link_episodes(paths: dict[str, Any]) -> None:
 
 
 def _state_body_limit(paths: dict[str, Any]) -> None:
-    """Describe the largest size of each request body."""
+    """Add the size limit to the description of each request body."""
     name = "max_message_bytes"
     default = Settings.model_fields[name].default
     for operations in paths.values():
         for operation in operations.values():
             if "requestBody" in operation:
                 operation["requestBody"]["description"] = (
-                    f"At most {default:,} bytes of JSON, unless the server's {ENV_PREFIX}{name.upper()} is another."
+                    f"At most {default:,} bytes of JSON, unless {ENV_PREFIX}{name.upper()} sets another limit."
                 )
 
 
 def example_answers() -> dict[str, Any]:
-    """Return an example for each wire type that is an answer, by the name of the type."""
+    """Return an example of each wire type of responses, by the name of the type."""
     specs = [task_api.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
     answers: tuple[WireModel, ...] = (
         catalogue.task_list(),

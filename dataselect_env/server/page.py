@@ -43,7 +43,7 @@ SOURCES = {
 }
 CONTENT_SECURITY_POLICY = "; ".join(f"{directive} {sources}" for directive, sources in SOURCES.items())
 HEADERS = {
-    "Cache-Control": "no-cache",  # may be kept, but not used before the server was asked whether it has changed
+    "Cache-Control": "no-cache",  # caches must revalidate
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
 }
 

@@ -19,9 +19,9 @@ import numpy as np
 from pydantic import Field
 
 from dataselect_env.core.arrays import Floats
-from dataselect_env.core.models import WireModel
 from dataselect_env.core.source import source_of
 from dataselect_env.core.tasks import get_task
+from dataselect_env.core.validation import WireModel
 from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.server.replay import check_header, rebuild
 from dataselect_env.server.store.base import StoredEpisode

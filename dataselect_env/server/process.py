@@ -33,7 +33,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "ws_max_size": settings.max_message_bytes,
         "ws_ping_interval": settings.ping_interval,
         "ws_ping_timeout": settings.ping_timeout,
-        "ws_per_message_deflate": False,  # messages are small: compressing them costs more than sending them
+        "ws_per_message_deflate": False,  # messages are small; compression costs more than it saves
     }
 
 

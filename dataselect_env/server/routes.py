@@ -1,7 +1,7 @@
-"""The HTTP routes of episodes and of the server itself (SPEC section 3); the Task API has its own module.
+"""HTTP routes of episodes and of the server; the Task API and MCP have their own modules.
 
-Bodies are read here and validated by the service, as a WebSocket frame's are, so that both transports refuse the same
-things with the same words; the OpenAPI document gets its request bodies from :func:`body_of`.
+Routes parse request bodies, and the service validates them as it does WebSocket messages, so both transports report the
+same errors. :func:`body_of` describes the bodies for the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ router = APIRouter()
 
 
 def service_of(request: Request) -> Service:
-    """Return the service of the application that got this request."""
+    """Return the service of the application that received a request."""
     service: Service = request.app.state.get_service()
     return service
 
 
 async def read_json(request: Request) -> Any:
-    """Return the request's body as parsed JSON, None when there is none; its content type does not matter.
+    """Return the parsed JSON body of a request, None if it is empty; the content type is ignored.
 
     Raises:
-        PayloadTooLarge: The body is larger than the server reads.
-        RequestTimeout: It takes longer than the server waits.
-        InvalidJSON: It is not JSON.
+        PayloadTooLarge: The body exceeds the size limit.
+        RequestTimeout: The body did not arrive in time.
+        InvalidJSON: The body is not JSON.
     """
     settings = service_of(request).settings
     body = bytearray()
@@ -70,24 +70,22 @@ async def read_json(request: Request) -> Any:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > settings.max_message_bytes:
-                    raise PayloadTooLarge(
-                        f"The body is larger than the {settings.max_message_bytes} bytes that this server reads."
-                    )
+                    raise PayloadTooLarge(f"The body exceeds the limit of {settings.max_message_bytes} bytes.")
     except TimeoutError:
-        raise RequestTimeout(f"The body was not there within {settings.body_timeout:g} s.") from None
+        raise RequestTimeout(f"The body did not arrive within {settings.body_timeout:g} s.") from None
     return parse_json(bytes(body))
 
 
 def json_reply(model: BaseModel) -> Response:
-    """Return ``model`` as the JSON body of a response."""
+    """Return a response with ``model`` as its JSON body."""
     return Response(model.model_dump_json(), media_type="application/json")
 
 
 def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -> dict[str, Any]:
-    """Return what OpenAPI says about a request body that is one of ``models``."""
+    """Return the OpenAPI description of a request body that is one of ``models``."""
     references: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
     if not required:
-        references.append({"type": "null"})  # counts as no body
+        references.append({"type": "null"})  # the same as no body
     schema = references[0] if len(references) == 1 else {"anyOf": references}
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": schema, "example": example}}}
@@ -95,17 +93,17 @@ def body_of(*models: type[BaseModel], required: bool, example: dict[str, Any]) -
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about the error answers of a route; any can fail with those of ``ANY_ROUTE``."""
-    return error_answers(*statuses, *ANY_ROUTE)
+    """Return the OpenAPI description of the error responses of a route, with those of ``ANY_ROUTE``."""
+    return error_responses(*statuses, *ANY_ROUTE)
 
 
-def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says about error answers."""
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI description of error responses."""
     return {
         status: {
             "model": ErrorBody,
-            "description": ERROR_ANSWERS[status][0],
-            "content": {"application/json": {"example": ERROR_ANSWERS[status][1].body()}},
+            "description": ERROR_RESPONSES[status][0],
+            "content": {"application/json": {"example": ERROR_RESPONSES[status][1].body()}},
         }
         for status in statuses
     }
@@ -113,39 +111,39 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 ANY_ROUTE = (401, 403, 429, 500, 503)
 PROBE = (500, 503)
-"""What a route that everybody may ask can fail with."""
+"""Error statuses of a route without access control."""
 READS_BODY = (400, 408, 413, 422)
 
-ERROR_ANSWERS: dict[int, tuple[str, EnvError]] = {
+ERROR_RESPONSES: dict[int, tuple[str, EnvError]] = {
     400: (
         "Not JSON, or an index that a split does not have",
         InvalidJSON("This is not JSON: expecting value, at line 1 column 1."),
     ),
     401: (
-        "The server asks for a token (`DATASELECT_TOKEN`), and there was none or a wrong one",
-        Unauthorized("This server asks for a token: send the header Authorization: Bearer TOKEN."),
+        "The server requires a token (`DATASELECT_TOKEN`), and it was missing or wrong",
+        Unauthorized("This server requires a token: send the header Authorization: Bearer TOKEN."),
     ),
     403: (
-        "A browser shows a page of a foreign site, which may not use the server",
+        "The request comes from a web page of another site, which may not use the server",
         ForbiddenOrigin("Pages of this origin may not use this server."),
     ),
     404: (
         "No such episode, task, split or environment",
         EpisodeNotFound("episode_id: there is no such episode", field="episode_id"),
     ),
-    408: ("The body did not arrive in time", RequestTimeout("The body was not there within 30 s.")),
+    408: ("The body did not arrive in time", RequestTimeout("The body did not arrive within 30 s.")),
     409: (
-        "Not in this order: no episode yet, episode over or still running, id in use, another task, other dynamics",
+        "Wrong order or conflict: no episode yet, episode over or still running, id in use, other task, other dynamics",
         EpisodeOver("The episode is over; reset starts another one."),
     ),
-    413: ("Body too large", PayloadTooLarge("The body is larger than the 262144 bytes that this server reads.")),
+    413: ("Body too large", PayloadTooLarge("The body exceeds the limit of 262144 bytes.")),
     422: (
         "A field is missing, unknown, of the wrong type or out of range",
         InvalidInput("batch_size: Input should be greater than or equal to 0", field="batch_size"),
     ),
     429: (
-        "More requests than the server allows one client; `Retry-After` has the seconds to wait",
-        TooManyRequests("One client may send 100 requests a second here; try again in 1 s."),
+        "The client exceeds the rate limit; `Retry-After` has the seconds to wait",
+        TooManyRequests("The limit is 100 requests per second and client; try again in 1 s."),
     ),
     500: ("A defect of the server", InternalError("The server failed at this request; nothing has changed.")),
     503: (
@@ -166,7 +164,7 @@ EXAMPLE_RESET = {"task_id": "medium", "seed": 7}
     tags=["Episode"],
 )
 async def reset(request: Request) -> Response:
-    """Start an episode; an empty body starts the default task with a drawn seed."""
+    """Start an episode; an empty body starts the default task with a random seed."""
     return json_reply(await service_of(request).http.handle("reset", await read_json(request)))
 
 
@@ -178,7 +176,7 @@ async def reset(request: Request) -> Response:
     tags=["Episode"],
 )
 async def step(request: Request) -> Response:
-    """Play one action, plain or wrapped as ``{"action": ...}``."""
+    """Play one action, either plain or wrapped as ``{"action": ...}``."""
     return json_reply(await service_of(request).http.handle("step", await read_json(request)))
 
 
@@ -189,7 +187,7 @@ async def state(
         str | None, Query(min_length=1, max_length=EPISODE_ID_LENGTH, description="Default: the most recently started.")
     ] = None,
 ) -> Response:
-    """Tell where an episode stands."""
+    """Return the state of an episode."""
     return json_reply(await service_of(request).http.handle("state", {"episode_id": episode_id}))
 
 
@@ -201,43 +199,47 @@ async def state(
     tags=["Episode"],
 )
 async def grader(request: Request) -> Response:
-    """Grade a finished episode, whichever transport played it, also after a restart."""
+    """Return the grade of a finished episode of any transport, also after a restart."""
     return json_reply(service_of(request).grade(await read_json(request)))
 
 
 @router.get("/pool", response_model=PoolView, responses=errors(404, 409, 422), tags=["Episode"])
 async def pool(
     request: Request,
-    episode_id: Annotated[str, Query(min_length=1, max_length=EPISODE_ID_LENGTH, description="Of any transport.")],
+    episode_id: Annotated[
+        str, Query(min_length=1, max_length=EPISODE_ID_LENGTH, description="Id of an episode of any transport.")
+    ],
     *,
-    points: Annotated[bool, Query(description="Whether to tell where the samples lie; that never changes.")] = True,
+    points: Annotated[
+        bool, Query(description="Whether to include the positions of the samples; they never change.")
+    ] = True,
 ) -> Response:
-    """Tell what a picture of an episode's pool may show: where samples lie; once it is over, what was bought."""
+    """Return the positions of the pool's samples and, once the episode is over, what was bought."""
     return json_reply(await run_in_threadpool(service_of(request).pool, episode_id, points=points))
 
 
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])
 async def tasks() -> Response:
-    """List all tasks with the action schema."""
+    """List all tasks, with the schema of an action."""
     return json_reply(catalogue.task_list())
 
 
 @router.get("/baseline", response_model=BaselineReport, responses=errors(), tags=["Environment"])
 async def baseline(request: Request) -> Response:
-    """Play the reference policies on all tasks at fixed seeds; the first call takes seconds, later ones are instant."""
+    """Return the results of the reference policies at fixed seeds; the first call plays them, which takes seconds."""
     return json_reply(await run_in_threadpool(service_of(request).baseline))
 
 
-@router.get("/health", response_model=Health, responses=error_answers(*PROBE), tags=["Server"])
+@router.get("/health", response_model=Health, responses=error_responses(*PROBE), tags=["Server"])
 async def health(request: Request) -> Response:
-    """Tell whether the server works, and how full it is; the store is not asked."""
+    """Report that the process works, and its open sessions; for liveness probes. Does not use the store."""
     service = service_of(request)
     return json_reply(catalogue.health(len(service.sessions), service.settings.max_sessions))
 
 
-@router.get("/ready", response_model=Readiness, responses=error_answers(*PROBE), tags=["Server"])
+@router.get("/ready", response_model=Readiness, responses=error_responses(*PROBE), tags=["Server"])
 async def ready(request: Request) -> Response:
-    """Tell whether episodes can be played: the store is asked."""
+    """Report whether episodes can be played, that is, the store can be written; for readiness probes."""
     await service_of(request).check_ready()
     return json_reply(catalogue.readiness())
 
@@ -255,11 +257,11 @@ async def prometheus(request: Request) -> Response:
 
 @router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])
 async def metadata() -> Response:
-    """Tell what this environment is."""
+    """Describe this environment."""
     return json_reply(catalogue.metadata())
 
 
 @router.get("/schema", response_model=SchemaReply, responses=errors(), tags=["Environment"])
 async def schema() -> Response:
-    """Give the JSON schemas of action, observation and state."""
+    """Return the JSON schemas of action, observation and state."""
     return json_reply(catalogue.schemas())

@@ -1,4 +1,4 @@
-"""The service behind the transports of one process: it runs operations, grades episodes and prunes the store."""
+"""The service behind all transports: it runs operations, grades episodes and prunes the store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import threading
 import time
 
 from dataselect_env.core.errors import EnvError, EpisodeRunning, StoreUnavailable, TaskMismatch
-from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State, parse
+from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State
 from dataselect_env.core.tasks import get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.server import pool_view
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
+from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.metrics import Metrics
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
@@ -30,11 +32,12 @@ PRUNE_PAUSE = 0.01
 
 
 class Service:
-    """What one process serves; it knows episodes and sessions, not requests or sockets.
+    """Sessions, episodes and store of one process, independent of requests and sockets.
 
     Attributes:
         settings: Limits.
         sessions: Sessions of connected clients.
+        mcp_sessions: Those of MCP clients over HTTP, by id.
         http: Episodes that are played over HTTP.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
@@ -50,11 +53,12 @@ class Service:
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.metrics.sessions_max.set(settings.max_sessions)
         self.sessions = Sessions(store, settings.max_sessions, self.metrics.sessions.set)
+        self.mcp_sessions = McpSessions(self.sessions)
         self.http = HTTPEpisodes(self, store, settings)
         self._store = store
         self._has_loaded = False
         self._baseline: BaselineReport | None = None
-        self._baseline_lock = threading.Lock()  # the report is made on a thread, and two requests may come at once
+        self._baseline_lock = threading.Lock()  # threads make the report, and two requests may come at once
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -112,7 +116,7 @@ class Service:
         )
 
     def baseline(self) -> BaselineReport:
-        """Return the results of the reference policies; the first call plays for seconds and its report is kept.
+        """Return the results of the reference policies; the first call plays them, which takes seconds.
 
         Raises:
             ServerStopping: The server is stopping.

@@ -18,10 +18,10 @@ from dataselect_env.core.models import (
     State,
     StepEnvelope,
     StepRequest,
-    parse,
 )
 from dataselect_env.core.order import check_order
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 

@@ -16,10 +16,9 @@ DRAIN_INTERVAL = 0.01
 
 
 class Sessions:
-    """Sessions of WebSocket connections and MCP clients; each takes one of a limited number of places.
+    """Sessions of WebSocket connections and MCP clients; each takes one of a limited number of slots.
 
-    The places are counted here and nowhere else. A session that was closed stays closed: what its connection does
-    afterwards changes nothing.
+    The slots are counted here and nowhere else. A closed session stays closed, whatever its connection does afterwards.
 
     Args:
         store: Where their episodes are stored.
@@ -34,7 +33,7 @@ class Sessions:
         self._connections: dict[Session, SessionTimeout | None] = {}  # open sessions; None: no connection right now
         self._stopping = asyncio.Event()
         self.evict_idle: Callable[[], None] = lambda: None
-        """Called when all places are taken, before a client is refused; may close sessions."""
+        """Called when all slots are taken, before a client is refused; may close sessions."""
 
     def __len__(self) -> int:
         """Open sessions."""
@@ -46,14 +45,14 @@ class Sessions:
         return self._stopping.is_set()
 
     def open(self, transport: Transport, timeout: SessionTimeout | None = None) -> Session:
-        """Return a new session; :meth:`close` frees its place.
+        """Return a new session; :meth:`close` frees its slot.
 
         Args:
             transport: How the client reached the server.
             timeout: Ends the client's connection when the server stops.
 
         Raises:
-            CapacityReached: All places are taken.
+            CapacityReached: All slots are taken.
             ServerStopping: The server is stopping.
         """
         self.check_running()
@@ -72,7 +71,7 @@ class Sessions:
             self._connections[session] = timeout
 
     def close(self, session: Session) -> None:
-        """Free the place of a session; closing it again does nothing."""
+        """Free the slot of a session; closing it again does nothing."""
         self._connections.pop(session, None)
         self._on_change(len(self))
 

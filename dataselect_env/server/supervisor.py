@@ -21,12 +21,12 @@ STARTUP_FAILURE = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a dead worker is replaced; they double with each death in a row."""
 STEADY_SECONDS = 60.0
-"""A worker that lived longer than this is replaced at once, and the pauses start anew."""
+"""A worker that lived longer is replaced at once, and the pauses start again at the shortest."""
 
 CONTEXT = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
 
 Target = Callable[..., None]
-"""Serves until SIGTERM; its last argument is a function to call once it serves."""
+"""Serves until SIGTERM; its last argument is a function to call once it is serving."""
 
 
 class Worker:
@@ -45,9 +45,9 @@ class Worker:
         sender.close()
 
     def has_started(self) -> bool:
-        """Return whether the worker has served, even if it has died since."""
+        """Return whether the worker was serving at any time."""
         if not self._started and self._receiver.poll():
-            with suppress(EOFError):  # it has died without a word
+            with suppress(EOFError):  # it died before that
                 self._receiver.recv_bytes()
                 self._started = True
         return self._started
@@ -66,8 +66,8 @@ class Worker:
 class Supervisor:
     """Keeps a number of worker processes running until SIGTERM or SIGINT.
 
-    A worker that dies is noticed at once and replaced, after a pause when it has not lived for long; the others serve
-    on. When the supervisor itself is killed, its workers stop.
+    A dead worker is noticed at once and replaced, after a pause if it did not live long; the others keep serving. If
+    the supervisor is killed, its workers stop.
 
     Args:
         target: What each worker runs.
@@ -90,8 +90,8 @@ class Supervisor:
         self._count = count
         self._patience = patience
         self._on_exit = on_exit
-        self._running: dict[int, Worker] = {}  # by the number of its place
-        self._failed: set[int] = set()  # places whose worker died before it served
+        self._running: dict[int, Worker] = {}  # by slot
+        self._failed: set[int] = set()  # slots whose workers died before they served
         self._has_served = False
         self._stopping = asyncio.Event()
         self._status = 0
@@ -104,40 +104,40 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.add_signal_handler(signal.SIGINT, lambda: self._kill() if self._stopping.is_set() else self._stop())
-        await asyncio.gather(*(self._keep(place) for place in range(self._count)))
+        await asyncio.gather(*(self._keep(slot) for slot in range(self._count)))
         return self._status
 
-    async def _keep(self, place: int) -> None:
-        """Keep a worker running in one place until the server stops."""
+    async def _keep(self, slot: int) -> None:
+        """Keep a worker running in one slot until the server stops."""
         pause = 0.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            await self._run_one(place)
+            await self._run_one(slot)
             if time.monotonic() - began > STEADY_SECONDS:
                 pause = 0.0
             else:
                 pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
             await self._sleep(pause)
 
-    async def _run_one(self, place: int) -> None:
+    async def _run_one(self, slot: int) -> None:
         """Start a worker, and return when it has ended."""
         try:
             worker = Worker(self._target, self._args)
         except OSError:  # out of memory or processes, say
             logger.exception("a worker could not be started")
             return
-        self._running[place] = worker
+        self._running[slot] = worker
         await worker.wait()
-        del self._running[place]
+        del self._running[slot]
         self._on_exit(worker.process.pid or 0)
         if not self._stopping.is_set():
-            self._note_death(place, worker)
+            self._note_death(slot, worker)
 
-    def _note_death(self, place: int, worker: Worker) -> None:
+    def _note_death(self, slot: int, worker: Worker) -> None:
         """Log the death of a worker, and stop when no worker can start at all."""
         logger.error("worker %s ended with status %s", worker.process.pid, worker.process.exitcode)
         if not worker.has_started():
-            self._failed.add(place)
+            self._failed.add(slot)
         self._has_served |= worker.has_started() or any(one.has_started() for one in self._running.values())
         if not self._has_served and len(self._failed) == self._count:
             logger.error("no worker could start")

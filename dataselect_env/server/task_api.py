@@ -1,6 +1,6 @@
-"""OpenEnv's Task API: which tasks there are to choose from; playing one is a matter of ``reset``.
+"""OpenEnv's Task API, which lists splits and task specifications; ``reset`` plays one.
 
-Wire format as in OpenEnv 0.10: ``GET`` lists environments and splits, ``POST`` with a split asks for tasks.
+The wire format is that of OpenEnv 0.10: ``GET`` lists environments and splits, ``POST`` returns the tasks of a split.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from dataselect_env.core.errors import NotFound
-from dataselect_env.core.models import SpecIndex, SplitName, WireModel, parse
+from dataselect_env.core.models import SpecIndex, SplitName
 from dataselect_env.core.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
+from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
 
@@ -29,41 +30,43 @@ class SplitRequest(WireModel):
 
 
 class TaskRequest(SplitRequest):
-    """A place in a split."""
+    """One index in a split."""
 
     index: SpecIndex = Field(description="From 0 to num_tasks - 1.")
 
 
 class TaskRangeRequest(SplitRequest):
-    """A range of places in a split, read as Python reads a slice."""
+    """A range of indices in a split, with the meaning of a Python slice."""
 
-    start: int | None = Field(None, description="First index; default the beginning.")
-    stop: int | None = Field(None, description="Index after the last; default the end.")
+    start: int | None = Field(None, description="First index; default: 0.")
+    stop: int | None = Field(None, description="Index after the last; default: the end of the split.")
 
 
 class SplitDescription(WireModel):
-    """A split and what it is for."""
+    """A split and its purpose."""
 
     name: str = Field(description="Name in requests.")
     type: str = Field(description="train, validation or test.")
 
 
 class TaskSpecification(WireModel):
-    """One task with one seed."""
+    """A task with a seed."""
 
-    id: str = Field(description="Name of this specification, unique over all splits.")
+    id: str = Field(description="Id of this specification, unique over all splits.")
     split: str = Field(description="Split that it belongs to.")
-    index: int = Field(ge=0, description="Its place in the split; reset takes split and index.")
-    task_id: str = Field(description="Task to play.")
-    seed: int = Field(ge=0, description="Seed to play it with.")
+    index: int = Field(ge=0, description="Index in the split; reset accepts split and index.")
+    task_id: str = Field(description="Id of the task.")
+    seed: int = Field(ge=0, description="Seed of the episode.")
     difficulty: str = Field(description="Difficulty of the task.")
-    group: str = Field(description="Shared by the specifications of one seed: the same data set under every task.")
+    group: str = Field(
+        description="Group of specifications with the same seed, and so with the same data set, under every task."
+    )
 
 
 class TaskCount(WireModel):
     """Size of a split."""
 
-    num_tasks: int = Field(ge=0, description="Task specifications in the split.")
+    num_tasks: int = Field(ge=0, description="Number of task specifications in the split.")
 
 
 class OneTask(WireModel):
@@ -73,7 +76,7 @@ class OneTask(WireModel):
 
 
 class ManyTasks(WireModel):
-    """Task specifications in the order of their indices."""
+    """Task specifications in order of their indices."""
 
     tasks: list[TaskSpecification]
 
@@ -88,10 +91,10 @@ RequestT = TypeVar("RequestT", bound=SplitRequest)
 
 
 async def read(request: Request, env_name: str, model: type[RequestT]) -> RequestT:
-    """Return the request's body as a ``model``, once it is clear that this environment is meant.
+    """Return the body of a request to the environment ``env_name`` as a ``model``.
 
     Raises:
-        EnvError: Another environment is meant, or the body does not fit.
+        EnvError: This server has no such environment, or the body is not valid.
     """
     check_name(env_name)
     return parse(model, await read_json(request))
@@ -101,32 +104,32 @@ def check_name(env_name: str) -> None:
     """Accept the environment's name in any case.
 
     Raises:
-        NotFound: It is another name.
+        NotFound: The name is that of another environment.
     """
     if env_name.lower() != NAME.lower():
-        raise NotFound(f"There is no such environment here; this server has {NAME}.")
+        raise NotFound(f"There is no such environment; this server has {NAME}.")
 
 
 def specification(spec: TaskSpec) -> TaskSpecification:
-    """Return a task spec as it travels."""
+    """Return the wire type of a task specification."""
     return TaskSpecification.model_validate(spec, from_attributes=True)
 
 
 @cache
 def spec_texts(split: str) -> list[str]:
-    """Return the JSON of every task specification of a split; made once, the largest split has thousands."""
+    """Return the JSON of each task specification of a split; cached, since splits have thousands."""
     return [specification(spec).model_dump_json() for spec in get_spec_range(split)]
 
 
 @router.get("/list_environments", responses=errors())
 async def list_environments() -> list[str]:
-    """Name the environments of this server."""
+    """List the environments of this server."""
     return [NAME]
 
 
 @router.get("/{env_name}/splits", responses=errors(404, 422))
 async def splits(env_name: str) -> list[SplitDescription]:
-    """List the splits; their seeds and their data sets are disjoint."""
+    """List the splits; their seeds and data sets are disjoint."""
     check_name(env_name)
     return [SplitDescription(name=name, type=name) for name in SPLITS]
 
@@ -138,8 +141,8 @@ async def splits(env_name: str) -> list[SplitDescription]:
 )
 async def num_tasks(env_name: str, request: Request) -> TaskCount:
     """Count the task specifications of a split."""
-    asked = await read(request, env_name, SplitRequest)
-    return TaskCount(num_tasks=get_split(asked.split).num_tasks)
+    body = await read(request, env_name, SplitRequest)
+    return TaskCount(num_tasks=get_split(body.split).num_tasks)
 
 
 @router.post(
@@ -150,8 +153,8 @@ async def num_tasks(env_name: str, request: Request) -> TaskCount:
 )
 async def tasks(env_name: str, request: Request) -> Response:
     """List all task specifications of a split."""
-    asked = await read(request, env_name, SplitRequest)
-    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
+    body = await read(request, env_name, SplitRequest)
+    texts = await run_in_threadpool(spec_texts, get_split(body.split).name)
     return Response(f'{{"tasks":[{",".join(texts)}],"env_name":"{NAME}"}}', media_type="application/json")
 
 
@@ -161,9 +164,9 @@ async def tasks(env_name: str, request: Request) -> Response:
     openapi_extra=body_of(TaskRequest, required=True, example={**EXAMPLE_SPLIT, "index": 0}),
 )
 async def task(env_name: str, request: Request) -> OneTask:
-    """Give one task specification."""
-    asked = await read(request, env_name, TaskRequest)
-    return OneTask(task=specification(get_spec(asked.split, asked.index)))
+    """Return one task specification."""
+    body = await read(request, env_name, TaskRequest)
+    return OneTask(task=specification(get_spec(body.split, body.index)))
 
 
 @router.post(
@@ -173,7 +176,7 @@ async def task(env_name: str, request: Request) -> OneTask:
     response_model=ManyTasks,
 )
 async def task_range(env_name: str, request: Request) -> Response:
-    """Give the task specifications of a range of indices."""
-    asked = await read(request, env_name, TaskRangeRequest)
-    texts = await run_in_threadpool(spec_texts, get_split(asked.split).name)
-    return Response(f'{{"tasks":[{",".join(texts[asked.start : asked.stop])}]}}', media_type="application/json")
+    """Return the task specifications of a range of indices."""
+    body = await read(request, env_name, TaskRangeRequest)
+    texts = await run_in_threadpool(spec_texts, get_split(body.split).name)
+    return Response(f'{{"tasks":[{",".join(texts[body.start : body.stop])}]}}', media_type="application/json")

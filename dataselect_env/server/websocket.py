@@ -28,12 +28,12 @@ from dataselect_env.core.errors import (
     UnknownType,
     as_client_error,
 )
-from dataselect_env.core.models import Envelope, MessageType, parse
+from dataselect_env.core.models import Envelope, MessageType
+from dataselect_env.core.validation import parse
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.limits import SessionTimeout, client_name
 from dataselect_env.server.mcp import protocol
 from dataselect_env.server.mcp.backend import SessionBackend
-from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 
@@ -49,10 +49,10 @@ PRIVATE = 4000
 """Added to the HTTP status of the error that ends a connection: codes 4000 to 4999 are for private use."""
 
 FAREWELL_TIMEOUT = 2.0
-"""Seconds that a client has to read why its connection ends."""
+"""Seconds that a client has to read the reason why its connection ends."""
 
-MOST_BYTES_A_CHARACTER = 4
-"""Of UTF-8."""
+MAX_BYTES_PER_CHARACTER = 4
+"""In UTF-8."""
 
 MESSAGE_TYPES = get_args(MessageType)
 
@@ -77,22 +77,22 @@ async def answer(session: Session, service: Service, frame: str) -> str | None:
     if envelope.type == "close":
         return None
     if envelope.type == "mcp":
-        result = await protocol.answer(envelope.data, SessionBackend(session, service))
+        result = await protocol.respond(envelope.data, SessionBackend(session, service))
         return json.dumps({"type": "mcp", "data": result})  # null for a notification
     reply = await service.run(session, envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
 
 
-async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSessions) -> None:
+async def serve(websocket: WebSocket, service: Service) -> None:
     """Serve one connection until either side closes it.
 
-    It plays its own session, or the MCP session that ``?session_id=`` names, which OpenEnv's tool client asks for.
+    It has its own session, or shares the MCP session of ``?session_id=``, which OpenEnv's tool client uses.
     """
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        with _session(service, mcp_sessions, websocket.query_params.get("session_id"), timeout) as session:
+        with _session(service, websocket.query_params.get("session_id"), timeout) as session:
             async with timeout.conversation():
                 await _converse(websocket, session, service, timeout)
             if timeout.reason is not None:
@@ -106,11 +106,9 @@ async def serve(websocket: WebSocket, service: Service, mcp_sessions: McpSession
 
 
 @contextmanager
-def _session(
-    service: Service, mcp_sessions: McpSessions, session_id: str | None, timeout: SessionTimeout
-) -> Iterator[Session]:
+def _session(service: Service, session_id: str | None, timeout: SessionTimeout) -> Iterator[Session]:
     if session_id is not None:
-        with mcp_sessions.attached(session_id) as session:
+        with service.mcp_sessions.attached(session_id) as session:
             service.sessions.attach(session, timeout)
             try:
                 yield session
@@ -156,8 +154,7 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, ti
 def check_size(event: Message, limit: int) -> None:
     """Refuse a frame of more than ``limit`` bytes.
 
-    The server below has its own limit in bytes, which need not be this one. A text is encoded again only when its
-    length leaves open how many bytes it has.
+    uvicorn enforces a limit as well, but it may be higher. Text is encoded only if its length could exceed the limit.
 
     Raises:
         PayloadTooLarge: The frame is larger.
@@ -166,15 +163,15 @@ def check_size(event: Message, limit: int) -> None:
     if text is None:
         too_large = len(event.get("bytes") or b"") > limit
     else:
-        too_large = len(text) * MOST_BYTES_A_CHARACTER > limit and len(text.encode()) > limit
+        too_large = len(text) * MAX_BYTES_PER_CHARACTER > limit and len(text.encode()) > limit
     if too_large:
-        raise PayloadTooLarge(f"The message is larger than the {limit} bytes that this server reads.")
+        raise PayloadTooLarge(f"The message exceeds the limit of {limit} bytes.")
 
 
 def _text_of(event: Message) -> str:
     text: str | None = event.get("text")
     if text is None:
-        raise InvalidJSON("Binary frames are not understood; send JSON as text.")
+        raise InvalidJSON("Binary frames are not supported; send JSON as text.")
     return text
 
 

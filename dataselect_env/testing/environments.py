@@ -22,7 +22,7 @@ RULES: Final = {
     "order": Rule("A step before the first reset raises NoEpisode, one after the end raises EpisodeOver.", _STEP),
     "runs": Rule("reset and step return a Reply to valid arguments.", _REPLY),
     "reset": Rule(
-        "reset returns step 0 of the task and seed asked for, without reward and info, nothing bought.", _RESET
+        "reset returns step 0 of the task and seed asked for, with the whole budget and no reward or info.", _RESET
     ),
     "drawn": Rule("Without a seed reset draws one and reports it: the same seed gives the same episode.", _RESET),
     "accounts": Rule(
@@ -30,16 +30,18 @@ RULES: Final = {
     ),
     "terms": Rule("The reward is finite and the sum of the reward terms.", _INFO),
     "end": Rule(
-        "The episode ends by stop, budget, pool or max_steps; then there are a grade and a reason, before neither.",
+        "An episode ends by stop, budget, pool or max_steps; the last reply alone has end_reason and grade.",
         _INFO,
     ),
     "grade mode": Rule(
-        "Rewards of the mode grade add up to the grade; everything else is that of the mode shaped.", _RESET
+        "Rewards of the mode grade add up to the grade; observations are those of the mode shaped.", _RESET
     ),
     "deterministic": Rule("The same task, seed, mode and actions give the same replies but for episode_id.", _RESET),
-    "isolated": Rule("Environments that play in turn do not change each other's episodes.", _RESET),
-    "refuses": Rule("A wrong value raises an error with its code and the field.", _STEP),
-    "unchanged": Rule("After a wrong value or a refused reset the episode goes on as if it had not been sent.", _STEP),
+    "isolated": Rule("Environments do not change each other's episodes.", "dataselect_env.core.env.DataSelectEnv"),
+    "refuses": Rule(
+        "A wrong value raises an error with its code and the field.", "dataselect_env.core.errors.EnvError"
+    ),
+    "unchanged": Rule("After a wrong value or a refused reset the episode goes on as if it had not been sent.", _RESET),
 }
 """The rules of :func:`check_env` by name."""
 

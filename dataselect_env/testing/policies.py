@@ -10,8 +10,9 @@ from typing import Final
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, Reply, parse
+from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, get_task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import play, policy_rng
 from dataselect_env.policies import AnyPolicy, Policy, get_policy
 from dataselect_env.testing.rules import ResultT, Rule, described, global_generators, offered
@@ -26,9 +27,7 @@ RULES: Final = {
     "generators": Rule("All randomness of a policy comes from the generator that start receives.", _POLICY),
     "repeatable": Rule("The same task, seed and random stream give the same actions.", _POLICY),
     "apart": Rule("An episode of a policy does not depend on the other episodes that it plays.", _POLICY),
-    "no truth": Rule(
-        "A policy plays tasks without ground truth, or its start raises InvalidInput: it cannot play them.", _POLICY
-    ),
+    "no truth": Rule("A policy plays tasks without ground truth, or its start raises InvalidInput.", _POLICY),
 }
 """The rules of :func:`check_policy` by name."""
 

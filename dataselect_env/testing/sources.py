@@ -29,8 +29,10 @@ RULES: Final = {
     "arrays": Rule(
         "X is a C-contiguous float64 array (n, n_features) of finite numbers, y an int64 array (n,).", _DATASET
     ),
-    "labels": Rule("Labels lie in 0 to n_classes - 1, and n_classes and pool_size are those of the task.", _DATASET),
-    "rows": Rule("Seed rows are distinct, validation and pool rows are slices of steps of 1; none is empty.", _DATASET),
+    "labels": Rule(
+        "Labels lie in 0 to n_classes - 1; n_classes and the size of the pool are those of the task.", _DATASET
+    ),
+    "rows": Rule("Seed rows are distinct, validation and pool rows are slices of step 1; none is empty.", _DATASET),
     "validation": Rule("No validation row is a row of the seed set or of the pool.", _DATASET),
     "seed set": Rule("Rows of the seed set cannot be bought.", _DATASET),
     "read-only": Rule("The arrays X and y of a data set are read-only, for episodes share them.", _DATASET),
@@ -40,7 +42,7 @@ RULES: Final = {
         _WARM_START,
     ),
     "noise": Rule(
-        "Labels, int64 (n,), differ from the data set's exactly where mislabelled, bool (n_pool,), is true.", _POOL
+        "Labels, int64 (n,), are not those of the data set exactly where mislabelled, bool (n_pool,), is true.", _POOL
     ),
     "seed labels": Rule("Labels of the seed set are those of the data set.", "dataselect_env.custom.noise"),
     "no truth": Rule("On a task without ground truth no sample is mislabelled.", _POOL),

@@ -15,7 +15,16 @@ from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import MEMORY
-from dataselect_env.testing.stored import GRADE, NOTHING_BOUGHT, RULES, STEP, CheckedStore, call_text, header, settled
+from dataselect_env.testing.checked_store import (
+    GRADE,
+    NOTHING_BOUGHT,
+    RULES,
+    STEP,
+    CheckedStore,
+    call_text,
+    header,
+    settled,
+)
 
 KEEP_ALL: Final = Retention(episodes=1_000_000, days=10_000, lifetime=1e9)
 MOST_CALLS: Final = 1_000

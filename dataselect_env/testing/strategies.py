@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,22 +13,30 @@ from dataselect_env.core.strategies import Candidates, Strategy, Utilities
 from dataselect_env.testing.rules import Rule, form, global_generators, is_array
 
 _CANDIDATES = "dataselect_env.core.strategies.Candidates"
-_UTILITIES = "dataselect_env.core.strategies.registry.Utilities"
+_UTILITIES = "dataselect_env.core.strategies.Utilities"
 
 RULES: Final = {
-    "runs": Rule("A strategy returns utilities for every pool with a sample left and every training set.", _UTILITIES),
+    "runs": Rule(
+        "A strategy returns utilities for every pool with a sample left and every training set with a sample.",
+        _UTILITIES,
+    ),
     "read-only": Rule("A strategy does not write into its candidates.", _CANDIDATES),
     "generators": Rule("All randomness of a strategy comes from candidates.rng.", _CANDIDATES),
     "array": Rule("Utilities are a float64 array of shape (n,), one for each sample of the pool.", _UTILITIES),
     "numbers": Rule("Utilities are never NaN or +inf.", _UTILITIES),
     "not left": Rule("Samples that are not left have the utility -inf.", _UTILITIES),
     "enough": Rule("At least as many samples that are left as the batch holds have finite utilities.", _UTILITIES),
+    "memory": Rule(
+        "What a strategy keeps in candidates.memory depends on the pool and the seed set alone.", _CANDIDATES
+    ),
     "pure": Rule("Equal candidates, with the stream in the same state, have equal utilities.", _UTILITIES),
 }
 """The rules of :func:`check_strategy` by name."""
 
 ROWS: Final = 40
 """Samples in a pool, but for the large one."""
+SEED_SIZE: Final = 10
+"""Samples of the training set that are its seed set, if it has as many."""
 LARGE: Final = 2_100
 """Samples left in the large pool, more than the costly strategies of this package consider."""
 
@@ -37,7 +45,7 @@ def check_strategy(strategy: Strategy | Utilities, *, classes: Iterable[int] = (
     """Check that a query strategy keeps its contract.
 
     It is called on pools with duplicated rows, constant features, a single sample left, a single feature, certain and
-    uncertain models, and more than 2,000 samples; with training sets of no, one and several samples; for small batches
+    uncertain models, and more than 2,000 samples; with training sets of one and of several samples; for small batches
     and for all that is left. The time that it takes is not judged.
 
     Args:
@@ -56,6 +64,8 @@ def check_strategy(strategy: Strategy | Utilities, *, classes: Iterable[int] = (
         RULES["pure"].require(
             again.tobytes() == expected.tobytes(), f"{name} on {call.title} returned other utilities the second time"
         )
+    for n_classes in classes:
+        _check_memory(utilities, _Call(_pools(n_classes)["plain"], 3, f"the pool 'plain' ({n_classes} classes)"), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,6 @@ def _pools(n_classes: int) -> dict[str, Callable[[], Candidates]]:
         "one feature": pool(change=lambda X: X[:, :1]),
         "one sample left": pool(left=np.arange(ROWS) == 17),
         "a certain model": pool(certain=True),
-        "an empty training set": pool(acquired=0),
         "a training set of one sample": pool(acquired=1),
         "a large pool": pool(rows=LARGE, left=np.ones(LARGE, dtype=np.bool_)),
     }
@@ -112,7 +121,7 @@ def _candidates(
     Args:
         n_classes: Number of classes.
         rows: Samples of the pool.
-        acquired: Samples of the training set, whose first ones have labels of all classes.
+        acquired: Samples of the training set, with labels of all classes in turn.
         change: Makes the features of pool and training set, (rows + acquired, n_features), from normal ones.
         left: Which samples are left, (rows,); by default seven in ten.
         certain: Whether all probabilities are 0 or 1.
@@ -123,11 +132,11 @@ def _candidates(
     if certain:
         probabilities = np.eye(n_classes)[probabilities.argmax(axis=1)]
     left = rng.random(rows) < 0.7 if left is None else left.copy()
-    arrays = (X[:rows].copy(), probabilities, left, X[rows:].copy(), np.arange(acquired) % n_classes)
     labels = rng.integers(0, n_classes, rows)
-    for array in (*arrays, labels):
+    arrays = (X[:rows].copy(), probabilities, left, X[rows:].copy(), np.arange(acquired) % n_classes, labels)
+    for array in arrays:
         array.flags.writeable = False
-    return Candidates(*arrays, np.random.default_rng(7), labels, seed_size=acquired)
+    return Candidates(*arrays[:-1], np.random.default_rng(7), labels, seed_size=min(acquired, SEED_SIZE))
 
 
 def _checked(utilities: Utilities, call: _Call, what: str) -> Floats:
@@ -142,6 +151,23 @@ def _checked(utilities: Utilities, call: _Call, what: str) -> Floats:
     changed = [name for name, content in _contents(candidates).items() if content != before[name]]
     RULES["read-only"].require(not changed, f"{what} changed {', '.join(changed)}")
     return _values(found, candidates, call.count, what)
+
+
+def _check_memory(utilities: Utilities, call: _Call, name: str) -> None:
+    """Call a strategy with the memory of a step with another model, other samples left and a smaller training set."""
+    candidates, fresh = call.make(), call.make()
+    before = replace(
+        candidates,
+        probabilities=candidates.probabilities[::-1],
+        left=np.ones_like(candidates.left),
+        X_acquired=candidates.X_acquired[:SEED_SIZE],
+        y_acquired=candidates.y_acquired[:SEED_SIZE],
+    )
+    RULES["runs"].call(lambda: utilities(before, 1), f"{name} on {call.title}")
+    after = replace(fresh, memory=before.memory)
+    expected, found = (utilities(one, call.count) for one in (call.make(), after))
+    same = found.tobytes() == expected.tobytes()
+    RULES["memory"].require(same, f"{name} on {call.title} returned other utilities with the memory of an earlier step")
 
 
 def _contents(candidates: Candidates) -> dict[str, bytes]:

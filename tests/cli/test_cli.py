@@ -16,12 +16,13 @@ from click.testing import CliRunner, Result
 
 from dataselect_env import __version__, cli
 from dataselect_env.cli import console
+from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.custom.task_file import TaskFileError
 from dataselect_env.evaluation import baseline
 from dataselect_env.policies import GROUPS, POLICIES
-from dataselect_env.server import app
-from dataselect_env.server.settings import Settings, SettingsError
+from dataselect_env.server.settings import SettingsError
 
 OWN = """
 from dataselect_env.core.models import Action
@@ -106,6 +107,21 @@ def test_unknown_command_and_option() -> None:
     assert "--colour" in refused("play", "--colour", "red")
 
 
+def test_wrong_values_are_usage_errors_wherever_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_with(problem: Exception) -> None:
+        def fail(*_: object) -> None:
+            raise problem
+
+        monkeypatch.setattr(baseline, "baseline_report", fail)
+
+    for kind in (InvalidInput, TaskFileError, SettingsError):
+        fails_with(kind("seeds: too few"))
+        assert refused("baseline") == "seeds: too few"
+    defect = ZeroDivisionError("a defect")
+    fails_with(defect)
+    assert run("baseline").exception is defect
+
+
 # --- play -----------------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +182,7 @@ def test_play_own_policy_object(own: str) -> None:
     ("arguments", "words"),
     [
         (["--task", "hrad"], [*TASKS]),
-        (["--policy", "balancd"], [*GROUPS["reference"], "module:attribute", "Invalid value"]),
+        (["--policy", "balancd"], [*GROUPS["reference"], "module:attribute", "there is no policy 'balancd'"]),
         (["--policy", "nowhere:start"], ["could not import", "nowhere"]),
         (["--policy", "os:nothing"], ["module os has no attribute 'nothing'"]),
         (["--policy", "os:sep"], ["start(task, rng)", "str"]),
@@ -187,7 +203,7 @@ def test_mistakes_in_play(arguments: list[str], words: list[str]) -> None:
     [
         ("broken", ["line 10", "ValidationError", "batch_size"]),
         ("never", ["line 13", "RuntimeError: not today"]),
-        ("silent", ["answered with NoneType, not an Action"]),
+        ("silent", ["returned NoneType, not an Action"]),
         ("no_function", ["TypeError", "not callable"]),
     ],
 )
@@ -258,61 +274,6 @@ def test_play_is_coloured_in_a_terminal_unless_asked_not_to() -> None:
     program = "from dataselect_env.cli import main; main(['play', '--policy', 'stop', '--seed', '1'])"
     assert "\x1b[" in in_terminal(program)
     assert "\x1b[" not in in_terminal(f"import os; os.environ['NO_COLOR'] = '1'\n{program}")
-
-
-# --- serve ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """What would have been served."""
-    calls: list[Settings] = []
-    monkeypatch.setattr(app, "serve", calls.append)
-    for name in ("PORT", "DATASELECT_PORT", "DATASELECT_HOST", "DATASELECT_STORE"):
-        monkeypatch.delenv(name, raising=False)
-    return calls
-
-
-def test_serve_with_options(served: list[Settings]) -> None:
-    options = ("--host", "127.0.0.1", "--port", "8123", "--store", "memory:", "--workers", "3")
-    assert run("serve", *options).exit_code == 0
-    assert [(chosen.host, chosen.port, chosen.store, chosen.workers) for chosen in served] == [
-        ("127.0.0.1", 8123, "memory:", 3)
-    ]
-
-
-def test_options_outrank_the_environment(served: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", "9001")
-    monkeypatch.setenv("DATASELECT_STORE", "memory:")
-    run("serve")
-    run("serve", "--port", "9002")
-    assert [(chosen.port, chosen.store) for chosen in served] == [(9001, "memory:"), (9002, "memory:")]
-
-
-@pytest.mark.parametrize("port", ["0", "65536", "http"])
-def test_serve_refuses_a_port(served: list[Settings], port: str) -> None:
-    assert "--port" in refused("serve", "--port", port)
-    assert served == []
-
-
-def test_serve_names_the_variable_that_is_wrong(served: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT", "http")
-    assert "PORT" in refused("serve")
-    assert served == []
-
-
-def test_several_workers_need_a_store_that_they_can_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATASELECT_WORKERS", "2")
-    message = refused("serve", "--store", "memory:")
-    assert message.startswith("DATASELECT_WORKERS: several processes cannot share a store in memory")
-
-
-def test_serve_with_a_store_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Settings) -> None:
-        raise SettingsError("DATASELECT_STORE: cannot be used")
-
-    monkeypatch.setattr(app, "serve", fail)
-    assert refused("serve") == "DATASELECT_STORE: cannot be used"
 
 
 # --- python -m ------------------------------------------------------------------------------------------------------

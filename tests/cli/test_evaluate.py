@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,9 +93,9 @@ def test_it_says_what_was_played_and_how_to_read_it() -> None:
     for fact in (
         "3 seeds (20000 to 20002, test split)",
         "rewards: shaped",
-        "95 % t intervals",
-        "seed by seed",
-        "score less that of best-constant",
+        "95 % confidence intervals",
+        "paired by seed",
+        "score minus that of best-constant; * marks a corrected p value below 0.05",
     ):
         assert fact in text
 
@@ -106,7 +113,7 @@ def test_all_policies_and_all_tasks_are_understood(monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluate, "evaluate", remember)
-    assert run("--policies", "all", "--tasks", "all", "--seeds", "50").exit_code == 1
+    assert run("--policies", "all", "--tasks", "all", "--seeds", "50").exit_code == 130
     run("--policies", "ladder, my.module , oracle", "--tasks", "hard,easy")
     run("--split", "train", "--first-seed", "40")
     assert [(plan.policies, plan.tasks, plan.seeds[0], len(plan.seeds)) for plan in plans] == [
@@ -146,7 +153,7 @@ def test_json_has_versions_and_settings(tmp_path: Path) -> None:
     assert (found["settings"]["first_seed"], found["settings"]["last_seed"]) == (20_000, 20_002)
     assert [row["policy"] for row in found["rows"]] == ["stop", "one-min-random", "best-constant"]
     for row in found["rows"]:
-        assert row["episode_return"]["mean"] == pytest.approx(row["score"]["mean"], abs=1e-5)
+        assert row["episode_return"] == pytest.approx(row["score"]["mean"], abs=1e-5)
 
 
 def test_report_and_picture_are_written_unless_asked_not_to(tmp_path: Path) -> None:
@@ -190,9 +197,69 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(evaluate, "play_job", interrupt)
     result = run(*QUICK, "--resume", str(tmp_path / "run.jsonl"))
-    assert result.exit_code == 1
-    assert "the same command goes on where it was" in result.stderr
-    assert "Traceback" not in result.output
+    assert (result.exit_code, result.stderr) == (130, "Interrupted. Run the same command again to continue.\n")
+    result = run(*QUICK)
+    assert (result.exit_code, result.stderr) == (130, "Interrupted. With --resume FILE a run can be continued.\n")
+
+
+SLOW = """
+import os, pathlib, sys, time
+from dataselect_env.cli import main
+
+if __name__ == "__mp_main__":  # a worker, while it starts
+    pathlib.Path(f"starting-{os.getpid()}").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.05)
+
+def endless(task, rng):
+    pathlib.Path("playing").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    sys.path.insert(0, ".")
+    main(["evaluate", "--policies", sys.argv[1], "--tasks", "hard", "--seeds", "8", "--processes", "2", "--no-files"])
+"""
+
+
+@contextlib.contextmanager
+def slow_workers(folder: Path, policy: str) -> Iterator[subprocess.Popen[str]]:
+    """Evaluate with workers that do not start to play before there is a file ``go``."""
+    (folder / "slow.py").write_text(SLOW)
+    command = [sys.executable, "slow.py", policy]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(process: subprocess.Popen[str], folder: Path, name: str) -> list[Path]:
+    while not (found := list(folder.glob(name))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("moment", ["starting-*", "playing"])
+def test_interrupt_ends_the_workers(tmp_path: Path, moment: str) -> None:
+    """Ctrl-C goes to the whole process group. Workers that are waited for would hold the command up for minutes."""
+    with slow_workers(tmp_path, "slow:endless") as process:
+        if moment == "playing":
+            (tmp_path / "go").touch()
+        wait_for(process, tmp_path, moment)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stderr) == (130, "Interrupted. With --resume FILE a run can be continued.\n")
+
+
+def test_workers_leave_interrupts_to_the_parent_from_their_first_moment(tmp_path: Path) -> None:
+    with slow_workers(tmp_path, "stop") as process:
+        for path in wait_for(process, tmp_path, "starting-*"):
+            os.kill(int(path.name.partition("-")[2]), signal.SIGINT)
+        (tmp_path / "go").touch()
+        _, stderr = process.communicate(timeout=300)
+    assert (process.returncode, stderr) == (0, "")
 
 
 def test_own_policy_of_the_working_directory(own: str) -> None:
@@ -221,14 +288,19 @@ def test_own_policy_of_the_working_directory(own: str) -> None:
         (["--first-seed", "4294967290"], ["seeds end at 4294967295"]),
         (["--reference", "giant-random"], ["giant-random is not among the policies evaluated", "probing"]),
         (["--reward-mode", "sparse"], ["shaped", "grade"]),
-        (["--json", "no/such/folder/report.json"], ["--json: there is no folder", "no/such/folder"]),
-        (["--resume", "no/such/folder/run.jsonl"], ["--resume: there is no folder"]),
-        (["--plot", "picture.gif"], ["--plot: picture.gif should end in one of .png"]),
+        (["--json", "no/such/folder/report.json"], ["--json: no/such/folder/report.json cannot be written: No such"]),
+        (["--json", "file/report.json"], ["--json: file/report.json cannot be written: Not a directory"]),
+        (["--json", "."], ["'--json'", "is a directory"]),
+        (["--plot", "file/picture.png"], ["--plot: file/picture.png cannot be written: Not a directory"]),
+        (["--resume", "no/such/folder/run.jsonl"], ["--resume: no/such/folder/run.jsonl cannot be written"]),
+        (["--plot", "picture.gif"], ["picture.gif should end in one of .png"]),
     ],
     ids=" ".join,
 )
-def test_mistakes_are_told_before_anything_is_played(arguments: list[str], words: list[str]) -> None:
+def test_mistakes_are_told_before_anything_is_played(tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    (tmp_path / "file").touch()
     sentence = refused(*arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert [word for word in words if word not in sentence] == []
 
 
@@ -238,12 +310,29 @@ def test_missing_matplotlib_is_told_before_anything_is_played(monkeypatch: pytes
         raise plots.CannotPlot("matplotlib is not installed")
 
     monkeypatch.setattr(plots, "check", missing)
-    assert refused("--plot", "picture.png") == "--plot: matplotlib is not installed"
+    assert refused("--plot", "picture.png") == "matplotlib is not installed"
+
+
+@pytest.mark.usefixtures("nothing_played")
+def test_files_that_there_are_keep_their_content_while_it_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("before")
+    refused("--json", "report.json", "--plot", "no/such/folder/picture.png")
+    assert (tmp_path / "report.json").read_text() == "before"
+
+
+def test_a_file_that_cannot_be_written_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "evaluation.json")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = run(*QUICK)
+    assert (result.exit_code, "best-constant" in result.stdout) == (2, True)
+    assert result.stderr == "Error: evaluation.json cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize(
     ("attribute", "words"),
-    [("broken", ["ZeroDivisionError", "line 8"]), ("silent", ["answered with NoneType, not an Action"])],
+    [("broken", ["ZeroDivisionError", "line 8"]), ("silent", ["returned NoneType, not an Action"])],
 )
 def test_own_policy_that_fails(own: str, attribute: str, words: list[str]) -> None:
     sentence = refused("--policies", f"{own}:{attribute}", "--seeds", "2", "--processes", "1")
@@ -253,5 +342,5 @@ def test_own_policy_that_fails(own: str, attribute: str, words: list[str]) -> No
 def test_file_of_something_else(tmp_path: Path) -> None:
     target = tmp_path / "notes.md"
     target.write_text("# Notes\n")
-    assert "notes.md, line 1: this is no line of an evaluation" in refused(*QUICK, "--resume", str(target))
+    assert "notes.md, line 1: not a line of an evaluation" in refused(*QUICK, "--resume", str(target))
     assert target.read_text() == "# Notes\n"

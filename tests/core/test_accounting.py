@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dataselect_env import Action, DataSelectEnv, Reply
 from dataselect_env.core.grading import TracePoint, grade
-from dataselect_env.core.models import StepInfo, parse
+from dataselect_env.core.models import StepInfo
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task
+from dataselect_env.core.validation import parse
 
 POOL = 1_100
 

@@ -18,8 +18,9 @@ from dataselect_env.core.actions import (
     weights_of,
 )
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, StepEnvelope, StepRequest, parse
+from dataselect_env.core.models import Action, StepEnvelope, StepRequest
 from dataselect_env.core.strategies.sampling import STRATEGIES
+from dataselect_env.core.validation import parse
 from tests.helpers.owning import FURTHER, WINE, forgotten
 from tests.helpers.owning import offered as offer
 

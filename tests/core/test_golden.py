@@ -15,8 +15,9 @@ import pytest
 
 from bench.record_golden import exact_recording
 from dataselect_env import DataSelectEnv
-from dataselect_env.core.models import Action, parse
+from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.core.validation import parse
 
 FOLDER = Path(__file__).parents[1] / "golden" / f"dynamics-{DYNAMICS_VERSION}"
 RECORDINGS = sorted(FOLDER.glob("*.json"))

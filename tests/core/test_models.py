@@ -21,9 +21,8 @@ from dataselect_env.core.models import (
     StepEnvelope,
     StepRequest,
     StrategyWeights,
-    WireModel,
-    parse,
 )
+from dataselect_env.core.validation import WireModel, parse
 
 ACTION: dict[str, Any] = {
     "action_type": "select_batch",

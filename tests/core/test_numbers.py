@@ -11,7 +11,8 @@ import pytest
 from dataselect_env import Action, DataSelectEnv
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import ResetRequest, parse
+from dataselect_env.core.models import ResetRequest
+from dataselect_env.core.validation import parse
 
 
 @pytest.mark.parametrize("seven", [7, 7.0, np.int8(7), np.int64(7), np.uint32(7), np.float64(7)], ids=repr)

@@ -14,10 +14,10 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation import evaluate as room
 from dataselect_env.evaluation.evaluate import Plan, evaluate, jobs_of
-from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions, record
-from dataselect_env.evaluation.ladder import Report, Row, build_report, mean_curve, rounded
+from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions
+from dataselect_env.evaluation.ladder import Report, build_report, mean_curve
 from dataselect_env.evaluation.rollout import rollout
-from dataselect_env.evaluation.statistics import difference, mean_interval
+from dataselect_env.evaluation.statistics import corrected, difference, mean_interval
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import PolicyError
 
@@ -199,12 +199,19 @@ def test_file_of_something_else_is_left_alone(tmp_path: Path, content: str) -> N
     assert target.read_text() == content
 
 
+def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"cannot be read or written: Is a directory"):
+        evaluate(PLAN, resume=tmp_path)
+
+
 @pytest.mark.parametrize("change", [{"reward_mode": "grade"}, {"dynamics": 1}, {"numpy": "1.0"}])
 def test_episodes_of_other_rules_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     target = tmp_path / "run.jsonl"
     versions = {**Versions().model_dump(), **{name: value for name, value in change.items() if name != "reward_mode"}}
     target.write_text(json.dumps({"versions": versions, "reward_mode": change.get("reward_mode", "shaped")}) + "\n")
-    with pytest.raises(JournalError, match="was made with"):
+    with pytest.raises(
+        JournalError, match=r"run.jsonl is of another run: (reward mode grade|dynamics 1|numpy 1.0) \(now"
+    ):
         evaluate(PLAN, resume=target)
 
 
@@ -213,7 +220,7 @@ def test_broken_line_is_named(tmp_path: Path) -> None:
     evaluate(Plan(policies=("stop",), tasks=("easy",), seeds=(1, 2)), resume=target)
     lines = target.read_text().splitlines()
     target.write_text("\n".join([lines[0], "{}", lines[2]]) + "\n")
-    with pytest.raises(JournalError, match=r"run.jsonl, line 2: this is no line of an evaluation"):
+    with pytest.raises(JournalError, match=r"run.jsonl, line 2: not a line of an evaluation"):
         evaluate(PLAN, resume=target)
 
 
@@ -232,7 +239,7 @@ def test_one_row_for_each_task_and_policy(report: Report) -> None:
 def test_figures_are_those_of_the_records(report: Report, records: list[EpisodeRecord]) -> None:
     cell = [one for one in records if (one.task_id, one.policy) == ("hard", "random-agent")]
     scores, row = [one.score for one in cell], report.row("hard", "random-agent")
-    interval = mean_interval(scores)
+    interval = mean_interval(scores, [world_of(one.seed) for one in cell])
     assert (row.score.low, row.score.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
     expected = {
         "pass_rate": fmean(one.passed for one in cell),
@@ -242,18 +249,39 @@ def test_figures_are_those_of_the_records(report: Report, records: list[EpisodeR
         "spread": float(np.std(scores, ddof=1)),
     }
     assert {name: getattr(row, name) for name in expected} == pytest.approx(expected, rel=1e-5)
-    assert row.episode_return.mean == pytest.approx(fmean(one.episode_return for one in cell), rel=1e-5)
+    assert row.episode_return == pytest.approx(fmean(one.episode_return for one in cell), rel=1e-5)
     stops = [one.score for one in records if (one.task_id, one.policy) == ("hard", "stop")]
     assert row.difference is not None
     assert row.difference.p == pytest.approx(difference(scores, stops).p, rel=1e-5)
+    assert row.difference.mean == pytest.approx(row.score.mean - fmean(stops), rel=1e-5)
     worlds = {world: fmean(one.score for one in cell if world_of(one.seed) == world) for world in row.score_by_world}
     assert row.score_by_world == pytest.approx(worlds, rel=1e-5)
 
 
-def test_the_reference_differs_from_itself_by_nothing(report: Report) -> None:
-    found = report.row("easy", "stop").difference
-    assert found is not None
-    assert (found.mean, found.p) == (0, 1)
+def test_the_reference_is_not_compared_with_itself(report: Report) -> None:
+    assert report.row("easy", "stop").difference is None
+
+
+def test_intervals_are_taken_within_worlds() -> None:
+    plan = Plan(policies=("half-diversity", "stop"), tasks=("medium",), seeds=tuple(range(20_000, 20_020)))
+    records = evaluate(plan)
+    row = build_report(plan, records, "stop").row("medium", "half-diversity")
+    ours, theirs = ([one.score for one in records if one.policy == name] for name in plan.policies)
+    worlds = [world_of(seed) for seed in plan.seeds]
+    assert row.difference is not None
+    for found, expected in (
+        (row.score, mean_interval(ours, worlds)),
+        (row.difference, difference(ours, theirs, worlds)),
+    ):
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-4)
+        assert found.margin < 0.7 * mean_interval(ours).margin
+
+
+def test_p_values_are_corrected_for_all_comparisons_of_the_report(report: Report) -> None:
+    found = [row.difference for row in report.rows if row.difference is not None]
+    assert len(found) == 4
+    assert [one.p_corrected for one in found] == pytest.approx([one.p_corrected for one in corrected(found)], rel=1e-4)
+    assert min(one.p_corrected for one in found) == pytest.approx(min(1, 4 * min(one.p for one in found)), rel=1e-4)
 
 
 def test_without_a_reference_there_are_no_differences(records: list[EpisodeRecord]) -> None:
@@ -285,12 +313,12 @@ def test_report_survives_json(report: Report) -> None:
 
 
 def test_report_of_one_seed_has_no_interval() -> None:
-    with pytest.raises(ValueError, match="2"):
+    with pytest.raises(InvalidInput, match="at least 2, not 1"):
         build_report(*played("stop", seeds=(1,)))
 
 
 def test_unknown_row(report: Report) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(InvalidInput, match="stop on medium was not evaluated"):
         report.row("medium", "stop")
 
 
@@ -308,20 +336,3 @@ def test_curve_stays_where_an_episode_ended(records: list[EpisodeRecord]) -> Non
     short = one.model_copy(update={"curve": ((0, 0.4), (10, 0.6))})
     long = one.model_copy(update={"curve": ((0, 0.4), (10, 0.5), (30, 0.8))})
     assert mean_curve([short, long])[-1] == pytest.approx((20, (0.6 + 0.65) / 2))
-
-
-def test_rounded_keeps_everything_but_digits() -> None:
-    assert rounded({"a": 1 / 3, "b": [2, None, "x", 1e-9 / 3], "c": True}) == {
-        "a": 0.333333,
-        "b": (2, None, "x", 3.33333e-10),
-        "c": True,
-    }
-
-
-@pytest.mark.parametrize("model", [Row, EpisodeRecord, Versions])
-def test_every_field_is_described(model: type[Row | EpisodeRecord | Versions]) -> None:
-    assert [name for name, field in model.model_fields.items() if not field.description] == []
-
-
-def test_a_record_names_the_policy_as_the_plan_does() -> None:
-    assert record("my:own", rollout(get_policy("stop"), "easy", 3)).key == ("my:own", "easy", 3)

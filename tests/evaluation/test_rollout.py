@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput, UnknownTask
-from dataselect_env.core.models import Action, Reply, RewardMode, parse
+from dataselect_env.core.models import Action, Reply, RewardMode
 from dataselect_env.core.tasks import TASKS, Task
+from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
 
@@ -125,7 +126,7 @@ def test_play_yields_each_reply_before_the_policy_sees_it() -> None:
 @pytest.mark.parametrize("answer", [None, {"action_type": "stop"}, 5])
 def test_answer_that_is_no_action(answer: object) -> None:
     policy = Policy("careless", "Answers anything.", lambda *_: lambda _: cast("Action", answer))
-    with pytest.raises(InvalidInput, match=f"careless answered with {type(answer).__name__}, not an Action"):
+    with pytest.raises(InvalidInput, match=f"careless returned {type(answer).__name__}, not an Action"):
         rollout(policy, "easy", SEED)
 
 
@@ -137,5 +138,5 @@ def test_mistakes_of_the_caller() -> None:
 
 
 def test_reply_without_a_grade() -> None:
-    with pytest.raises(ValueError, match="step 0 carries no grade"):
+    with pytest.raises(InvalidInput, match="step 0 carries no grade"):
         final_grade(DataSelectEnv().reset(seed=SEED))

@@ -12,7 +12,7 @@ from starlette.testclient import WebSocketTestSession
 
 from dataselect_env import Action, DataSelectEnv
 from dataselect_env.core.errors import EnvError
-from dataselect_env.core.models import parse
+from dataselect_env.core.validation import parse
 
 TRANSPORTS = ("in process", "http", "websocket")
 

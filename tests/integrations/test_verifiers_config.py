@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import UnknownTask
-from dataselect_env.core.models import Action, parse
+from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import SPLITS, TASKS
+from dataselect_env.core.validation import parse
 from dataselect_env.integrations.verifiers_config import DEFAULT_URL, PROMPT, config, main, system_prompt
 
 

@@ -71,7 +71,7 @@ def test_it_beats_the_best_constant_on_held_out_seeds(task_id: str) -> None:
 
 
 def test_a_task_that_nobody_trained_for() -> None:
-    with pytest.raises(InvalidInput, match="trained for easy, medium, hard only"):
+    with pytest.raises(InvalidInput, match="trained on easy, medium, hard only"):
         trained_actor("harder")
 
 
@@ -102,13 +102,13 @@ def test_a_file_for_other_features_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("dataselect_env.policies.learned.FEATURES_VERSION", 0)
     small_actor().save(tmp_path / "old.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="other features"):
+    with pytest.raises(InvalidInput, match="other features"):
         load_actor(tmp_path / "old.npz")
 
 
 def test_layers_that_do_not_lead_to_the_menu_are_refused() -> None:
     actor = small_actor()
-    with pytest.raises(ValueError, match="from the features to the menu"):
+    with pytest.raises(InvalidInput, match="from the features to the menu"):
         Actor(actor.weights, actor.biases, actor.menu[:2])
-    with pytest.raises(ValueError, match="from the features to the menu"):
+    with pytest.raises(InvalidInput, match="from the features to the menu"):
         Actor(actor.weights[::-1], actor.biases, actor.menu)

@@ -188,7 +188,7 @@ def test_its_commands_install_and_serve(container: tuple[Path, Path], tmp_path: 
     environment, folder = container
     executables = environment / "bin"
     (installed,) = environment.glob("lib/python*/site-packages/dataselect_env")
-    assert list(installed.glob("__pycache__/app.*.pyc")), "pip has not compiled the package"
+    assert list(installed.glob("server/__pycache__/app.*.pyc")), "pip has not compiled the package"
     assert sorted(path.name for path in folder.iterdir()) == ["openenv.yaml", "requirements.lock", "server"]
     assert list(installed.parent.glob("_dataselect_env_compiled.*")), "the compiled loop is missing"
 

@@ -86,7 +86,7 @@ BAD_RESETS = [
 BAD_ACTIONS = [
     {},
     {**select(), "batch_size": True},
-    {**select(), "batch_size": 10.0},
+    {**select(), "batch_size": 10.5},
     {**select(), "batch_size": -1},
     {**select(), "action_type": "buy"},
     {**select(), "extra": 1},

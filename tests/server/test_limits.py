@@ -43,7 +43,7 @@ def test_a_slow_rate_lets_one_through_and_tells_how_long_to_wait() -> None:
     clock = Clock()
     limiter = RateLimiter(0.1, clock)
     assert passes(limiter) == 1
-    with pytest.raises(TooManyRequests, match=r"0\.1 requests a second.*10 s") as refused:
+    with pytest.raises(TooManyRequests, match=r"0\.1 requests per second.*10 s") as refused:
         limiter.count("a")
     clock.now += int(refused.value.headers["Retry-After"])
     assert passes(limiter) == 1

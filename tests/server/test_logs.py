@@ -6,7 +6,14 @@ import logging.config
 
 import pytest
 
-from dataselect_env.server.logs import JSONFormatter, TextFormatter, Trail, config, note_episode, trail
+from dataselect_env.server.logs import (
+    JSONFormatter,
+    RequestContext,
+    TextFormatter,
+    config,
+    note_episode,
+    request_context,
+)
 
 
 def record(message: str = "a step failed", **facts: object) -> logging.LogRecord:
@@ -36,14 +43,14 @@ def test_an_exception_is_a_part_of_its_object() -> None:
 
 
 def test_lines_tell_the_request_and_the_episode() -> None:
-    token = trail.set(Trail("req-1"))
+    token = request_context.set(RequestContext("req-1"))
     try:
         note_episode("ep-1")
         note_episode(None)
         told = json.loads(JSONFormatter().format(record()))
         line = TextFormatter().format(record(ms=2))
     finally:
-        trail.reset(token)
+        request_context.reset(token)
     assert (told["request_id"], told["episode_id"]) == ("req-1", "ep-1")
     assert line.endswith("ERROR   a step failed request_id=req-1 episode_id=ep-1 ms=2")
     note_episode("nobody listens")

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from dataselect_env.server.logs import facts
-from dataselect_env.server.middleware import Front
+from dataselect_env.server.middleware import RequestMiddleware
 
 GET_ROUTES = [
     "/health",
@@ -64,10 +64,10 @@ def test_what_fails_is_logged_by_the_server_under_the_request_s_id(client: TestC
         raise ZeroDivisionError("of course")
 
     async def serve() -> str | None:
-        front = Front(fail, client.app.state.get_service)  # type: ignore[attr-defined]
+        middleware = RequestMiddleware(fail, client.app.state.get_service)  # type: ignore[attr-defined]
         scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"x-request-id", b"r-1")]}
         with pytest.raises(ZeroDivisionError):
-            await front(scope, None, None)  # type: ignore[arg-type]
+            await middleware(scope, None, None)  # type: ignore[arg-type]
         return facts(logging.makeLogRecord({})).get("request_id")
 
     assert asyncio.run(serve()) == "r-1"

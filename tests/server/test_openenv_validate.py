@@ -7,11 +7,13 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from openenv.validation import CheckStatus, Level, ProviderCapability, run_validation
+from openenv.validation.graders.runtime import basic
 
 from dataselect_env import Action
 from dataselect_env.core.tasks import TASKS
@@ -105,6 +107,17 @@ def plan_for(task_id: str, reward_mode: str) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the grader of schemas, which starts an interpreter, more than its five seconds on a busy machine."""
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, **{**options, "timeout": 120}, check=False)
+
+    monkeypatch.setattr(basic, "subprocess", SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired))
+
+
+@pytest.mark.usefixtures("_patient")
 # OpenEnv's own collector opens its socket in a way that websockets is about to give up.
 @pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")
 @pytest.mark.parametrize(("task_id", "reward_mode"), [("easy", "shaped"), ("medium", "grade"), ("hard", "shaped")])

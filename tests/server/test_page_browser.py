@@ -246,7 +246,7 @@ def test_a_server_with_a_token_is_shown_it(running: Browser) -> None:
     running.resize(LAPTOP)
     with running_server(env={"DATASELECT_TOKEN": TOKEN}) as guarded:
         running.driver.get(guarded.base_url)
-        running.until("document.getElementById('status').textContent.includes('asks for a token')")
+        running.until("document.getElementById('status').textContent.includes('requires a token')")
         running.find("token").send_keys("wrong")
         running.click("start")
         running.until("document.getElementById('status').textContent.includes('the token is not its own')")

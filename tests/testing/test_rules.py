@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from dataselect_env import testing
-from dataselect_env.testing import environments, policies, sources, stored, strategies
+from dataselect_env.testing import checked_store, environments, policies, sources, strategies
 from dataselect_env.testing.rules import Rule
 from tests.helpers.serving import ROOT
 
 ALL = {
     f"{module.__name__.rpartition('.')[2]}: {name}": rule
-    for module in (strategies, policies, sources, stored, environments)
+    for module in (strategies, policies, sources, checked_store, environments)
     for name, rule in module.RULES.items()
 }
 

@@ -17,7 +17,7 @@ from dataselect_env.server.store.base import EpisodeHeader, StoredStep
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.testing import check_store
-from dataselect_env.testing.stored import RULES
+from dataselect_env.testing.checked_store import RULES
 from tests.helpers.broken import requires
 from tests.helpers.storing import DictStore, Entry, numbers
 

@@ -22,12 +22,13 @@ from matplotlib.figure import Figure
 from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
+from dataselect_env.rendering import palette
 
 HERE = Path(__file__).parent
 TRAINED = Path(__file__).parents[3] / "dataselect_env" / "policies" / "trained"
-REFERENCES = {"best-constant": ("#0072B2", "--"), "probing": ("#D55E00", ":")}
-RUNS = ("#009E73", "#56B4E9", "#CC79A7", "#E69F00")
-"""Colours that colour-blind people can tell apart (Okabe and Ito)."""
+REFERENCES = {"best-constant": (palette.BLUE, "--"), "probing": (palette.VERMILION, ":")}
+RUNS = (palette.GREEN, palette.SKY_BLUE, palette.PURPLE, palette.ORANGE)
+"""Colours of the runs."""
 DIGITS = 4
 VALIDATION_SEEDS = 100
 
@@ -85,7 +86,7 @@ def draw(runs: dict[str, list[Run]]) -> Figure:
         axes.set_title(task_id, loc="left", fontweight="bold")
         axes.set_xlabel("training steps, thousands")
         axes.set_ylim(0, 1)
-        axes.grid(color="#e6e6e6", linewidth=0.7)
+        axes.grid(color=palette.FAINT, linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8, loc="lower right")
     figure.axes[0].set_ylabel("mean grade, validation seeds")

@@ -21,7 +21,7 @@ class Candidates:
         X: Features of the pool, (n, n_features).
         probabilities: Class probabilities of the current model on the pool, (n, n_classes); rows add up to 1.
         left: Which samples can be chosen, (n,).
-        X_acquired: Features of the training set, (m, n_features).
+        X_acquired: Features of the training set, (m, n_features); m is at least 1.
         y_acquired: Labels that the model was trained on, (m,).
         rng: Stream of selection draws.
         labels: Given labels of the pool, right or wrong, (n,), in 0..n_classes-1.

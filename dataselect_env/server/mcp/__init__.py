@@ -1,1 +1,1 @@
-"""The Model Context Protocol, over HTTP, WebSocket and standard input."""
+"""The Model Context Protocol (MCP) over HTTP, WebSocket and stdio."""

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0, the frame of the Model Context Protocol: requests as they come in, answers as they go out."""
+"""JSON-RPC 2.0 requests and responses, the message format of the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ RequestId = str | int | float | None
 
 
 class RpcError(Exception):
-    """A request that cannot be answered with a result.
+    """A JSON-RPC error.
 
     Args:
-        code: One of JSON-RPC's, or of the Model Context Protocol's.
+        code: Error code of JSON-RPC or of the Model Context Protocol.
         message: A sentence for the client.
-        request_id: Id of the request, where it could be read.
-        data: What programs may want to know.
+        request_id: Id of the request, if it could be read.
+        data: Details for programs.
     """
 
     def __init__(self, code: int, message: str, request_id: RequestId = None, data: dict[str, Any] | None = None):
         super().__init__(message)
         self.code, self.message, self.request_id, self.data = code, message, request_id, data
 
-    def answer(self) -> dict[str, Any]:
-        """Return the answer that tells the client."""
+    def response(self) -> dict[str, Any]:
+        """Return the response with this error."""
         error = {"code": self.code, "message": self.message, **({"data": self.data} if self.data else {})}
         return {"jsonrpc": "2.0", "id": self.request_id, "error": error}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, or a notification, which has no id and gets no answer."""
+    """A request, or a notification, which has no id and gets no response."""
 
     method: str
     params: dict[str, Any]
@@ -44,19 +44,19 @@ class Request:
     is_notification: bool
 
     def result(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer that carries ``result``."""
+        """Return the response with ``result``."""
         return {"jsonrpc": "2.0", "id": self.id, "result": result}
 
     def error(self, code: int, message: str, data: dict[str, Any] | None = None) -> RpcError:
-        """Return the error to raise when this request cannot be answered."""
+        """Return an error about this request, to raise."""
         return RpcError(code, message, self.id, data)
 
 
 def read(message: object) -> Request:
-    """Return one message as a request.
+    """Return a parsed message as a request.
 
     Raises:
-        RpcError: It is none.
+        RpcError: The message is not a request.
     """
     if not isinstance(message, dict):
         raise RpcError(INVALID_REQUEST, "A request should be a JSON object.")

@@ -1,7 +1,7 @@
-"""The Model Context Protocol, as far as a server with nothing but tools needs it, for any way that messages come.
+"""The Model Context Protocol for a server that has only tools, independent of the transport.
 
-Spoken are the revisions with a handshake (https://modelcontextprotocol.io/specification/2025-11-25); clients of later
-ones fall back to it. A plain ``tools/list`` or ``tools/call`` without any handshake is answered too, as OpenEnv has it.
+It supports the revisions with a handshake (https://modelcontextprotocol.io/specification/2025-11-25); clients of later
+revisions fall back to them. ``tools/list`` and ``tools/call`` also work without a handshake, which OpenEnv relies on.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ from dataselect_env.server.mcp.backend import EpisodeBackend
 from dataselect_env.server.mcp.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Request, RpcError
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
-"""Revisions that are spoken, the newest first; what this server does is the same in all of them."""
-LONGEST_BATCH = 16
-"""Messages in a JSON-RPC batch, which revision 2025-03-26 has."""
+"""Supported revisions, the newest first; this server behaves the same in all of them."""
+MAX_BATCH = 16
+"""Most messages in a JSON-RPC batch; batches belong to revision 2025-03-26."""
 
-Answer = dict[str, Any] | list[dict[str, Any]]
+Response = dict[str, Any] | list[dict[str, Any]]
 
 
-async def answer(message: object, backend: EpisodeBackend) -> Answer | None:
-    """Return the answer to a message, or to a batch of them; None where nothing is to be answered.
+async def respond(message: object, backend: EpisodeBackend) -> Response | None:
+    """Return the response to a message or a batch; None if there are only notifications.
 
     Args:
-        message: What came, as parsed from JSON.
-        backend: Where the agent that sent it plays.
+        message: The message or batch, as parsed from JSON.
+        backend: Runs the operations of the client's tool calls.
     """
     if not isinstance(message, list):
-        return await _answer_one(message, backend)
-    if not 1 <= len(message) <= LONGEST_BATCH:
-        return RpcError(INVALID_REQUEST, f"A batch should have 1 to {LONGEST_BATCH} messages.").answer()
-    return [told for one in message if (told := await _answer_one(one, backend)) is not None] or None
+        return await _respond_to_one(message, backend)
+    if not 1 <= len(message) <= MAX_BATCH:
+        return RpcError(INVALID_REQUEST, f"A batch should have 1 to {MAX_BATCH} messages.").response()
+    responses = [await _respond_to_one(one, backend) for one in message]
+    return [response for response in responses if response is not None] or None
 
 
-async def _answer_one(message: object, backend: EpisodeBackend) -> dict[str, Any] | None:
+async def _respond_to_one(message: object, backend: EpisodeBackend) -> dict[str, Any] | None:
     try:
         request = jsonrpc.read(message)
         if request.is_notification:
             return None
         return request.result(await _result(request, backend))
     except RpcError as error:
-        return error.answer()
+        return error.response()
 
 
 async def _result(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
@@ -57,15 +58,15 @@ async def _result(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
     if request.method == "tools/call":
         return await _call(request, backend)
     raise request.error(
-        METHOD_NOT_FOUND, "There is no such method; this server answers initialize, ping, tools/list and tools/call."
+        METHOD_NOT_FOUND, "There is no such method; this server supports initialize, ping, tools/list and tools/call."
     )
 
 
 def handshake(request: Request) -> dict[str, Any]:
-    """Return the result of ``initialize``: the client's revision where it is spoken, the newest that is otherwise.
+    """Return the result of ``initialize``, with the client's revision if it is supported, else the newest.
 
     Raises:
-        RpcError: The client names no revision.
+        RpcError: The request has no revision.
     """
     wanted = request.params.get("protocolVersion")
     if not isinstance(wanted, str):
@@ -81,7 +82,7 @@ def handshake(request: Request) -> dict[str, Any]:
 async def _call(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
     name, arguments = request.params.get("name"), request.params.get("arguments")
     if not isinstance(name, str) or name not in tools.TOOLS:
-        raise request.error(INVALID_PARAMS, f"There is no such tool; there are {', '.join(tools.TOOLS)}.")
+        raise request.error(INVALID_PARAMS, f"There is no such tool; the tools are {', '.join(tools.TOOLS)}.")
     if not isinstance(arguments, dict | None):
         raise request.error(INVALID_PARAMS, "arguments should be a JSON object.")
     return await tools.call(backend, name, arguments or {})

@@ -14,7 +14,7 @@ from dataselect_env.server.session import Session
 from dataselect_env.server.sessions import Sessions
 
 IDLE_SECONDS = 1_800.0
-"""Idle time after which a session may be evicted when all places are taken."""
+"""Idle time after which a session may be evicted when all slots are taken."""
 
 
 @dataclass(slots=True)
@@ -25,9 +25,9 @@ class _Entry:
 
 
 class McpSessions:
-    """MCP sessions by id; each takes a place of the service's sessions, as a WebSocket connection does.
+    """MCP sessions by id; each takes a slot, as a WebSocket connection does.
 
-    An idle session stays open until its place is needed.
+    An idle session stays open until its slot is needed.
 
     Args:
         sessions: The service's sessions.
@@ -44,7 +44,7 @@ class McpSessions:
         """Return the id of a new session.
 
         Raises:
-            CapacityReached: All places are taken, and no MCP session is idle.
+            CapacityReached: All slots are taken, and no MCP session is idle.
         """
         session = self._sessions.open("mcp")
         session_id = secrets.token_urlsafe(24)
@@ -60,7 +60,7 @@ class McpSessions:
         return self._touch(session_id).session
 
     def close(self, session_id: str) -> None:
-        """Close a session and free its place.
+        """Close a session and free its slot.
 
         Raises:
             SessionNotFound: There is no session with this id, or it has been closed.

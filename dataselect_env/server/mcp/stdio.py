@@ -1,4 +1,4 @@
-"""The Model Context Protocol over stdin and stdout: one message a line, for clients that start their servers."""
+"""The Model Context Protocol over stdin and stdout, one message per line."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.mcp import jsonrpc, protocol
 from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
-from dataselect_env.server.mcp.protocol import Answer
+from dataselect_env.server.mcp.protocol import Response
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings, token_headers
 from dataselect_env.server.store import open_store
 
-Ask = Callable[[object], Answer | None]
-"""Returns the answer to a message, None where there is none."""
+Respond = Callable[[object], Response | None]
+"""Returns the response to a message; None for a notification."""
 
 
 class ServerUnreachable(Exception):
-    """The server cannot be reached, or no longer."""
+    """The server cannot be reached, or the connection was lost."""
 
 
-def converse(ask: Ask, lines: TextIO, out: TextIO) -> None:
-    """Answer every line until there are no more; an empty line is passed over."""
+def converse(respond: Respond, lines: TextIO, out: TextIO) -> None:
+    """Respond to every line until the input ends; empty lines are skipped."""
     for line in lines:
         if not line.strip():
             continue
         try:
-            told = ask(parse_json(line))
+            response = respond(parse_json(line))
         except InvalidJSON as error:
-            told = RpcError(jsonrpc.PARSE_ERROR, error.message).answer()
-        if told is not None:
-            out.write(json.dumps(told) + "\n")
+            response = RpcError(jsonrpc.PARSE_ERROR, error.message).response()
+        if response is not None:
+            out.write(json.dumps(response) + "\n")
             out.flush()
 
 
 @contextmanager
-def in_process(settings: Settings) -> Iterator[Ask]:
-    """Give a session in this process; its episodes go to the store of the settings.
+def in_process(settings: Settings) -> Iterator[Respond]:
+    """Yield the responses of a session in this process; its episodes go to the store of the settings.
 
     Raises:
         SettingsError: The store cannot be used.
@@ -56,22 +56,22 @@ def in_process(settings: Settings) -> Iterator[Ask]:
     try:
         backend = SessionBackend(Session(store, "mcp"), service)
         with asyncio.Runner() as runner:
-            yield lambda message: runner.run(protocol.answer(message, backend))
+            yield lambda message: runner.run(protocol.respond(message, backend))
     finally:
         service.close()
 
 
 @contextmanager
-def at_server(url: str) -> Iterator[Ask]:
-    """Give a session of a running server, over a WebSocket connection of its own.
+def at_server(url: str) -> Iterator[Respond]:
+    """Yield the responses of a session on a running server, over a WebSocket connection.
 
-    A server that asks for a token is shown that of ``DATASELECT_TOKEN``.
+    The connection sends the token of ``DATASELECT_TOKEN``, if it is set.
 
     Args:
         url: Address of the server, as http, https, ws or wss.
 
     Raises:
-        ServerUnreachable: It does not answer, or went away.
+        ServerUnreachable: The server cannot be reached, or the connection was lost.
     """
     address = url.rstrip("/").replace("http", "ws", 1) if url.startswith("http") else url.rstrip("/")
     try:
@@ -81,10 +81,10 @@ def at_server(url: str) -> Iterator[Ask]:
         raise ServerUnreachable(str(error)) from error
 
 
-def _ask(socket: ClientConnection, message: object) -> Answer | None:
+def _ask(socket: ClientConnection, message: object) -> Response | None:
     socket.send(json.dumps({"type": "mcp", "data": message}))
-    told = json.loads(socket.recv())
-    if told["type"] == "error":  # the server is full, or the message was no object
-        return RpcError(jsonrpc.INTERNAL_ERROR, told["data"]["message"]).answer()
-    answer: Answer | None = told["data"]
-    return answer
+    frame = json.loads(socket.recv())
+    if frame["type"] == "error":  # the server is full, or the message is not an object
+        return RpcError(jsonrpc.INTERNAL_ERROR, frame["data"]["message"]).response()
+    response: Response | None = frame["data"]
+    return response

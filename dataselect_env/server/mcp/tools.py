@@ -1,7 +1,7 @@
-"""The tools of the Model Context Protocol: what an agent can call, and what it is told.
+"""The MCP tools, with their descriptions, schemas and results.
 
-Descriptions and schemas are rendered from the table of tasks and the wire types, so that a language model that sees
-them needs no other instruction. None is named reset, step, state or close: OpenEnv keeps those names for itself.
+Descriptions and schemas are rendered from the table of tasks and the wire types; a language model needs no further
+instructions. OpenEnv reserves the names reset, step, state and close, so no tool has one of them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pydantic import Field
 
 from dataselect_env.core.actions import action_model, offered, with_strategies
 from dataselect_env.core.errors import EnvError, as_client_error
-from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights, WireModel, parse
+from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights
 from dataselect_env.core.numbers import Count
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
+from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.rendering import prompts
 from dataselect_env.server import catalogue
 from dataselect_env.server.mcp.backend import EPISODE_ID_DESCRIPTION, EpisodeArguments, EpisodeBackend
@@ -26,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 class BatchArguments(StrategyWeights):
-    """A batch, flat: size and weights side by side."""
+    """Arguments of ``select_batch``: size and weights on one level."""
 
     batch_size: Count = Field(description=Action.model_fields["batch_size"].description)
     episode_id: EpisodeId | None = Field(None, description=EPISODE_ID_DESCRIPTION)
 
     def as_tuple(self) -> tuple[float, ...]:
-        """Return the weights, those of further strategies too, in the order of the fields."""
+        """Return all weights, in the order of the fields."""
         return tuple(self.weights().values())
 
     def weights(self) -> dict[str, float]:
@@ -47,12 +48,12 @@ class BatchArguments(StrategyWeights):
 
 
 class NoArguments(WireModel):
-    """Nothing."""
+    """Arguments of tools without arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool tells: text for a language model, the same as data for a program."""
+    """Result of a tool call: text for a language model, and the same as data for a program."""
 
     text: str
     data: dict[str, Any]
@@ -60,13 +61,13 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool.
+    """A tool.
 
     Attributes:
-        name, title, description: What clients show.
-        arguments: What it takes.
-        call: What it does.
-        reads_only: Whether it changes nothing.
+        name, title, description: Texts that clients show.
+        arguments: Type of the arguments, for the built-in tasks.
+        call: Runs the tool.
+        reads_only: Whether the tool changes nothing.
     """
 
     name: str
@@ -76,44 +77,44 @@ class Tool:
     call: Callable[[EpisodeBackend, Any], Awaitable[ToolResult]]
     reads_only: bool = False
 
-    def told(self) -> str:
-        """Return the description as of now: to start an episode one must know the tasks."""
+    def full_description(self) -> str:
+        """Return the description; that of ``start_episode`` includes the tasks registered now."""
         if self.arguments is not ResetRequest:
             return self.description
         return f"{self.description}\n\nTasks: {' '.join(f'{task.task_id}: {task.summary}' for task in TASKS.values())}"
 
     def model(self) -> type[WireModel]:
-        """Return the arguments as of now: of a batch also the weights of further strategies that tasks offer."""
+        """Return the type of the arguments, with the weights of all strategies that registered tasks offer."""
         extra = offered() if self.arguments is BatchArguments else ()
         return with_strategies(self.arguments, extra) if extra else self.arguments
 
     def manifest(self) -> dict[str, Any]:
-        """Return the tool as ``tools/list`` tells it."""
+        """Return the tool's entry in the result of ``tools/list``."""
         return {
             "name": self.name,
             "title": self.title,
-            "description": self.told(),
+            "description": self.full_description(),
             "inputSchema": _input_schema(self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
 
 
 async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
-    """Call a tool and return its result as ``tools/call`` tells it; whatever went wrong is told in the result.
+    """Call a tool and return the result of ``tools/call``, which also reports errors.
 
     Raises:
         KeyError: There is no such tool.
     """
     tool = TOOLS[name]
     try:
-        answer, failed = await tool.call(backend, parse(tool.model(), dict(arguments))), False
+        result, failed = await tool.call(backend, parse(tool.model(), dict(arguments))), False
     except EnvError as error:
-        answer, failed = ToolResult(error.message, error.body()), True
+        result, failed = ToolResult(error.message, error.body()), True
     except Exception as defect:
         logger.exception("the tool %s failed", name)
-        told = as_client_error(defect)
-        answer, failed = ToolResult(told.message, told.body()), True
-    return {"content": [{"type": "text", "text": answer.text}], "structuredContent": answer.data, "isError": failed}
+        reported = as_client_error(defect)
+        result, failed = ToolResult(reported.message, reported.body()), True
+    return {"content": [{"type": "text", "text": result.text}], "structuredContent": result.data, "isError": failed}
 
 
 async def _list_tasks(_backend: EpisodeBackend, _: NoArguments) -> ToolResult:
@@ -123,10 +124,10 @@ async def _list_tasks(_backend: EpisodeBackend, _: NoArguments) -> ToolResult:
 
 async def _start_episode(backend: EpisodeBackend, arguments: ResetRequest) -> ToolResult:
     reply = await backend.handle("reset", arguments.model_dump(exclude_none=True))
-    assert isinstance(reply, Reply)  # noqa: S101  (what a reset answers)
-    answer = _told(reply)
+    assert isinstance(reply, Reply)  # noqa: S101  (the type of the reply to a reset)
+    result = _render(reply)
     task = get_task(reply.task_id)
-    return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{answer.text}", answer.data)
+    return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{result.text}", result.data)
 
 
 async def _select_batch(backend: EpisodeBackend, batch: BatchArguments) -> ToolResult:
@@ -139,8 +140,8 @@ async def _stop(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolRes
 
 async def _play(backend: EpisodeBackend, action: Action, episode_id: str | None) -> ToolResult:
     reply = await backend.handle("step", {**action.model_dump(), "episode_id": episode_id})
-    assert isinstance(reply, Reply)  # noqa: S101  (what a step answers)
-    return _told(reply)
+    assert isinstance(reply, Reply)  # noqa: S101  (the type of the reply to a step)
+    return _render(reply)
 
 
 async def _get_state(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolResult:
@@ -154,28 +155,28 @@ async def _get_grade(backend: EpisodeBackend, arguments: EpisodeArguments) -> To
     return ToolResult(text, reply.model_dump(mode="json"))
 
 
-def _told(reply: Reply) -> ToolResult:
-    """Return a reply without what it says twice for OpenEnv's own clients."""
+def _render(reply: Reply) -> ToolResult:
+    """Return a reply as text and data, without the duplicates that it has for OpenEnv's clients."""
     data = reply.model_dump(mode="json", exclude={"metadata": True, "observation": {"metadata"}})
     return ToolResult(prompts.render_reply(get_task(reply.task_id), reply), data)
 
 
 def _input_schema(model: type[WireModel]) -> dict[str, Any]:
-    """Return the JSON schema of a tool's arguments, flat: what may be null may also be left out, and names are listed.
+    """Return the JSON schema of a tool's arguments, without ``anyOf``, which not every client or model understands.
 
-    Not every client, and not every model, understands ``anyOf``.
+    Optional fields are not nullable but may be left out, and the names of tasks and splits are listed.
     """
     schema = model.model_json_schema()
     choices = {"task_id": list(TASKS), "split": list(SPLITS)}
     properties = {}
-    for name, told in schema.get("properties", {}).items():
-        plain = {key: value for key, value in told.items() if key not in ("anyOf", "default", "title", "examples")}
-        for option in told.get("anyOf", []):
+    for name, field in schema.get("properties", {}).items():
+        plain = {key: value for key, value in field.items() if key not in ("anyOf", "default", "title", "examples")}
+        for option in field.get("anyOf", []):
             plain |= {} if option == {"type": "null"} else option
         if name in choices:
-            plain = {"type": "string", "enum": choices[name], "description": told["description"]}
-        if told.get("default") is not None:
-            plain["default"] = told["default"]
+            plain = {"type": "string", "enum": choices[name], "description": field["description"]}
+        if field.get("default") is not None:
+            plain["default"] = field["default"]
         properties[name] = plain
     required = {"required": schema["required"]} if "required" in schema else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, **required}
@@ -187,7 +188,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "list_tasks",
             "List the tasks",
-            "List the tasks: what each asks, its budget and steps, what passes and how the score is made.",
+            "List the tasks with their goals, budgets, numbers of steps, success criteria and score formulas.",
             NoArguments,
             _list_tasks,
             reads_only=True,
@@ -195,16 +196,16 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "start_episode",
             "Start an episode",
-            f"Start an episode; call this first, then select_batch until the episode is over.\n\n{prompts.rules()}",
+            f"Start an episode. Call this first, then select_batch until the episode is over.\n\n{prompts.rules()}",
             ResetRequest,
             _start_episode,
         ),
         Tool(
             "select_batch",
             "Buy a batch",
-            "Buy one batch of samples and train the classifier on it. Returns what was bought, how many of its labels"
-            " are wrong where that is known, the reward and what you see next; the last step returns the grade. The"
-            " weights say how to mix the query strategies; only their ratios matter, and at least one must be greater"
+            "Buy one batch of samples and train the classifier on it. Returns the purchase, the number of wrong labels"
+            " in it where that is known, the reward and the next observation; the last step returns the grade. The"
+            " weights set the mix of the query strategies; only their ratios matter, and at least one must be greater"
             " than 0.",
             BatchArguments,
             _select_batch,
@@ -212,14 +213,14 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "stop",
             "Stop",
-            "End the episode now, without buying more, and return its grade.",
+            "End the episode without buying more, and return its grade.",
             EpisodeArguments,
             _stop,
         ),
         Tool(
             "get_state",
-            "Look at the state",
-            "Tell where the episode stands: steps, remaining budget, performance, whether and why it is over.",
+            "Get the state",
+            "Return the state of the episode: steps, remaining budget, performance, whether and why it is over.",
             EpisodeArguments,
             _get_state,
             reads_only=True,
@@ -227,7 +228,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "get_grade",
             "Get the grade",
-            "Return the grade of an episode that is over, with its parts; refused while it goes on.",
+            "Return the grade of a finished episode, with its components; refused while the episode is running.",
             EpisodeArguments,
             _get_grade,
             reads_only=True,

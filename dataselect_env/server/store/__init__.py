@@ -1,4 +1,4 @@
-"""Where the server keeps episodes."""
+"""Episode stores, and how the server opens one."""
 
 from __future__ import annotations
 
@@ -19,20 +19,17 @@ def open_store(url: str | None) -> EpisodeStore:
 
     Args:
         url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory:``. None is the default file in the
-            user's data folder; where that cannot be written a temporary one takes its place, and the log says so.
+            user's data folder; if that cannot be written, a temporary file replaces it, with a warning in the log.
 
     Raises:
-        SettingsError: The URL is of no known kind, or the place that it names cannot be written.
+        SettingsError: The URL is not valid, or the file cannot be written.
     """
     if url == MEMORY:
         return SQLiteStore(None)
     if url is None:
         return _open_default()
     if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
-        raise SettingsError(
-            "DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:, not a URL of another"
-            " kind"
-        )
+        raise SettingsError("DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:")
     path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
     try:
         return SQLiteStore(path)
@@ -47,7 +44,7 @@ def _open_default() -> SQLiteStore:
     except (OSError, sqlite3.Error) as error:
         temporary = Path(tempfile.mkdtemp(prefix="dataselect-env-")) / path.name
         logger.warning(
-            "%s cannot be written (%s); episodes are kept in %s. Set DATASELECT_STORE to choose a place.",
+            "%s cannot be written (%s); episodes are stored in %s. Set DATASELECT_STORE to choose a file.",
             path,
             error,
             temporary,

@@ -1,7 +1,7 @@
-"""What every episode store keeps and offers.
+"""The interface of episode stores, and the records that they hold.
 
-What an episode was is fully determined by its task, seed and actions; results are kept beside them so that a grade
-outlives the dynamics that it was given by, and so that a replay can be checked.
+Task, seed and actions determine an episode. Its results are stored as well, so that a grade outlives the dynamics under
+which it was given, and a replay can be checked.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataselect_env.server.store.retention import Retention
 
 Transport = Literal["http", "websocket", "mcp"]
 STORED_ACTION_FIELDS = {"action_type", "batch_size", "strategy_weights"}
-"""Fields of an action that a store keeps."""
+"""Fields of an action that are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeHeader:
-    """What an episode is played under; ``task_digest`` is that of a task of a user's own."""
+    """Identity and conditions of an episode; only custom tasks have a ``task_digest``."""
 
     episode_id: str
     transport: Transport
@@ -32,7 +32,7 @@ class EpisodeHeader:
 
 @dataclass(frozen=True, slots=True)
 class StoredStep:
-    """One action and what came of it."""
+    """An action and its results."""
 
     action: Action
     bought: int
@@ -43,7 +43,7 @@ class StoredStep:
 
 @dataclass(frozen=True, slots=True)
 class StoredEpisode:
-    """An episode as far as it was played; ``grade`` is there once it is over."""
+    """An episode up to its last step; ``grade`` is None while it is running."""
 
     header: EpisodeHeader
     steps: tuple[StoredStep, ...]
@@ -51,41 +51,42 @@ class StoredEpisode:
 
 
 class EpisodeStore(Protocol):
-    """What every store offers. All methods raise StoreUnavailable when the store cannot be reached.
+    """An episode store. All methods raise StoreUnavailable when the store cannot be reached or is closed.
 
-    Writing is awaited, for as long as it takes; reading is a matter of microseconds and never waits for a writer.
+    Writes are awaited, and one that is cancelled is stored completely or not at all. Reads take microseconds and never
+    wait for a writer. :func:`dataselect_env.testing.check_store` checks an implementation.
     """
 
     @property
     def url(self) -> str:
-        """What ``open_store`` opens the same store with, in another process too unless it is ``memory:``."""
+        """URL that opens the same store with ``open_store``, also in another process unless it is ``memory:``."""
 
     async def create(self, header: EpisodeHeader) -> None:
-        """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
+        """Add an episode; on return it is stored. Raises EpisodeExists if its id is in use."""
 
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store.
+        """Add step ``number`` (from 1) and, with the last step, the grade; on return both are stored.
 
-        Raises EpisodeConflict when that step is there already.
+        Raises EpisodeConflict if the store already has that step, EpisodeNotFound if there is no such episode.
         """
 
     def load(self, episode_id: str) -> StoredEpisode:
-        """Return an episode; raises EpisodeNotFound."""
+        """Return an episode. Raises EpisodeNotFound."""
 
     def step_count(self, episode_id: str) -> int:
-        """Return how many steps of an episode there are; 0 when there is no such episode."""
+        """Return the number of stored steps of an episode; 0 if there is no such episode."""
 
     def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``, or None."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none."""
 
     async def prune(self, keep: Retention) -> bool:
-        """Remove a few of the episodes that need not be kept; True when there may be more."""
+        """Remove a few expired episodes; return whether there may be more."""
 
     async def check(self) -> None:
-        """Return when the store can be written."""
+        """Return if the store can be written."""
 
     def size(self) -> int:
-        """Return how many bytes the episodes take."""
+        """Return the size of the store in bytes."""
 
     def close(self) -> None:
-        """Release the store; it is not used afterwards."""
+        """Release the store; all methods raise StoreUnavailable afterwards."""

@@ -1,4 +1,4 @@
-"""The tables of the episode store, and connections to them."""
+"""Schema of the SQLite episode store, and connections to it."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ CREATE TABLE IF NOT EXISTS steps (
 
 
 def connect(path: Path | None, *, patience: float) -> sqlite3.Connection:
-    """Return a connection for any thread, in autocommit mode, that waits so many seconds for another one to write."""
+    """Return a connection for any thread, in autocommit mode; ``patience`` is the busy timeout in seconds."""
     return sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables where they are missing.
+    """Create missing tables, and update those of an older schema.
 
     Raises:
-        sqlite3.Error: The database is of another version of the package, or may not be written.
+        sqlite3.Error: The database has a newer schema, or cannot be written.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not 0 <= version <= SCHEMA_VERSION:  # 0: a new file
-        raise sqlite3.DatabaseError(f"it was made by another version of the package (schema {version})")
+        raise sqlite3.DatabaseError(f"it belongs to another version of the package (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.executescript(SCHEMA)
     _add_task_digest(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    write_nothing(connection)  # fails where one may only read
+    write_nothing(connection)  # fails if the database is read-only
 
 
 def _add_task_digest(connection: sqlite3.Connection) -> None:
-    """Add the column that version 1 did not have; two processes may come here at once."""
+    """Add the column that is missing in schema 1; two processes may do this at once."""
     connection.execute("BEGIN IMMEDIATE")
     columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(episodes)")]
     if "task_digest" not in columns:
@@ -66,5 +66,5 @@ def _add_task_digest(connection: sqlite3.Connection) -> None:
 
 
 def write_nothing(connection: sqlite3.Connection) -> None:
-    """Ask for the right to write, and change nothing."""
+    """Execute a write that changes nothing."""
     connection.execute("DELETE FROM episodes WHERE number < 0")

@@ -1,4 +1,4 @@
-"""Episodes in an SQLite database, a file or memory."""
+"""Episodes in a SQLite database, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ logger = logging.getLogger(__name__)
 MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
-"""Seconds that a write waits for another process that is writing. A write takes a millisecond."""
+"""Seconds that a write waits while another process is writing. A write takes about a millisecond."""
 
 
 class SQLiteStore:
-    """Episodes in one SQLite database, a file or memory.
+    """An episode store in one SQLite database. Several processes may use one file.
 
-    A file is written ahead (WAL) and synchronised at checkpoints: what was acknowledged survives the death of the
-    process at any moment; only a loss of power may cost the last moments. Several processes may use one file.
+    A file has a write-ahead log and is synchronised at checkpoints (``synchronous=NORMAL``). Acknowledged writes
+    survive the death of the process at any moment; a power failure may lose the last of them.
 
     Args:
-        path: File of the database, made where missing with its folder; None keeps everything in memory.
+        path: File of the database, which is created with its folder if it is missing; None for a database in memory.
 
     Raises:
-        OSError, sqlite3.Error: The place cannot be used.
+        OSError, sqlite3.Error: The file cannot be used.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -48,7 +48,7 @@ class SQLiteStore:
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
         self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT)
-        self._looked_at = 0  # number of the episode that prune has come to
+        self._examined = 0  # number of the last episode that prune has examined
         try:
             prepare(self._patient or self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -60,11 +60,11 @@ class SQLiteStore:
 
     @property
     def url(self) -> str:
-        """What ``open_store`` opens the same store with, in another process too unless it is ``memory:``."""
+        """URL that opens the same store with ``open_store``, also in another process unless it is ``memory:``."""
         return MEMORY if self._path is None else f"{SQLITE_PREFIX}{self._path.absolute()}"
 
     async def create(self, header: EpisodeHeader) -> None:
-        """Add an episode; on return it is in the store. Raises EpisodeExists when its id is in use."""
+        """Add an episode; on return it is stored. Raises EpisodeExists if its id is in use."""
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         row = (
             header.episode_id,
@@ -84,13 +84,13 @@ class SQLiteStore:
                 row,
             )
 
-        with _told_to_clients():
+        with _client_errors():
             await self._committer.make(insert)
 
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        """Add step ``number`` (from 1) and, with the last one, the grade; on return both are in the store.
+        """Add step ``number`` (from 1) and, with the last step, the grade; on return both are stored.
 
-        Raises EpisodeConflict when that step is there already.
+        Raises EpisodeConflict if the store already has that step.
         """
         action = step.action.model_dump_json(include=STORED_ACTION_FIELDS)
         row = (number, action, step.bought, step.mislabelled, step.performance, step.reward, episode_id)
@@ -106,11 +106,11 @@ class SQLiteStore:
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
                 )
 
-        with _told_to_clients():
+        with _client_errors():
             await self._committer.make(insert)
 
     def load(self, episode_id: str) -> StoredEpisode:
-        """Return an episode; raises EpisodeNotFound."""
+        """Return an episode. Raises EpisodeNotFound."""
         found = self._read(
             "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
             " FROM episodes WHERE episode_id = ?",
@@ -129,42 +129,42 @@ class SQLiteStore:
         )
 
     def step_count(self, episode_id: str) -> int:
-        """Return how many steps of an episode there are; 0 when there is no such episode."""
+        """Return the number of stored steps of an episode; 0 if there is no such episode."""
         (last,) = self._read(
             "SELECT max(step) FROM steps WHERE episode = (SELECT number FROM episodes WHERE episode_id = ?)", episode_id
         )[0]
         return last or 0
 
     def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``, or None."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none."""
         found = self._read(
             "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
         )
         return str(found[0][0]) if found else None
 
     async def prune(self, keep: Retention) -> bool:
-        """Remove a few of the episodes that need not be kept; True when there may be more."""
+        """Remove a few expired episodes; return whether there may be more."""
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
-        with _told_to_clients():
+        with _client_errors():
             with self._lock:
-                expired, self._looked_at = find_expired(self._connection, keep, self._looked_at)
+                expired, self._examined = find_expired(self._connection, keep, self._examined)
             if expired:
                 await self._committer.make(lambda connection: remove(connection, expired))
-        return self._looked_at > 0
+        return self._examined > 0
 
     async def check(self) -> None:
-        """Return when the store can be written."""
-        with _told_to_clients():
+        """Return if the store can be written."""
+        with _client_errors():
             await self._committer.make(write_nothing)
 
     def size(self) -> int:
-        """Return how many bytes the episodes take."""
+        """Return the size of the store in bytes."""
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
 
     def close(self) -> None:
-        """Commit what waits and release the database."""
+        """Commit queued changes and close the database."""
         self._committer.close()
         self._close_connections()
 
@@ -174,26 +174,26 @@ class SQLiteStore:
             self._patient.close()
 
     def _read(self, query: str, *parameters: object) -> list[Any]:
-        with _told_to_clients(), self._lock:
+        with _client_errors(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
 
 
 @contextmanager
-def _told_to_clients() -> Iterator[None]:
-    """Turn the database's own errors into those that a client may see; the cause goes to the log."""
+def _client_errors() -> Iterator[None]:
+    """Convert errors of the database into errors for clients; log the cause of those that are not expected."""
     try:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name == "SQLITE_CONSTRAINT_UNIQUE":
             raise EpisodeExists(
-                "episode_id: is already in use; choose another one or leave it out", field="episode_id"
+                "episode_id: is already in use; choose another or leave it out", field="episode_id"
             ) from error
         if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
             raise EpisodeConflict(
-                "Another process has just played this step of the episode; look at its state and go on from there."
+                "Another request has just played this step of the episode; get the state and continue from there."
             ) from error
         logger.exception("the episode store failed")
         raise StoreUnavailable(
-            "The episode store cannot be reached right now; nothing has changed, try again."
+            "The episode store cannot be reached right now; nothing has changed, so try again."
         ) from error

@@ -1,4 +1,4 @@
-// The pictures of what happened by step: performance, reward terms, budget, and the ladder of reference policies.
+// Charts of an episode by step: performance, reward terms and budget; and the ladder of reference policies.
 
 import { figure, label, picture, scale, signed, svg, ticks } from "./svg.js";
 
@@ -6,7 +6,7 @@ const LEFT = 40;
 const RIGHT = 12;
 const BOTTOM = 22;
 
-/** Performance by step, with what the task asks for. */
+/** Draw performance by step, with the threshold of the task. */
 export function drawPerformance(frame, episode, step) {
   const { task } = episode;
   const values = episode.replies.map((reply) => reply.observation.current_performance);
@@ -40,7 +40,7 @@ export function drawPerformance(frame, episode, step) {
   });
 }
 
-/** Reward terms as stacked bars by step; the terminal term is forty times larger and gets a bar that is cut. */
+/** Draw reward terms as stacked bars by step; the terminal term is forty times larger, so its bar is cut. */
 export function drawRewards(frame, episode, step) {
   const { task, reference } = episode;
   const names = reference.reward_terms;
@@ -98,7 +98,7 @@ function terminal(x, top, thick, value) {
   ];
 }
 
-/** Number the steps along the bottom and point at the one that is looked at. */
+/** Label the steps along the axis and mark the selected one. */
 function steps(root, x, height, most, step) {
   root.append(svg("line", { class: "cursor", x1: x(step), x2: x(step), y1: 8, y2: height - BOTTOM }));
   for (const tick of ticks(0, most, Math.min(most, 8))) {
@@ -106,7 +106,7 @@ function steps(root, x, height, most, step) {
   }
 }
 
-/** The budget as a bar: what each step bought by which strategy, and what is left. */
+/** Draw the budget as a bar: purchases by step and strategy, and the rest. */
 export function drawBudget(frame, episode, step) {
   const { task, reference } = episode;
   const bought = episode.boughtAt(step).bought;
@@ -128,7 +128,7 @@ export function drawBudget(frame, episode, step) {
   });
 }
 
-/** The ladder of reference policies as bars, `own` (a score, or null) among them at its place. */
+/** Draw the ladder of reference policies as bars, sorted, with `own` (a score or null) among them. */
 export function drawLadder(frame, rows, own) {
   const all = rows.map((row) => ({ ...row }));
   if (own !== null) all.push({ policy: "this episode", score: own, margin: null });
@@ -154,12 +154,12 @@ export function drawLadder(frame, rows, own) {
   });
 }
 
-/** Return the text that shows when a pointer rests on a mark. */
+/** Return a tooltip. */
 function tip(text) {
   return svg("title", {}, text);
 }
 
-/** Return a term's name as people say it. */
+/** Return the readable name of a reward term. */
 export function spoken(name) {
   return name.replaceAll("_", " ");
 }

@@ -24,7 +24,7 @@ export class Compare {
     byId("compare-history").addEventListener("input", () => this.lookAt(Number(byId("compare-history").value)));
   }
 
-  /** Run both policies to the end; what is running is left. */
+  /** Run both policies to the end; abandon the current run. */
   async start() {
     const run = ++this.run;
     try {
@@ -59,7 +59,7 @@ export class Compare {
     this.lookAt(0);
   }
 
-  /** One step of each that still plays; the first to end waits for the other before all wrong labels are shown. */
+  /** Play one step of each running episode; wrong labels are shown when both are over. */
   async advance() {
     for (const { episode, act } of this.sides) {
       if (!episode.done) await episode.step(act(episode.last));
@@ -70,7 +70,7 @@ export class Compare {
     this.lookAt(Math.max(...this.sides.map(({ episode }) => episode.steps)));
   }
 
-  /** Look at a step of both; the one that ended earlier stays at its end. */
+  /** Show a step of both episodes; the shorter one stays at its end. */
   lookAt(step) {
     const most = Math.max(...this.sides.map(({ episode }) => episode?.steps ?? 0));
     setSlider("compare-history", { min: 0, max: most, value: step }, `${step} of ${most}`);

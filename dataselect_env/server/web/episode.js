@@ -1,4 +1,4 @@
-// One episode as the page knows it: what was done, what the server answered, what may be shown of the pool.
+// One episode: actions, replies, and the visible part of the pool.
 
 import { Connection, fetchPool } from "./protocol.js";
 
@@ -8,7 +8,7 @@ export const STOP = {
   strategy_weights: { uncertainty: 0, diversity: 0, random: 1 },
 };
 
-/** Return the action that buys. */
+/** Return an action that buys a batch. */
 export function selectBatch(batchSize, weights) {
   return {
     action_type: "select_batch",
@@ -18,15 +18,15 @@ export function selectBatch(batchSize, weights) {
 }
 
 export class Episode {
-  /** `reference` is reference.json; nothing happens before start(). */
+  /** `reference` is the content of reference.json; start() starts the episode. */
   constructor(reference, taskId, seed) {
     this.reference = reference;
     this.task = reference.tasks[taskId];
     this.seed = seed;
     this.actions = [];
-    this.replies = []; // the reply to the reset, then one a step
-    this.points = null; // where pool samples lie
-    this.purchases = []; // what each step bought, as far as it was looked at
+    this.replies = []; // the reply to the reset, then one per step
+    this.points = null; // positions of the pool samples
+    this.purchases = []; // purchases by step, as far as they were requested
     this.mislabelled = null; // all wrong labels, once the episode is over
   }
 
@@ -46,12 +46,12 @@ export class Episode {
     return this.last?.info?.grade ?? null;
   }
 
-  /** The sum of rewards up to a step. */
+  /** Return the sum of rewards up to a step. */
   returnAt(step) {
     return this.replies.slice(0, step + 1).reduce((sum, reply) => sum + (reply.reward ?? 0), 0);
   }
 
-  /** Samples bought, and how many of them are mislabelled, up to a step. */
+  /** Return the samples bought up to a step, and how many of them are mislabelled. */
   boughtAt(step) {
     const infos = this.replies.slice(1, step + 1).map((reply) => reply.info);
     return {
@@ -70,7 +70,7 @@ export class Episode {
     }
   }
 
-  /** Play one action; a connection that was lost is made anew, and the episode with it: it repeats exactly. */
+  /** Play one action. After a lost connection the episode is replayed on a new one; replays are exact. */
   async step(action) {
     if (!this.connection.alive) {
       await this.connect();
@@ -83,7 +83,7 @@ export class Episode {
     return reply;
   }
 
-  /** Ask what may be shown of the pool by now. */
+  /** Request the visible part of the pool. */
   async look(points = false) {
     const pool = await fetchPool(this.id, points);
     this.points = pool.points ?? this.points;

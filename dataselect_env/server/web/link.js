@@ -1,4 +1,4 @@
-// An episode as the fragment of an address: task, seed and actions, which is all that an episode depends on.
+// An episode as a URL fragment: task, seed and actions, which determine it.
 //
 //   #task=medium&seed=7&actions=5_1_0_0,13_0_1_0,stop
 //
@@ -16,7 +16,7 @@ export function toFragment(episode, strategies) {
   return `#task=${episode.task.task_id}&seed=${episode.seed}&actions=${actions.join(",")}`;
 }
 
-/** Return {taskId, seed, actions} of a fragment, null of another one; throws an Error that says what is wrong. */
+/** Return {taskId, seed, actions}, or null for a fragment of another kind. Throws an Error with a message for users. */
 export function fromFragment(fragment, reference) {
   if (!fragment.startsWith("#task=")) return null;
   const fields = new URLSearchParams(fragment.slice(1));
@@ -31,7 +31,7 @@ export function fromFragment(fragment, reference) {
   return { taskId, seed, actions: texts.map((text) => readAction(text, reference.strategies)) };
 }
 
-/** Return a seed from what was typed; throws an Error that says what is allowed. */
+/** Parse a seed. Throws an Error that says what is allowed. */
 export function readSeed(text, reference) {
   const seed = Number(text);
   if (!/^\d+$/.test(text.trim()) || seed >= reference.seed_limit) {

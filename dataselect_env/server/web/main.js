@@ -1,4 +1,4 @@
-// The page: reads reference.json, fills the choices, and hands over to the two tabs.
+// Entry point: loads reference.json, fills the form and starts the two tabs.
 
 import { Compare } from "./compare.js";
 import { fromFragment } from "./link.js";
@@ -11,7 +11,7 @@ function fill(select, options, chosen) {
   select.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
 }
 
-/** Fill the choices of task, split, seed and policies under ids that start with `prefix`. */
+/** Fill the inputs of task, split, seed and policies, whose ids start with `prefix`. */
 function fillChoices(reference, prefix, { task, split, seed }) {
   const element = (name) => document.getElementById(prefix + name);
   fill(element("task"), Object.keys(reference.tasks).map((name) => [name, name]), task);
@@ -19,7 +19,7 @@ function fillChoices(reference, prefix, { task, split, seed }) {
   element("seed").value = seed;
 }
 
-/** Make the tabs work by click and by arrow keys. */
+/** Switch tabs by click and by arrow keys. */
 function wireTabs(onShow) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
   const choose = (tab) => {
@@ -73,7 +73,7 @@ async function main() {
   byId("token").addEventListener("input", () => useToken(byId("token").value));
   if (await asksForToken()) {
     byId("token-field").hidden = false;
-    byId("status").textContent = "This server asks for a token; enter it and start.";
+    byId("status").textContent = "This server requires a token; enter it and start.";
     return;
   }
   if (!(await open())) await play.start();

@@ -1,4 +1,4 @@
-// The tab where an episode is played by hand, by a policy, or again from a link.
+// The tab that plays an episode by hand, by a policy or from a link.
 
 import { Episode, STOP, selectBatch } from "./episode.js";
 import { toFragment } from "./link.js";
@@ -14,13 +14,13 @@ export class Play {
   constructor(reference) {
     this.reference = reference;
     this.episode = null;
-    this.step = 0; // the step that is looked at
+    this.step = 0; // the step shown
     this.busy = false;
-    this.run = 0; // counts what runs by itself; whoever sees another number ends
-    this.turn = 0; // counts what talks to the server; whoever sees another number keeps quiet
+    this.run = 0; // counts automatic runs; a run ends when the number changes
+    this.turn = 0; // counts requests; a result is dropped when the number has changed
     this.seed = new SeedChoice(reference, "");
     this.view = new EpisodeView(byId("play-view"));
-    this.batch = Number(byId("batch").value); // what is wanted; the slider goes no further than the budget
+    this.batch = Number(byId("batch").value); // the chosen size; the slider is limited by the budget
     this.sliders = Object.fromEntries(reference.strategies.map((name) => [name, byId(name)]));
     this.wire();
     this.tellTask();
@@ -60,7 +60,7 @@ export class Play {
     on("copy", "click", () => this.copyLink());
   }
 
-  /** Start the chosen episode; one that is running is left. */
+  /** Start the chosen episode; abandon the current one. */
   start() {
     this.pause();
     this.tellTask();
@@ -68,7 +68,7 @@ export class Play {
       const { turn } = this;
       const episode = new Episode(this.reference, byId("task").value, this.seed.read());
       await episode.start();
-      if (turn !== this.turn) return episode.close(); // another one was asked for meanwhile
+      if (turn !== this.turn) return episode.close(); // another episode was started meanwhile
       this.episode?.close();
       this.episode = episode;
       for (const name of ["result", "see-grade"]) byId(name).hidden = true;
@@ -84,14 +84,14 @@ export class Play {
     await this.guarded(() => this.runSteps(actions.map((action) => () => action)));
   }
 
-  /** Let a policy play on to the end. */
+  /** Let a policy play to the end. */
   runPolicy() {
     const { episode } = this;
     const act = startPolicy(this.reference, byId("policy").value, episode.task, episode.replies);
     return this.runSteps(Array(episode.task.max_steps - episode.steps).fill(act));
   }
 
-  /** Take one step after the other, each chosen from the last reply, until the episode is over or it is paused. */
+  /** Play step after step, each action chosen from the last reply, until the episode is over or paused. */
   async runSteps(choices) {
     const run = ++this.run;
     this.running = true;
@@ -122,7 +122,7 @@ export class Play {
     }
   }
 
-  /** Show the newest step, and the result when it was the last. */
+  /** Show the newest step, and the result if it was the last. */
   advance() {
     const { episode } = this;
     this.lookAt(episode.steps);
@@ -143,7 +143,7 @@ export class Play {
     byId("link").value = link.href;
   }
 
-  /** Look at a step of the episode; nothing is undone. */
+  /** Show an earlier step; nothing is undone. */
   lookAt(step) {
     const { episode } = this;
     this.step = Math.max(0, Math.min(step, episode.steps));
@@ -163,7 +163,7 @@ export class Play {
     }
   }
 
-  /** Do something that talks to the server, one thing at a time; what goes wrong is said in the status line. */
+  /** Run a task that uses the server, one at a time; show errors in the status line. */
   async guarded(work, always = false) {
     if (this.busy && !always) return;
     const turn = ++this.turn;
@@ -179,7 +179,7 @@ export class Play {
     }
   }
 
-  /** Let only those controls work that make sense now. */
+  /** Enable the controls that apply now. */
   enable() {
     const playable = this.episode !== null && !this.episode.done;
     for (const name of ["buy", "stop"]) byId(name).disabled = !playable || this.busy || this.noWeights();
@@ -232,7 +232,7 @@ export class Play {
       await navigator.clipboard.writeText(link.value);
       byId("status").textContent = "The link is copied.";
     } catch {
-      byId("status").textContent = "The link is selected; copy it with the keyboard."; // no clipboard in some frames
+      byId("status").textContent = "The link is selected; copy it with the keyboard."; // some frames have no clipboard
     }
   }
 

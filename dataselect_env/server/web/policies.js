@@ -1,9 +1,9 @@
 // The reference policies that the page can play. Constants come from reference.json, which is rendered from
-// dataselect_env.policies; the rules below state again what that package does, and a test plays both.
+// dataselect_env.policies; the rules below repeat those of that package, and a test compares them.
 
 import { STOP, selectBatch } from "./episode.js";
 
-/** Samples to buy in a step: on tasks that are not built in an even share of the budget. */
+/** Return the batch size; on custom tasks an even share of the budget. */
 function pace(task, builtIn) {
   return task.built_in ? builtIn : Math.ceil(task.budget / task.max_steps);
 }

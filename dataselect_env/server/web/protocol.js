@@ -1,13 +1,13 @@
-// The two public ways in: the OpenEnv protocol on /ws, and the route /pool for what the scatter shows.
+// Access to the server: the OpenEnv protocol on /ws, and the route /pool for the scatter plot.
 
 let token = "";
 
-/** Show this token from now on, to a server that asks for one. */
+/** Set the token of all further requests. */
 export function useToken(text) {
   token = text.trim();
 }
 
-/** Return whether the server asks for a token that it was not shown. */
+/** Return whether the server requires a token and has not received it. */
 export async function asksForToken() {
   const answer = await fetch(new URL("tasks", document.baseURI), { method: "HEAD", headers: credentials() });
   return answer.status === 401;
@@ -17,7 +17,7 @@ function credentials() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** What the server refused, in its own words. */
+/** An error response, with the message of the server. */
 export class Refusal extends Error {
   constructor({ code, message, field }) {
     super(message);
@@ -26,16 +26,16 @@ export class Refusal extends Error {
   }
 }
 
-/** The connection ended; the episode can be made anew from its seed and actions. */
+/** The connection was lost; the episode can be replayed from its seed and actions. */
 export class ConnectionLost extends Error {}
 
-/** One WebSocket: one session on the server. Each request gets one answer, in order. */
+/** One WebSocket, which is one session on the server. Each request gets one answer, in order. */
 export class Connection {
   static open() {
     const url = new URL("ws", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(url, token ? ["bearer", token] : []); // it can send no header
+      const socket = new WebSocket(url, token ? ["bearer", token] : []); // browsers cannot set headers of a WebSocket
       socket.onopen = () => resolve(new Connection(socket));
       const problem = token ? "The server cannot be reached, or the token is not its own." : "The server cannot be reached.";
       socket.onerror = () => reject(new ConnectionLost(problem));
@@ -68,7 +68,7 @@ export class Connection {
     if (message.type === "error") {
       const refusal = new Refusal(message.data);
       if (request) request.reject(refusal);
-      else this.refusal = refusal; // said before anything was asked: the server is full
+      else this.refusal = refusal; // sent before any request: the server is full
     } else if (request) {
       request.resolve(message.data);
     }
@@ -84,7 +84,7 @@ export class Connection {
   }
 }
 
-/** Return what may be shown of an episode's pool; `points` asks for the positions too. */
+/** Return the visible part of an episode's pool; `points` includes the positions. */
 export async function fetchPool(episodeId, points) {
   const url = new URL("pool", document.baseURI);
   url.search = new URLSearchParams({ episode_id: episodeId, points });

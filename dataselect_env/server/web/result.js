@@ -1,4 +1,4 @@
-// What stands after the end of an episode: its grade with its parts, and its place among the reference policies.
+// The result of an episode: its grade with components, and its rank among the reference policies.
 
 import { drawLadder } from "./charts.js";
 import { figure, percent } from "./svg.js";

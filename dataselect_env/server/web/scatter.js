@@ -1,17 +1,17 @@
-// The pool as a scatter: every sample where its first two principal components put it.
+// The pool as a scatter plot of the first two principal components.
 
 import { scale, svg } from "./svg.js";
 
 const WIDTH = 420;
 const MARGIN = 12;
-const STAGGER = 18; // milliseconds between two samples of a batch lighting up
+const STAGGER = 18; // milliseconds between the highlights of two samples of a batch
 
-/** Return which query strategy chose each sample of a batch: they choose one after the other. */
+/** Return the query strategy of each sample of a batch; strategies pick one after the other. */
 function choosers(info, strategies) {
   return strategies.flatMap((name) => Array(info.bought_by[name]).fill(name));
 }
 
-/** One scatter; draw() shows an episode as of a step. */
+/** A scatter plot; draw() shows an episode at a step. */
 export class Scatter {
   constructor(frame) {
     this.frame = frame;
@@ -43,14 +43,14 @@ export class Scatter {
     this.root.setAttribute("aria-label", describe(bought.size, wrong.size, episode, atEnd));
   }
 
-  /** Put all samples where they lie. */
+  /** Place all samples. */
   layOut(episode) {
     this.points = episode.points;
     const [[left, right], [low, high]] = [0, 1].map((axis) => {
       const values = this.points.map((point) => point[axis]);
       return [Math.min(...values), Math.max(...values)];
     });
-    const height = MARGIN * 2 + ((high - low) / (right - left)) * (WIDTH - 2 * MARGIN); // both axes to one scale
+    const height = MARGIN * 2 + ((high - low) / (right - left)) * (WIDTH - 2 * MARGIN); // the same scale on both axes
     const x = scale(left, right, MARGIN, WIDTH - MARGIN);
     const y = scale(low, high, height - MARGIN, MARGIN);
     this.places = this.points.map(([first, second]) => [x(first).toFixed(1), y(second).toFixed(1)]);

@@ -1,4 +1,4 @@
-// Choosing a seed: a split names a range of them, and whoever types another one leaves the splits.
+// Choice of a seed: each split is a range of seeds; any other seed belongs to no split.
 
 import { readSeed } from "./link.js";
 
@@ -11,14 +11,14 @@ export class SeedChoice {
     this.input.addEventListener("change", () => this.follow());
   }
 
-  /** Draw a seed of the chosen split. */
+  /** Draw a random seed of the chosen split. */
   draw() {
     const { splits } = this.reference;
     const { first_seed: first, seeds } = splits[this.split.value] ?? Object.values(splits)[0];
     this.input.value = first + Math.floor(Math.random() * seeds);
   }
 
-  /** Return the seed; throws an Error that says what is allowed. */
+  /** Return the seed. Throws an Error that says what is allowed. */
   read() {
     this.follow();
     return readSeed(this.input.value, this.reference);
@@ -29,7 +29,7 @@ export class SeedChoice {
     this.follow();
   }
 
-  /** Name the split that the seed belongs to, none when it lies outside of all. */
+  /** Select the split that the seed belongs to, if any. */
   follow() {
     const seed = Number(this.input.value);
     const inside = ([, { first_seed: first, seeds }]) => seed >= first && seed < first + seeds;

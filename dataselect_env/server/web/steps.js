@@ -1,10 +1,10 @@
-// The episode as a table: all that the pictures show, as numbers.
+// The episode as a table with the numbers of all charts.
 
 import { figure, signed } from "./svg.js";
 
 const NONE = "\u2013";
 
-/** Fill a table with one row a step. */
+/** Fill a table with one row per step. */
 export function fillSteps(table, episode) {
   const { strategies, reward_terms: terms } = episode.reference;
   const named = terms.map((term) => term.replaceAll("_", " "));

@@ -1,4 +1,4 @@
-// Making SVG: elements, and the marks that several pictures share.
+// SVG elements, and marks that several charts share.
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
@@ -12,7 +12,7 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Return an empty picture as wide as its frame, with the text that a screen reader says instead of it. */
+/** Return an empty chart as wide as its frame, with a text for screen readers. */
 export function picture(frame, height, label) {
   const width = Math.max(240, Math.round(frame.clientWidth));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
@@ -20,7 +20,7 @@ export function picture(frame, height, label) {
   return { root, width, height };
 }
 
-/** Return the function that maps [from, to] to [start, end] in a straight line. */
+/** Return the linear function that maps [from, to] to [start, end]. */
 export function scale(from, to, start, end) {
   return (value) => start + ((value - from) / (to - from || 1)) * (end - start);
 }
@@ -40,12 +40,12 @@ export function ticks(from, to, count) {
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toFixed(10)));
 }
 
-/** Return a number as people read it; the minus is a real one. */
+/** Format a number, with a typographic minus sign. */
 export function figure(value, digits = 3) {
   return value.toFixed(digits).replace("-", "\u2212");
 }
 
-/** The same with a sign before it. */
+/** Format a number with an explicit sign. */
 export function signed(value, digits = 2) {
   return (value >= 0 ? "+" : "") + figure(value, digits);
 }

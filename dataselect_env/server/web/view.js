@@ -1,4 +1,4 @@
-// One episode on the screen as of one step: the facts, the scatter and the charts, in a copy of the page's template.
+// View of an episode at one step: facts, scatter plot and charts, in a copy of the template.
 
 import { drawBudget, drawPerformance, drawRewards } from "./charts.js";
 import { Scatter } from "./scatter.js";
@@ -15,7 +15,7 @@ export class EpisodeView {
     new ResizeObserver(() => this.draw()).observe(this.parts.performance);
   }
 
-  /** Show an episode as of a step. */
+  /** Show an episode at a step. */
   show(episode, step) {
     this.episode = episode;
     this.step = step;
@@ -70,7 +70,7 @@ function fact(part, value, note) {
   part.querySelector("small").textContent = note;
 }
 
-/** Return what a step did, in a sentence; step 0 is the start. */
+/** Describe a step in a sentence; step 0 is the start. */
 export function sentence(episode, step) {
   const reply = episode.replies[step];
   const performance = figure(reply.observation.current_performance);

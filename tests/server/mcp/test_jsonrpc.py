@@ -31,5 +31,5 @@ def test_a_notification_is_told_from_a_request_whose_id_is_null() -> None:
 def test_what_is_no_request_gets_an_error_with_its_id(message: object, code: int, request_id: object) -> None:
     with pytest.raises(RpcError) as refused:
         jsonrpc.read(message)
-    answer = refused.value.answer()
+    answer = refused.value.response()
     assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", request_id, code)

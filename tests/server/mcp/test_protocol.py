@@ -5,7 +5,7 @@ import pytest
 
 from dataselect_env.server.mcp import jsonrpc, protocol
 from dataselect_env.server.mcp.backend import EpisodeBackend
-from dataselect_env.server.mcp.protocol import LONGEST_BATCH, VERSIONS, Answer
+from dataselect_env.server.mcp.protocol import MAX_BATCH, VERSIONS, Response
 from dataselect_env.server.mcp.tools import TOOLS
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings
@@ -17,8 +17,8 @@ def backend(store: SQLiteStore) -> EpisodeBackend:
     return Service(Settings(store="memory:"), store).http
 
 
-def answer(message: object, backend: EpisodeBackend) -> Answer | None:
-    return asyncio.run(protocol.answer(message, backend))
+def answer(message: object, backend: EpisodeBackend) -> Response | None:
+    return asyncio.run(protocol.respond(message, backend))
 
 
 def ask(backend: EpisodeBackend, method: str, **params: object) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_a_batch_is_answered_message_by_message(backend: EpisodeBackend) -> None
     assert isinstance(told, list)
     assert [one.get("result", one.get("error", {}).get("code")) for one in told] == [{}, jsonrpc.INVALID_REQUEST]
     assert answer([silent], backend) is None
-    for size in (0, LONGEST_BATCH + 1):
+    for size in (0, MAX_BATCH + 1):
         refused = answer([ping] * size, backend)
         assert isinstance(refused, dict)
         assert refused["error"]["code"] == jsonrpc.INVALID_REQUEST

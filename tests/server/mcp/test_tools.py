@@ -7,8 +7,9 @@ import pytest
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, ObservationFields, StrategyWeights, parse
+from dataselect_env.core.models import Action, ObservationFields, StrategyWeights
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.validation import parse
 from dataselect_env.server.mcp import tools
 from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.service import Service

@@ -84,7 +84,7 @@ def test_an_episode_that_is_played_stays_when_there_are_many_newer_ones_but_not_
 def test_each_call_does_little_and_what_must_stay_does_not_hold_it_up(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 8)
+    monkeypatch.setattr(retention, "EXAMINED_AT_ONCE", 8)
     monkeypatch.setattr(retention, "REMOVED_AT_ONCE", 3)
     for number in range(40):
         play(store, f"e{number}", finished=number % 2 == 1)

@@ -23,7 +23,7 @@ RULES: Final = {
     "exact": Rule(
         "load returns headers, steps and grades, and step_count their number, exactly as they were written.", _STORE
     ),
-    "runs": Rule("Calls that the protocol allows raise nothing.", _STORE),
+    "runs": Rule("A call that the protocol allows raises nothing.", _STORE),
     "ids": Rule("create raises EpisodeExists for an id in use, on the field episode_id, and changes nothing.", _STORE),
     "unknown": Rule(
         "load and append raise EpisodeNotFound for an id that is not in the store; step_count is 0.", _STORE
@@ -37,12 +37,11 @@ RULES: Final = {
     ),
     "cancelled": Rule("A cancelled call is done in full or not at all, and disturbs no other call.", _STORE),
     "prune": Rule(
-        "prune removes what Retention names and nothing else, and returns False when nothing more is to do.", _RETENTION
+        "prune removes exactly the episodes that Retention does not keep, and returns False when it is done.",
+        _RETENTION,
     ),
     "size": Rule("size is the number of bytes that the episodes take.", _STORE),
-    "closed": Rule(
-        "After close every method raises StoreUnavailable, whose message names neither address nor path.", _STORE
-    ),
+    "closed": Rule("After close every method raises StoreUnavailable; the message shows no part of the url.", _STORE),
     "reopened": Rule(
         "Unless url is memory:, a store opened by it has what was acknowledged, also while another is open.", _STORE
     ),

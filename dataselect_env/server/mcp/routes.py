@@ -1,8 +1,8 @@
-"""``/mcp``: the Model Context Protocol over streamable HTTP, and OpenEnv's own plain calls at the same address.
+"""``/mcp``: the Model Context Protocol over streamable HTTP, and OpenEnv's plain calls at the same address.
 
-A client that begins with ``initialize`` gets a session by ``Mcp-Session-Id``, with an episode of its own. A call
-without a session plays episodes as ``POST /reset`` and ``POST /step`` do: ``episode_id`` says which. Every answer is
-one JSON object; there are no streams, as the server has nothing to say unasked.
+A client that starts with ``initialize`` gets a session, identified by ``Mcp-Session-Id``, with its own episode. A call
+without a session acts on HTTP episodes, as ``POST /reset`` and ``POST /step`` do; ``episode_id`` selects one. Every
+response is a single JSON object; there are no streams, since the server sends nothing on its own initiative.
 """
 
 from __future__ import annotations
@@ -26,47 +26,43 @@ SESSION_HEADER = "mcp-session-id"
 VERSION_HEADER = "mcp-protocol-version"
 SERVER_ERROR = -32000
 UNSUPPORTED_VERSION = -32022
-"""Of revision 2026-07-28; clients that read it fall back to the handshake."""
+"""Error code of revision 2026-07-28; clients that know it fall back to the handshake."""
 EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
 def _rpc_error(description: str, code: int) -> dict[str, Any]:
-    """Return how the OpenAPI document shows an error that is a JSON-RPC answer."""
-    example = RpcError(code, f"{description}.", 1).answer()
+    """Return the OpenAPI description of an error that is a JSON-RPC response."""
+    example = RpcError(code, f"{description}.", 1).response()
     return {"description": description, "content": {"application/json": {"schema": {}, "example": example}}}
-
-
-def sessions_of(request: Request) -> McpSessions:
-    """Return the MCP sessions of the application that got this request."""
-    sessions: McpSessions = request.app.state.get_mcp_sessions()
-    return sessions
 
 
 @router.post(
     "/mcp",
     responses={
         **errors(408, 413),
-        202: {"description": "A notification, which has no answer", "content": {}},
-        400: _rpc_error("A revision of the protocol that is not spoken", UNSUPPORTED_VERSION),
+        202: {"description": "A notification, which gets no response", "content": {}},
+        400: _rpc_error("A revision of the protocol that is not supported", UNSUPPORTED_VERSION),
         404: _rpc_error("No such session", SERVER_ERROR),
     },
     openapi_extra={
         "requestBody": {
-            "content": {"application/json": {"schema": {}, "example": EXAMPLE_RPC}},  # whatever it is, it is answered
+            "content": {
+                "application/json": {"schema": {}, "example": EXAMPLE_RPC}
+            },  # invalid messages get a JSON-RPC error
         }
     },
     tags=["Server"],
 )
 async def mcp(request: Request) -> Response:
-    """Answer one message of the Model Context Protocol, in a session or without; a notification gets 202, no body."""
+    """Handle one message of the Model Context Protocol, with or without a session; notifications get 202, no body."""
     try:
         message = await read_json(request)
     except InvalidJSON as error:
-        return JSONResponse(RpcError(jsonrpc.PARSE_ERROR, error.message).answer())
+        return JSONResponse(RpcError(jsonrpc.PARSE_ERROR, error.message).response())
     version = request.headers.get(VERSION_HEADER)
     if version is not None and version not in VERSIONS:
         return JSONResponse(_unsupported(version, message), status_code=400)
-    sessions = sessions_of(request)
+    sessions = service_of(request).mcp_sessions
     method = _method_of(message)
     if method in _OPENINGS:
         return _open(sessions, message)
@@ -79,33 +75,33 @@ async def mcp(request: Request) -> Response:
             session_id = _openenv_session(message)
         if session_id is not None:
             backend = SessionBackend(sessions.get(session_id), service_of(request))
-    except SessionNotFound as error:  # 404 tells a standard client to begin again
-        told = RpcError(SERVER_ERROR, error.message, _id_of(message)).answer()
-        return JSONResponse(told, status_code=404 if SESSION_HEADER in request.headers else 200)
-    answer = await protocol.answer(message, backend)
-    return Response(status_code=202) if answer is None else JSONResponse(answer)
+    except SessionNotFound as error:  # 404 makes a standard client start a new session
+        failure = RpcError(SERVER_ERROR, error.message, _id_of(message)).response()
+        return JSONResponse(failure, status_code=404 if SESSION_HEADER in request.headers else 200)
+    result = await protocol.respond(message, backend)
+    return Response(status_code=202) if result is None else JSONResponse(result)
 
 
 @router.delete("/mcp", responses=errors(404, 422), status_code=204, tags=["Server"])
 async def end_mcp(request: Request) -> Response:
-    """End the MCP session that the header ``Mcp-Session-Id`` names; its finished episodes stay graded."""
+    """Close the MCP session of the header ``Mcp-Session-Id``; its finished episodes keep their grades."""
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
-        raise InvalidInput("Mcp-Session-Id: the header names the session to end", field="Mcp-Session-Id")
-    sessions_of(request).close(session_id)
+        raise InvalidInput("Mcp-Session-Id: the header should name the session to close", field="Mcp-Session-Id")
+    service_of(request).mcp_sessions.close(session_id)
     return Response(status_code=204)
 
 
 def _open(sessions: McpSessions, message: object) -> Response:
-    """Answer ``initialize`` or OpenEnv's own way to begin, and open a session where that succeeds."""
+    """Handle ``initialize`` or OpenEnv's ``openenv/session/create``, and open a session if that succeeds."""
     try:
         request = jsonrpc.read(message)
         result = _OPENINGS[request.method](request)
         session_id = sessions.create()
     except RpcError as error:
-        return JSONResponse(error.answer())
+        return JSONResponse(error.response())
     except CapacityReached as error:
-        return JSONResponse(RpcError(SERVER_ERROR, error.message, _id_of(message)).answer())
+        return JSONResponse(RpcError(SERVER_ERROR, error.message, _id_of(message)).response())
     if request.method == "initialize":
         return JSONResponse(request.result(result), headers={SESSION_HEADER: session_id})
     return JSONResponse(request.result({"session_id": session_id}))
@@ -119,9 +115,9 @@ def _close(sessions: McpSessions, message: object) -> dict[str, Any]:
             raise request.error(jsonrpc.INVALID_PARAMS, "session_id should be a string.")
         sessions.close(session_id)
     except RpcError as error:
-        return error.answer()
+        return error.response()
     except SessionNotFound as error:
-        return RpcError(SERVER_ERROR, error.message, _id_of(message)).answer()
+        return RpcError(SERVER_ERROR, error.message, _id_of(message)).response()
     return request.result({"closed": True})
 
 
@@ -133,13 +129,13 @@ _OPENINGS = {"initialize": protocol.handshake, "openenv/session/create": _openen
 
 
 def _method_of(message: object) -> str | None:
-    """Return what a request asks for; none if it is a notification, several messages, or no message at all."""
+    """Return the method of a request; None for a notification, a batch or an invalid message."""
     method = message.get("method") if isinstance(message, dict) and "id" in message else None
     return method if isinstance(method, str) else None
 
 
 def _openenv_session(message: object) -> str | None:
-    """Return the session that OpenEnv's own clients name in the parameters."""
+    """Return the session id in the parameters, where OpenEnv's clients put it."""
     params = message.get("params") if isinstance(message, dict) else None
     session_id = params.get("session_id") if isinstance(params, dict) else None
     return session_id if isinstance(session_id, str) else None
@@ -153,6 +149,6 @@ def _id_of(message: object) -> jsonrpc.RequestId:
 
 
 def _unsupported(version: str, message: object) -> dict[str, Any]:
-    spoken = {"supported": list(VERSIONS), "requested": version}
+    versions = {"supported": list(VERSIONS), "requested": version}
     text = f"MCP-Protocol-Version: should be one of {', '.join(VERSIONS)}."
-    return RpcError(UNSUPPORTED_VERSION, text, _id_of(message), spoken).answer()
+    return RpcError(UNSUPPORTED_VERSION, text, _id_of(message), versions).response()
