@@ -173,7 +173,7 @@ def ladder() -> str:
 
     def grade(task_id: str, policy: str) -> str:
         row = by_task[task_id][policy]
-        return f"{row['score']:.3f} ± {row['margin']:.3f}"
+        return f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
     return table(
         f"policy | {' | '.join(TASKS)} | what it does",

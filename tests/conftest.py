@@ -1,17 +1,25 @@
 """Fixtures for all tests, the profiles of Hypothesis, and what keeps the default run quick."""
 
+from __future__ import annotations
+
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
 
-from dataselect_env.server.app import create_app
-from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers import serving
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+    from dataselect_env.server.store.sqlite import SQLiteStore
+
+# Before anything loads numpy: tests run side by side, and threads of linear algebra would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SLOW_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
 
@@ -38,6 +46,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def store() -> Iterator[SQLiteStore]:
+    from dataselect_env.server.store.sqlite import SQLiteStore
+
     store = SQLiteStore(None)
     yield store
     store.close()
@@ -46,5 +56,10 @@ def store() -> Iterator[SQLiteStore]:
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     """An application of its own, with an empty store, spoken to over ASGI."""
+    from fastapi.testclient import TestClient
+
+    from dataselect_env.server.app import create_app
+    from dataselect_env.server.settings import Settings
+
     with TestClient(create_app(Settings(store="memory:"))) as client:
         yield client

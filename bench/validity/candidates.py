@@ -1,8 +1,8 @@
-"""Policies that experiments need by the hundred, each rebuilt from its name alone, so that any process can play it.
+"""Policies for experiments with hundreds of them. Each follows from its name, so that any process can play it.
 
-- ``candidates:u75_d0_r25_b20`` always buys 20 with weights .75, 0 and .25: an entry of the tuning grid.
-- ``candidates:random_17`` is number 17 of a sequence of random policies, which come from three families in turn:
-  constants, constants that stop at a random moment, and policies that are linear in the observation.
+- ``candidates:u75_d0_r25_b20``, an entry of the tuning grid, always buys 20 with weights .75, 0 and .25.
+- ``candidates:random_17`` is number 17 of a sequence of random policies from three families in turn: constants,
+  constants that stop at a random moment, and policies that are linear in the observation.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ RANDOM_STREAM = 99
 
 SIZES = (5, 8, 10, 13, 20, 30, 50)
 CONCENTRATION = 0.6
-"""Of the Dirichlet draw of weights: below 1, so that nearly pure strategies are frequent."""
+"""Concentration of the Dirichlet draw of weights: below 1, so that nearly pure strategies are frequent."""
 
 
 def full_name(name: str) -> str:
-    """Return what ``get_policy`` and ``evaluate --policies`` call a candidate."""
+    """Return the name of a candidate for ``get_policy`` and ``evaluate --policies``."""
     return f"{__name__}:{name}"
 
 
@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Policy:
 
 
 def random_policy(number: int) -> Policy:
-    """Return number ``number`` of the random policies."""
+    """Return the random policy of this number."""
     rng = np.random.default_rng([RANDOM_STREAM, number])
     size = int(rng.choice(SIZES))
     u, d, r = (float(weight) for weight in rng.dirichlet([CONCENTRATION] * 3))
@@ -72,7 +72,7 @@ def _with_random_stop(name: str, text: str, action: Action, probability: float) 
 
 
 def _linear(name: str, text: str, matrix: np.ndarray) -> Policy:
-    """Return a policy whose weights, batch size and stop are linear in the observation; ``matrix`` is (5, 6)."""
+    """Return a policy whose weights, batch size and stop are linear in the observation, by ``matrix``, (5, 6)."""
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
         def act(reply: Reply) -> Action:

@@ -1,6 +1,6 @@
 """How often do confidence intervals cover the true mean? Simulated from thousands of real grades (coverage.json).
 
-    python -m bench.validity.coverage            simulate from the grades there are: some minutes on two cores
+    python -m bench.validity.coverage            simulate from the grades there are: a minute or two
     python -m bench.validity.coverage --play     play the episodes anew, keep their grades, and simulate: half an hour
 
 Grades of ``SEEDS`` seeds stand for all there could be; their mean is the true one. A simulated evaluation draws whole
@@ -24,7 +24,7 @@ from scipy import stats
 
 from dataselect_env.cli.console import progress
 from dataselect_env.core.arrays import Floats
-from dataselect_env.core.data import SEEDS_A_BLOCK, world_of
+from dataselect_env.core.data import CONFIDENT_SEEDS_A_BLOCK, SEEDS_A_BLOCK, world_of
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.journal import Versions
@@ -37,54 +37,70 @@ GRADES, RESULTS = HERE / "coverage_grades.npz", HERE / "coverage.json"
 FIRST_SEED, SEEDS = 3_000_000, 2_000
 """Outside of all splits; a block of ten begins at the first."""
 SIZES = (10, 20, 50)
-SAMPLES = 1_000
-"""Simulated evaluations of each case: the standard error of a coverage of 0.95 is 0.007."""
-RESAMPLES = 999
+SAMPLES = 2_000
+"""Simulated evaluations of each case: the standard error of a coverage of 0.95 is 0.005."""
+RESAMPLES, AT_ONCE = 999, 100
+"""Resamples of a bootstrap, and samples that are resampled together."""
+TOLERANCE = 1e-9
 REFERENCE = "best-constant"
 OTHER_PAIRS = (("ppo", "probing"), ("oracle", "ppo"))
 DECIMALS = 4
 """Of the grades that are kept."""
 
-Ends = tuple[float, float]
-Method = Callable[[Floats, Floats, Ends], Ends]
-"""From values by block, (blocks, 10), whether their world is confident, (blocks, 10), and the scale, to an interval."""
+Ends = tuple[Floats, Floats]
+"""Lower and upper ends of the intervals of several samples, (samples,) each."""
+Method = Callable[[Floats, tuple[float, float]], Ends]
+"""Takes values, (samples, blocks, 10), in each block those of the core world first, and the scale; returns the ends."""
 
 
-def t_over_seeds(values: Floats, _confident: Floats, _scale: Ends) -> Ends:
-    found = stats.ttest_1samp(values.ravel(), 0).confidence_interval()
-    return float(found.low), float(found.high)
+def worlds(values: Floats) -> tuple[Floats, Floats]:
+    """Return the values of the core and of the confident world, (samples, n) each."""
+    core = SEEDS_A_BLOCK - CONFIDENT_SEEDS_A_BLOCK
+    return values[:, :, :core].reshape(len(values), -1), values[:, :, core:].reshape(len(values), -1)
 
 
-def t_over_blocks(values: Floats, _confident: Floats, _scale: Ends) -> Ends:
-    found = stats.ttest_1samp(values.mean(axis=1), 0).confidence_interval()
-    return float(found.low), float(found.high)
+def t_over_seeds(values: Floats, _scale: tuple[float, float]) -> Ends:
+    found = stats.ttest_1samp(values.reshape(len(values), -1), 0, axis=1).confidence_interval()
+    return found.low, found.high
 
 
-def bca_within_worlds(values: Floats, confident: Floats, _scale: Ends) -> Ends:
-    groups = tuple(values[confident == world] for world in (0, 1))
-    shares = [group.size / values.size for group in groups]
+def t_over_blocks(values: Floats, _scale: tuple[float, float]) -> Ends:
+    found = stats.ttest_1samp(values.mean(axis=2), 0, axis=1).confidence_interval()
+    return found.low, found.high
+
+
+def bca_within_worlds(values: Floats, _scale: tuple[float, float]) -> Ends:
+    core, other = worlds(values)
+    share = core.shape[1] / (core.shape[1] + other.shape[1])
 
     def mean(core: Floats, other: Floats, axis: int) -> Floats:
-        total: Floats = shares[0] * core.mean(axis=axis) + shares[1] * other.mean(axis=axis)
+        total: Floats = share * core.mean(axis=axis) + (1 - share) * other.mean(axis=axis)
         return total
 
-    if all(np.ptp(group) == 0 for group in groups):
-        return float(values.mean()), float(values.mean())
-    found = stats.bootstrap(groups, mean, n_resamples=RESAMPLES, method="BCa", rng=0).confidence_interval
-    return float(found.low), float(found.high)
+    options = {"axis": 1, "n_resamples": RESAMPLES, "batch": 50, "method": "BCa", "rng": 0}
+    parts = [
+        stats.bootstrap((core[at : at + AT_ONCE], other[at : at + AT_ONCE]), mean, **options).confidence_interval
+        for at in range(0, len(values), AT_ONCE)
+    ]
+    return np.concatenate([part.low for part in parts]), np.concatenate([part.high for part in parts])
 
 
-def t_within_worlds(values: Floats, confident: Floats, _scale: Ends) -> Ends:
+def t_within_worlds(values: Floats, _scale: tuple[float, float]) -> Ends:
     """Return Welch's interval for the sum of the worlds' means, each times its share."""
-    core, other = values[confident == 0], values[confident == 1]
-    weighted = (core * core.size / values.size, -other * other.size / values.size)
-    found = stats.ttest_ind(*weighted, equal_var=False).confidence_interval()
-    return float(found.low), float(found.high)
-
-
-def of_evaluate(values: Floats, confident: Floats, scale: Ends) -> Ends:
-    found = mean_interval(values.ravel().tolist(), confident.ravel().tolist(), scale=scale, draws=RESAMPLES)
+    core, other = worlds(values)
+    n = core.shape[1] + other.shape[1]
+    weighted = core * (core.shape[1] / n), -other * (other.shape[1] / n)
+    found = stats.ttest_ind(*weighted, equal_var=False, axis=1).confidence_interval()
     return found.low, found.high
+
+
+def of_evaluate(values: Floats, scale: tuple[float, float]) -> Ends:
+    core, other = worlds(values)
+    strata = ["core"] * core.shape[1] + ["confident"] * other.shape[1]
+    found = [
+        mean_interval(sample, strata, scale=scale, draws=RESAMPLES) for sample in np.hstack([core, other]).tolist()
+    ]
+    return np.array([one.low for one in found]), np.array([one.high for one in found])
 
 
 METHODS: dict[str, Method] = {
@@ -131,46 +147,41 @@ def play() -> None:
 
 
 def values_of(case: Case) -> Floats:
-    """Return the values of a case by block, (blocks, 10)."""
+    """Return the values of a case, (blocks, 10), in each block those of the core world first."""
     with np.load(GRADES) as kept:
         values: Floats = kept[f"{case.task} {case.policy}"].astype(np.float64)
-        return values if case.less is None else values - kept[f"{case.task} {case.less}"]
+        if case.less is not None:
+            values -= kept[f"{case.task} {case.less}"]
+    confident = np.array([world_of(seed) == "confident" for seed in range(FIRST_SEED, FIRST_SEED + values.size)])
+    order = np.argsort(confident.reshape(values.shape), axis=1, kind="stable")
+    return np.take_along_axis(values, order, axis=1)
 
 
 def simulate(case: Case, samples: int = SAMPLES) -> list[dict[str, Any]]:
     """Return for each size how often each method covers the true mean, and how wide its intervals are."""
     values, scale = values_of(case), (0.0 if case.less is None else -1.0, 1.0)
-    seeds = np.arange(FIRST_SEED, FIRST_SEED + values.size)
-    confident = np.array([world_of(int(seed)) == "confident" for seed in seeds], np.float64).reshape(values.shape)
-    truth, found = values.mean(), []
+    truth, rows = values.mean(), []
     for size in SIZES:
-        rng = np.random.default_rng(size)
-        hits: dict[str, list[bool]] = {name: [] for name in METHODS}
-        widths: dict[str, list[float]] = {name: [] for name in METHODS}
-        for _ in range(samples):
-            chosen = rng.choice(len(values), size // SEEDS_A_BLOCK, replace=False)
-            for name, method in METHODS.items():
-                if name == "t over blocks of ten" and len(chosen) < 2:
-                    continue
-                low, high = interval(method, values[chosen], confident[chosen], scale)
-                hits[name].append(bool(low - 1e-9 <= truth <= high + 1e-9))
-                widths[name].append(high - low)
-        methods = {
-            name: {"coverage": float(np.mean(hits[name])), "width": float(np.mean(widths[name]))}
-            for name in METHODS
-            if hits[name]
-        }
-        found.append({"task": case.task, "case": case.title, "paired": case.less is not None, "seeds": size, **methods})
-    return found
+        rng, blocks = np.random.default_rng(size), size // SEEDS_A_BLOCK
+        drawn = values[np.array([rng.choice(len(values), blocks, replace=False) for _ in range(samples)])]
+        row = {"task": case.task, "case": case.title, "paired": case.less is not None, "seeds": size}
+        for name, method in METHODS.items():
+            if blocks == 1 and method is t_over_blocks:
+                continue
+            low, high = ends(method, drawn, scale)
+            covered = (low - TOLERANCE <= truth) & (truth <= high + TOLERANCE)
+            row[name] = {"coverage": float(covered.mean()), "width": float((high - low).mean())}
+        rows.append(row)
+    return rows
 
 
-def interval(method: Method, values: Floats, confident: Floats, scale: Ends) -> Ends:
-    """Return the interval of a method; where it has none, as for equal values, the point."""
+def ends(method: Method, values: Floats, scale: tuple[float, float]) -> Ends:
+    """Return the intervals of a method; where it has none, because there is no spread, the points."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values without spread
-        low, high = method(values, confident, scale)
-    mean = float(values.mean())
-    return (mean if np.isnan(low) else low, mean if np.isnan(high) else high)
+        warnings.simplefilter("ignore")  # of samples without spread
+        low, high = method(values, scale)
+    means = values.mean(axis=(1, 2))
+    return np.where(np.isnan(low), means, low), np.where(np.isnan(high), means, high)
 
 
 @click.command()

@@ -1,10 +1,11 @@
-"""Does anything that an agent receives depend on what it must not know?
+"""Check that replies do not depend on labels that an agent must not know.
 
-Episodes are played twice with the same actions, once with some hidden labels changed, and the replies compared.
+Episodes are played twice with the same actions, the second time with some hidden labels changed, and the replies are
+compared.
 
-- *Noise mask*: which of the samples that the episode never buys are mislabelled is shuffled. Replies may change only
-  where the noise trap lets uncertainty choose others.
-- *Validation labels*: half of them are flipped. Only what is made from the performance may change.
+- *Noise mask*: the mask is shuffled among the samples that the episode never buys. Replies may change only where the
+  noise trap changes the samples that uncertainty chooses.
+- *Validation labels*: half of them are flipped. Only figures computed from the performance may change.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PERFORMANCE_FIELDS = frozenset(
         "info.gain",
     }
 )
-"""What is made from the performance (SPEC sections 4 and 6), and may change with the validation labels."""
+"""Fields computed from the performance, which may change with the validation labels."""
 
 WITHOUT_UNCERTAINTY = (
     Action.select(5, diversity=1),
@@ -48,7 +49,7 @@ EVERY_STRATEGY = (
     Action.select(20, uncertainty=2, diversity=1, random=1),
     Action.select(0, random=1),
 )
-"""What is played: actions that do not end an episode of any task."""
+"""Scripts of actions; none of them ends an episode of any task."""
 
 ChangePool = Callable[[Pool], Pool]
 ChangeStart = Callable[[WarmStart], WarmStart]
@@ -56,12 +57,12 @@ ChangeStart = Callable[[WarmStart], WarmStart]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a script.
+    """The outcome of a script.
 
     Attributes:
-        replies: One flat dictionary for each reply, from dotted names to values, without the episode's random id.
+        replies: One flat dictionary per reply, from dotted names to values, without the episode's random id.
         bought: Indices of all samples that the strategies chose.
-        pool: The pool as it was played.
+        pool: The pool of the episode.
     """
 
     replies: list[dict[str, Any]]
@@ -78,7 +79,7 @@ def play(
     change_start: ChangeStart = lambda start: start,
     trap: bool = True,
 ) -> Played:
-    """Play a script with hidden labels changed; ``trap`` false takes the noise trap away."""
+    """Play a script with changed hidden labels; ``trap=False`` switches the noise trap off."""
     batches: list[Indices] = []
     pools: list[Pool] = []
     select = sampling.select
@@ -109,7 +110,7 @@ def play(
 
 
 def flattened(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested dictionaries with their dotted names."""
+    """Yield the leaves of nested dictionaries under their dotted names."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from flattened(part, f"{name}.{key}" if name else key)
@@ -118,7 +119,7 @@ def flattened(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def differing(ours: Played, theirs: Played) -> set[str]:
-    """Return the names of all fields that differ in some reply."""
+    """Return the names of all fields that differ in any reply."""
     return {
         name
         for one, other in zip(ours.replies, theirs.replies, strict=True)
@@ -128,7 +129,7 @@ def differing(ours: Played, theirs: Played) -> set[str]:
 
 
 def with_other_noise(bought: Indices, rng: np.random.Generator) -> ChangePool:
-    """Return the change that shuffles the noise mask among all samples but those bought."""
+    """Return a change that shuffles the noise mask among the samples that were not bought."""
 
     def change(pool: Pool) -> Pool:
         others = np.setdiff1d(np.arange(len(pool.mislabelled)), bought)
@@ -142,7 +143,7 @@ def with_other_noise(bought: Indices, rng: np.random.Generator) -> ChangePool:
 
 
 def with_other_validation_labels(rng: np.random.Generator) -> ChangeStart:
-    """Return the change that flips half of the validation labels."""
+    """Return a change that flips half of the validation labels."""
 
     def change(start: WarmStart) -> WarmStart:
         y = start.dataset.y.copy()
@@ -155,12 +156,13 @@ def with_other_validation_labels(rng: np.random.Generator) -> ChangeStart:
 
 
 def audit(task_id: str, seeds: Iterable[int]) -> dict[str, Any]:
-    """Play every seed in all ways; return how often replies differed, and in which fields.
+    """Audit the episodes of some seeds.
 
     Returns:
-        ``episodes``; ``mask``: episodes without uncertainty in which the mask of what was not bought changed a reply;
-        ``mask_without_trap``: the same with every strategy but no trap; ``mask_with_trap``: with it, where differences
-        are what the trap is for; ``validation``: fields that changed with the validation labels.
+        ``episodes``: number of seeds; ``mask``: episodes without uncertainty in which the mask of unbought samples
+        changed a reply; ``mask_without_trap``: the same with every strategy and no trap; ``mask_with_trap``: the same
+        with the trap, whose purpose such changes are; ``validation``: fields that changed with the validation labels;
+        ``allowed``: fields that may.
     """
     found = {"episodes": 0, "mask": 0, "mask_without_trap": 0, "mask_with_trap": 0}
     fields: set[str] = set()

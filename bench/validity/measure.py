@@ -1,6 +1,6 @@
-"""From the records of an evaluation to the figures that the validity goals are about.
+"""Compute the figures of the validity goals from the records of an evaluation.
 
-All functions take cells: the records of a policy on a task, one for each seed, in the order of the seeds.
+The functions take cells: the records of each policy on each task, one per seed, in the order of the seeds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ALIGNMENT = 0.9
 GRADE_GAP = 0.03
 FEW_SEEDS = 20
 LADDER_TASKS = ("medium", "hard")
-"""Where SPEC's ladder has to hold; on easy, labels are mostly right and buying much is all that counts."""
+"""Tasks where the ladder has to hold; on easy, most labels are right and only the amount bought counts."""
 
 STEPS = (
     ("random", "uncertainty"),
@@ -50,7 +50,7 @@ STEPS = (
     ("oracle", "probing"),
     ("greedy-oracle", "oracle"),
 )
-"""Pairs on the ladder, the better one first; of random and uncertainty in batches of 10 and of 20."""
+"""Pairs of policies on the ladder, the better one first; random and uncertainty in batches of 10 and of 20."""
 ODDS = (0.2, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -73,7 +73,7 @@ def returns(cells: Cells, task: str, policy: str) -> list[float]:
 
 
 def ladder(cells: Cells) -> dict[str, Any]:
-    """Return for each task and policy what a ladder shows, with the mean score of each world."""
+    """Return the figures of the ladder by task and policy, with the mean score of each world."""
     table: dict[str, Any] = {}
     for (task, policy), cell in cells.items():
         score = mean_interval([one.score for one in cell], worlds(cells, task, policy))
@@ -131,7 +131,7 @@ def steps(cells: Cells) -> dict[str, list[dict[str, Any]]]:
 
 
 def exploits(cells: Cells) -> dict[str, Any]:
-    """Return A3: which degenerate policies have a higher mean grade or return than the best constant, and the best."""
+    """Return A3: the degenerate policies with a higher mean grade or return than the best constant, and the best."""
     names, limit = GROUPS["degenerate"], "best-constant"
     means = {
         (task, kind): {policy: fmean(values(cells, task, policy)) for policy in (limit, *names)}
@@ -153,7 +153,7 @@ def exploits(cells: Cells) -> dict[str, Any]:
 
 
 def alignment(cells: Cells, names: Sequence[str], families: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return A4 over the policies ``names``: rank correlation, and what maximising the return costs in grade."""
+    """Return A4 over the policies ``names``: rank correlation, and the grade lost by maximising the return."""
     found: dict[str, Any] = {}
     for task in TASKS:
         grades = np.array([fmean(scores(cells, task, name)) for name in names])
@@ -174,7 +174,7 @@ def alignment(cells: Cells, names: Sequence[str], families: Sequence[str] | None
 
 
 def telescoping(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
-    """Return A5 from episodes of reward mode ``grade``: how far the rewards' sum is from the grade, and their range."""
+    """Return A5 from episodes of reward mode ``grade``: the error of the sum of rewards, and their range."""
     rewards = [reward for one in records for reward in one.rewards]
     return {
         "episodes": len(records),
@@ -185,12 +185,12 @@ def telescoping(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
 
 
 def separable(cells: Cells) -> dict[str, Any]:
-    """Return A6: best constant less balanced mix on the first seeds."""
+    """Return A6: best constant minus balanced mix on the first seeds."""
     return plain({task: gap(cells, task, "best-constant", "balanced", seeds=FEW_SEEDS) for task in TASKS})
 
 
 def odds(table: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return headroom (probing less best constant) if so large a share of the seeds were ``confident``."""
+    """Return the headroom (probing minus best constant) for several shares of ``confident`` seeds."""
     found = {}
     for task in LADDER_TASKS:
         gaps = {
@@ -202,10 +202,10 @@ def odds(table: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def compute_share(cells: Cells, numbers: Mapping[int, int]) -> dict[str, dict[str, float]]:
-    """Return how much of the oracle's gain in performance the same passes over the seed set alone would bring.
+    """Return the share of the oracle's gain in performance that the same passes over the seed set alone bring.
 
     Args:
-        cells: With the oracle.
+        cells: Cells with those of the oracle.
         numbers: Data set number of each seed.
     """
     found = {}

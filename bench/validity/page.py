@@ -1,10 +1,11 @@
-"""Render README.md from results.json, tuning.json and one_bit.json."""
+"""Render README.md from results.json, tuning.json, one_bit.json and coverage.json."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from bench.validity import measure
@@ -14,6 +15,8 @@ from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
 PAGE, RESULTS, TUNING, ONE_BIT = (HERE / name for name in ("README.md", "results.json", "tuning.json", "one_bit.json"))
+COVERAGE = HERE / "coverage.json"
+METHODS = ("t over seeds", "t over blocks of ten", "BCa within worlds", "t within worlds", "evaluate")
 Results = dict[str, Any]
 
 
@@ -46,7 +49,7 @@ def verdicts(block: Results) -> Iterator[tuple[str, tuple[str, str]]]:
     stop = max(block["ladder"][task]["stop"]["score"] for task in tasks)
     yield "A1 stop at once <= 0.10", (f"at most {stop:.3f}", holds(stop <= measure.STOP_AT_MOST))
     climbs = [by_pair[task][pair] for task in hardest for pair in measure.STEPS[:4]]
-    worst = max(climb["p"] for climb in climbs)
+    worst = max(climb["p_corrected"] for climb in climbs)
     fine = all(climb["significant"] and climb["mean"] > 0 for climb in climbs)
     yield "A1 uncertainty < random < best constant, medium and hard", (f"largest p {worst:.2g}", holds(fine))
     for goal, pair, lead in (
@@ -70,7 +73,9 @@ def verdicts(block: Results) -> Iterator[tuple[str, tuple[str, str]]]:
     text = f"off by at most {found['largest_error']:.1g}; rewards {found['lowest']:.2f} to {found['highest']:.2f}"
     yield "A5 rewards of mode grade add up to the grade", (text, holds(fine))
     apart = [block["separable"][task] for task in tasks]
-    text = listed([f"{task} {one['mean']:+.2f} (p {one['p']:.1g})" for task, one in zip(tasks, apart, strict=True)])
+    text = listed(
+        [f"{task} {one['mean']:+.2f} (p {one['p_corrected']:.1g})" for task, one in zip(tasks, apart, strict=True)]
+    )
     yield "A6 20 seeds tell balanced from best constant", (text, holds(all(one["significant"] for one in apart)))
     leaks = block["leak"].values()
     differ = sum(one["mask"] + one["mask_without_trap"] for one in leaks)
@@ -90,7 +95,7 @@ def ladder(results: Results) -> str:
             found = [block["ladder"][task][policy] for block in blocks.values()]
             one = found[0]
             noise = "" if one["noise"] is None else f"{one['noise']:.0%}"
-            grades = [f"{other['score']:.3f} ± {other['margin']:.3f}" for other in found]
+            grades = [f"{other['score']:.3f} [{other['low']:.3f}, {other['high']:.3f}]" for other in found]
             figures = (f"{one['passed']:.0%}", f"{one['performance']:.3f}", noise, f"{one['bought']:.0f}")
             rows.append((f"`{task}`", policy, *grades, *figures, f"{one['return']:.1f}", f"{one['spread']:.2f}"))
     names = " | ".join(f"grade, {name}" for name in blocks)
@@ -105,7 +110,14 @@ def steps(results: Results) -> str:
             for one in block["steps"][task]:
                 star = "yes" if one["significant"] else "**no**"
                 rows.append(
-                    (f"`{task}`", f"{one['above']} - {one['below']}", name, signed(one), f"{one['p']:.1g}", star)
+                    (
+                        f"`{task}`",
+                        f"{one['above']} - {one['below']}",
+                        name,
+                        signed(one),
+                        f"{one['p_corrected']:.1g}",
+                        star,
+                    )
                 )
     rows.sort(key=lambda row: (list(TASKS).index(row[0].strip("`")), PAIRS.index(row[1])))
     return table("task | difference in grade | seeds | mean, 95 % interval | p | significant", rows)
@@ -180,6 +192,31 @@ def one_bit(_results: Results) -> str:
     return table(f"task | noise trap | probes with 0 / 1 / ... / 5 wrong labels | {policies}", rows)
 
 
+def coverage(_results: Results) -> str:
+    """Return how often the intervals of each method cover the true mean, and how wide they are."""
+    groups: dict[tuple[bool, str, int], list[Results]] = {}
+    for row in json.loads(COVERAGE.read_text(encoding="utf-8"))["rows"]:
+        groups.setdefault((row["paired"], row["task"], row["seeds"]), []).append(row)
+    rows = [
+        (
+            "differences" if paired else "grades",
+            f"`{task}`",
+            seeds,
+            *(covered([row[method] for row in groups[paired, task, seeds] if method in row]) for method in METHODS),
+        )
+        for paired, task, seeds in sorted(groups, key=lambda key: (key[0], list(TASKS).index(key[1]), key[2]))
+    ]
+    return table("of | task | seeds | " + " | ".join(METHODS), rows)
+
+
+def covered(cases: list[dict[str, float]]) -> str:
+    """Return lowest and median coverage, and the mean width."""
+    if not cases:
+        return ""
+    shares = [case["coverage"] for case in cases]
+    return f"{min(shares):.2f} / {median(shares):.2f} ({fmean(case['width'] for case in cases):.3f})"
+
+
 def compute(results: Results) -> str:
     """Return the share of the gain that training alone brings."""
     rows = []
@@ -217,6 +254,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "alignment": alignment,
     "closest": closest,
     "compute": compute,
+    "coverage": coverage,
     "exploits": exploits,
     "goals": goals,
     "ladder": ladder,

@@ -1,4 +1,4 @@
-"""The pictures of the page that only the evidence needs; the others come from ``dataselect_env.rendering.plots``."""
+"""Pictures for this page alone; the others come from ``dataselect_env.rendering.plots``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAMILY_LOOKS = dict(zip(FAMILIES, ((palette.BLUE, "o"), (palette.ORANGE, "^"), (
 
 
 def figure(height: float, draw: Callable[[Axes, str], None]) -> Figure:
-    """Return a figure with a panel for each task."""
+    """Return a figure with one panel per task."""
     with rc_context(palette.STYLE):
         picture = Figure(figsize=(PANEL_WIDTH * len(TASKS), height), layout="constrained")
         for ax, task in zip(picture.subplots(1, len(TASKS)), TASKS, strict=True):
@@ -34,7 +34,7 @@ def figure(height: float, draw: Callable[[Axes, str], None]) -> Figure:
 
 
 def worlds(table: Mapping[str, Any]) -> Figure:
-    """Return the mean grade of some policies in either world: a full point for core, a hollow one for confident."""
+    """Return the mean grades of some policies by world: full points for core, hollow ones for confident."""
 
     def draw(ax: Axes, task: str) -> None:
         for height, policy in enumerate(WORLD_ROWS):
@@ -60,7 +60,7 @@ def worlds(table: Mapping[str, Any]) -> Figure:
 
 
 def aligned(cells: Cells, names: Sequence[str], families: Sequence[str]) -> Figure:
-    """Return return against grade for random policies, a point each."""
+    """Return the figure of return against grade, one point per random policy."""
 
     def draw(ax: Axes, task: str) -> None:
         for family, (colour, marker) in FAMILY_LOOKS.items():

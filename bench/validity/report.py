@@ -1,10 +1,10 @@
 """Measure the validity goals on two blocks of held-out seeds; write results.json, the pictures and the page.
 
-    python -m bench.validity.report            everything, some minutes
-    python -m bench.validity.report --page     the page again, from results.json
+    python -m bench.validity.report            measure everything; takes some minutes
+    python -m bench.validity.report --page     only render the page from results.json
 
-The first block begins the test split. The second lies outside of every split, and nothing was ever tuned near it. The
-one choice that was tuned, the best constant of each task, comes from the train split (tuning.py).
+The first block begins the test split, the second lies outside all splits. The one tuned choice, the best constant of
+each task, comes from the train split (tuning.py).
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ TELESCOPED = tuple(name for name in GROUPS["reference"] if name != "greedy-oracl
 def play(
     policies: tuple[str, ...], seeds: range, label: str, reward_mode: RewardMode = "shaped"
 ) -> list[EpisodeRecord]:
-    """Let policies play all tasks on these seeds."""
+    """Play all tasks on these seeds."""
     plan = Plan(policies=policies, tasks=tuple(TASKS), seeds=tuple(seeds), reward_mode=reward_mode)
     with progress(len(plan), label) as advance:
         return evaluate(plan, processes=cores(), progress=advance)
 
 
 def block(name: str, first: int) -> dict[str, Any]:
-    """Measure everything on one block of seeds, and draw it if it is the first."""
+    """Measure everything on one block of seeds, and draw the pictures for the first block."""
     seeds, fewer = range(first, first + SEEDS), range(first, first + RANDOM_SEEDS)
     records = play(GROUPS["all"], seeds, f"{name}: policies")
     cells = measure.cells_of(records)
@@ -94,7 +94,7 @@ def draw(records: list[EpisodeRecord], of_random: measure.Cells, table: dict[str
 
 
 @click.command()
-@click.option("--page", "page_only", is_flag=True, help="Render the page from the results there are.")
+@click.option("--page", "page_only", is_flag=True, help="Only render the page from results.json.")
 def main(*, page_only: bool) -> None:
     """Measure the validity goals."""
     if not page_only:

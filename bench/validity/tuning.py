@@ -1,10 +1,9 @@
-"""Find the best constant action of each task on seeds of the train split (tuning.json).
+"""Find the best constant action of each task on seeds of the train split, and write tuning.json.
 
     python -m bench.validity.tuning
 
-The highest mean grade counts. Of entries that come so close to it that other seeds might turn them round, the one with
-the highest return is taken. ``dataselect_env.policies.reference.BEST_CONSTANTS`` holds what this finds; a test compares
-the two.
+The highest mean grade wins; among grades too close to tell apart, the highest return. A test compares the result with
+``dataselect_env.policies.reference.BEST_CONSTANTS``.
 """
 
 from __future__ import annotations
@@ -23,23 +22,21 @@ from dataselect_env.evaluation.ladder import Report, build_report
 
 TARGET = Path(__file__).with_name("tuning.json")
 SEEDS = tuple(range(100))
-"""Of the train split."""
+"""Seeds of the train split."""
 SHOWN = 6
-"""Best entries of the grid that the file keeps for each task."""
-
-
+"""Number of best entries that the file keeps per task."""
 CLOSE = 0.01
-"""Grades this close are equal: the standard error of the mean is two to three times as large."""
+"""Grades this close count as equal: the standard error of a mean is two to three times as large."""
 
 
 def chosen(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the best entry: highest return among those whose grade is close to the highest."""
+    """Return the best entry: the highest return among entries whose grade is close to the highest."""
     highest = max(entry["score"] for entry in entries)
     return max((entry for entry in entries if entry["score"] >= highest - CLOSE), key=lambda entry: entry["return"])
 
 
 def summary(report: Report) -> dict[str, Any]:
-    """Return for each task the chosen entry, those with the highest grades, and the one with the highest return."""
+    """Return the chosen entry of each task, the entries with the highest grades, and that with the highest return."""
     tasks = {}
     for task in report.settings.tasks:
         rows = sorted((row for row in report.rows if row.task_id == task), key=lambda row: -row.score.mean)

@@ -7,9 +7,10 @@ import re
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bench.validity import candidates, measure, page
+from bench.validity import candidates, coverage, measure, page
 from dataselect_env.core.tasks import SPLITS, TASKS, split_of
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.evaluation.journal import Versions
@@ -17,6 +18,8 @@ from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
 
 LARGEST_PICTURE = 150_000
+LEAST_COVERAGE = 0.85
+"""Of any case: the page names the lowest."""
 REPEATED = ("stop", "best-constant", "probing", "oracle")
 """Policies that play a whole block again here; it takes some seconds."""
 
@@ -80,6 +83,41 @@ def test_a_shortfall_would_be_told(results: dict[str, Any]) -> None:
     assert sorted(goal[:2] for goal in changed) == ["A3", "A4", "A5"]
     assert {verdict for _, verdict in changed.values()} == {"**falls short**"}
     assert "giant-random on hard" in changed["A3 none above the best constant in return"][0]
+
+
+# --- coverage of intervals ------------------------------------------------------------------------------------------
+
+
+def test_coverage_comes_out_again() -> None:
+    case = coverage.Case("easy", "oracle")
+    again = coverage.simulate(case, samples=100)
+    kept = json.loads(page.COVERAGE.read_text(encoding="utf-8"))
+    recorded = [row for row in kept["rows"] if (row["task"], row["case"]) == (case.task, case.title)]
+    assert [row["seeds"] for row in recorded] == [row["seeds"] for row in again] == [10, 20, 50]
+    for ours, theirs in zip(again, recorded, strict=True):
+        for method in coverage.METHODS.keys() & ours.keys():
+            assert ours[method]["coverage"] == pytest.approx(theirs[method]["coverage"], abs=0.16)  # four errors of 100
+
+
+def test_grades_behind_the_coverage_are_what_policies_score() -> None:
+    for case in (coverage.Case("hard", "probing"), coverage.Case("easy", "ppo")):
+        seeds = range(coverage.FIRST_SEED, coverage.FIRST_SEED + 10)
+        grades = sorted(rollout(get_policy(case.policy), case.task, seed).grade.score for seed in seeds)
+        assert np.sort(coverage.values_of(case)[0]) == pytest.approx(grades, abs=1e-4)
+
+
+def test_worlds_are_told_apart_in_a_block() -> None:
+    core, other = coverage.worlds(coverage.values_of(coverage.Case("medium", "best-constant"))[np.newaxis])
+    assert core.size == 1.5 * other.size
+    assert core.mean() > other.mean() + 0.3
+
+
+def test_evaluate_covers_at_least_as_often_as_the_methods_that_know_no_more() -> None:
+    kept = json.loads(page.COVERAGE.read_text(encoding="utf-8"))
+    assert {row["task"] for row in kept["rows"]} == set(TASKS)
+    for row in kept["rows"]:
+        assert row["evaluate"]["coverage"] >= row["t within worlds"]["coverage"]
+        assert row["evaluate"]["coverage"] >= LEAST_COVERAGE
 
 
 # --- candidates -----------------------------------------------------------------------------------------------------

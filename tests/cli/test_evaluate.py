@@ -241,6 +241,7 @@ def wait_for(process: subprocess.Popen[str], folder: Path, name: str) -> list[Pa
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["starting-*", "playing"])
 def test_interrupt_ends_the_workers(tmp_path: Path, moment: str) -> None:
     """Ctrl-C goes to the whole process group. Workers that are waited for would hold the command up for minutes."""
@@ -253,6 +254,7 @@ def test_interrupt_ends_the_workers(tmp_path: Path, moment: str) -> None:
     assert (process.returncode, stderr) == (130, "Interrupted. With --resume FILE a run can be continued.\n")
 
 
+@pytest.mark.slow
 def test_workers_leave_interrupts_to_the_parent_from_their_first_moment(tmp_path: Path) -> None:
     with slow_workers(tmp_path, "stop") as process:
         for path in wait_for(process, tmp_path, "starting-*"):

@@ -1,4 +1,4 @@
-"""What a query strategy may see, and the label evidence that is computed once a pool."""
+"""The input of a query strategy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dataselect_env.core.strategies import evidence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What a strategy may see: what a buyer would see, and nothing else. Read-only.
+    """The input of a query strategy: what a buyer of labels sees. Read-only.
 
-    It holds neither the noise mask nor labels of the validation split, and no array from which they can be reached.
+    Neither the noise mask nor labels of the validation split can be reached from it.
 
     Attributes:
         X: Features of the pool, (n, n_features).
@@ -41,7 +41,7 @@ class Candidates:
 
     @property
     def held_out(self) -> Floats:
-        """Probabilities of the given labels of the pool from a model that has not seen them, (n, n_classes).
+        """Class probabilities of each pool sample from a model trained on all other samples, (n, n_classes).
 
         See :func:`~dataselect_env.core.strategies.evidence.leave_one_out`.
         """
@@ -55,14 +55,14 @@ class Candidates:
 
     @property
     def neighbour_agreement(self) -> Floats:
-        """Share of each sample's nearest neighbours that bear its given label, (n,), in [0, 1].
+        """Share of each sample's nearest neighbours that have its given label, (n,), in [0, 1].
 
         See :func:`~dataselect_env.core.strategies.evidence.neighbour_agreement`.
         """
         return self.once("neighbour_agreement", lambda: evidence.neighbour_agreement(self.X, self.labels))
 
     def once(self, name: str, compute: Callable[[], Floats]) -> Floats:
-        """Return what ``compute`` returns, computed at the first call with this name in the episode."""
+        """Return the result of ``compute``, which runs only at the first call with this name in an episode."""
         found = self.memory.get(name)
         if found is None:
             found = self.memory[name] = compute()

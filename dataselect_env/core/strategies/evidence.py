@@ -1,6 +1,6 @@
-"""How credible the given labels of a pool are: from leave-one-out predictions, and from nearest neighbours.
+"""Evidence for and against given labels: leave-one-out predictions, and the labels of nearest neighbours.
 
-Both look at features and given labels only, so a buyer could compute them. Both are computed once a pool.
+Both use features and given labels only, and are computed once per pool.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Labels
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Ridge penalties to choose from, for each sample; the one with the lowest leave-one-out error is used."""
+"""Candidate ridge penalties, per sample; the one with the lowest leave-one-out error is used."""
 NEIGHBOURS: Final = 10
-"""Nearest neighbours that are asked for their labels."""
+"""Number of nearest neighbours whose labels are compared."""
 MOST_REFERENCES: Final = 2_000
-"""Neighbours are searched among at most this many samples of a pool, evenly spaced, so that the cost stays linear."""
+"""Neighbours are searched among at most this many evenly spaced samples, so that the cost is linear in the pool."""
 ROWS_AT_ONCE: Final = 1_024
-"""Samples whose distances are held at once."""
+"""Number of samples whose distances are in memory at once."""
 
 
 def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_classes: int) -> Floats:
     """Return class probabilities of each pool sample from a model trained on all others, (n, n_classes).
 
     The model is a ridge regression of the one-hot labels on standardised features, trained on the given labels of the
-    pool and on the seed set. Leaving one sample out has a closed form, so nothing is trained n times, and no folds are
-    drawn: (prediction - leverage x label) / (1 - leverage). Scores are clipped to [0, 1] and normalised by row.
+    pool and on the seed set. Leave-one-out predictions have a closed form, (prediction - leverage x label) / (1 -
+    leverage), so one fit is enough and no folds are drawn. Scores are clipped to [0, 1] and normalised by row.
 
-    On fourteen real tables with a quarter of the labels wrong, its margins tell right from wrong labels as well as
-    those of five-fold logistic regression (mean area under the ROC curve .884 against .875), at a fortieth of the cost.
+    On fourteen real tables with a quarter of the labels wrong, its margins detect label errors as well as those of
+    five-fold logistic regression (mean area under the ROC curve .884 against .875), at a fortieth of the cost.
 
     Args:
         X: Features of the pool, (n, n_features).
@@ -64,7 +64,7 @@ def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_c
 
 
 def neighbour_agreement(X: Floats, labels: Labels) -> Floats:
-    """Return the share of each sample's nearest neighbours that bear its given label, (n,), in [0, 1].
+    """Return the share of each sample's nearest neighbours that have its given label, (n,), in [0, 1].
 
     A sample is not its own neighbour. Distances are Euclidean, on standardised features.
 

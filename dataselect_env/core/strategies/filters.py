@@ -1,7 +1,7 @@
-"""Filters on given labels: which samples of a pool carry a credible label.
+"""Filters on given labels: which samples of a pool have a credible label.
 
-A filter stands before a ranking: samples that pass are ranked first, the others follow, the most credible first. The
-pair is a query strategy; its name joins both, as in ``confident_uncertainty``.
+A filter precedes a ranking. Samples that pass come first, in the order of the ranking; the others follow, the most
+credible first. The pair is a query strategy whose name joins both, as in ``confident_uncertainty``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataselect_env.core.arrays import Floats
 from dataselect_env.core.strategies.candidates import Candidates, Utilities
 
 AGREEING: Final = 0.7
-"""Share of the nearest neighbours that must bear a sample's label."""
+"""Share of the nearest neighbours that must have a sample's label."""
 
 Credibility = Callable[[Candidates], Floats]
-"""Returns how credible the given label of each sample of the pool is, (n,), not NaN: a sample passes at 0 and above."""
+"""Returns the credibility of each given label, (n,), not NaN; a sample passes if it is at least 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class LabelFilter:
 
     Attributes:
         name: First part of the names of its strategies: lower-case letters, digits and underscores.
-        description: Which samples pass, as a clause that begins with "whose".
+        description: Which samples pass, as a relative clause: "whose given label ...".
         source: Where it was published.
         credibility: The filter itself.
     """
@@ -60,8 +60,8 @@ def held_out(candidates: Candidates) -> Floats:
 
 
 def neighbours(candidates: Candidates) -> Floats:
-    """Return the share of the nearest neighbours that bear the given label, less ``AGREEING``."""
-    # Shares are tenths: compared with a margin below rounding, 0.7 passes whatever its last bit.
+    """Return the share of the nearest neighbours that have the given label, less ``AGREEING``."""
+    # Shares are tenths; the small margin lets 0.7 pass despite rounding.
     return candidates.neighbour_agreement - AGREEING + 1e-9
 
 
@@ -69,7 +69,7 @@ def confident(candidates: Candidates) -> Floats:
     """Return the held-out probability of the given label, less 2 where confident learning finds a label issue.
 
     A sample counts as the class of highest probability among those that reach their thresholds; the threshold of a
-    class is the mean probability of the class over the samples that bear its label. An issue is a sample that counts as
+    class is the mean probability of the class over the samples with its label. An issue is a sample that counts as
     another class than the given one.
     """
     probabilities, labels = candidates.held_out, candidates.labels
@@ -94,7 +94,7 @@ FILTERS: Final[dict[str, LabelFilter]] = {
         ),
         LabelFilter(
             "neighbours",
-            f"whose given label at least {AGREEING:.0%} of the nearest neighbours bear",
+            f"whose given label at least {AGREEING:.0%} of the nearest neighbours have",
             "Wilson, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data, 1972; Bahri, Jiang, Gupta, Deep"
             " k-NN for Noisy Labels, 2020",
             neighbours,

@@ -1,4 +1,4 @@
-"""Rankings: which samples of a pool are worth most, whatever their labels say.
+"""Rankings: which samples of a pool are worth most, regardless of their labels.
 
 Each is a pure function from :class:`~dataselect_env.core.strategies.candidates.Candidates` and a batch size to
 utilities. The costly ones consider a random subset of what is left, of at most ``MOST_CANDIDATES`` samples, or as many
