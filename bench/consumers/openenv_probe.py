@@ -1,4 +1,4 @@
-"""What one installed openenv does at a running server; prints a JSON object. Run by ``openenv_versions``."""
+"""Plays with the installed openenv on a running server, and prints a JSON object. Run by ``openenv_versions``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLD = ("openenv", "websockets", "pydantic", "fastmcp", "mcp")
 
 
 DIGITS = 9
-"""Decimals that are compared: the server may train by the compiled loop and this environment by the other one."""
+"""Decimals that are compared; only one of server and client may use the compiled training loop."""
 
 
 def expected() -> list[Any]:

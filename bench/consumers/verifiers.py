@@ -1,4 +1,4 @@
-"""verifiers' own command plays its openenv taskset against our server, with a fake model behind an OpenAI endpoint.
+"""verifiers' command plays its openenv taskset on our server, with a fake model behind an OpenAI endpoint.
 
 pip install "dataselect-env[verifiers]" uv && python -m bench.consumers.verifiers
 """
@@ -26,7 +26,7 @@ TASK = "hard"
 
 
 class FakeModel(BaseHTTPRequestHandler):
-    """Answers every chat completion with the best constant action, streamed where that is asked for."""
+    """Answers every chat completion with the best constant action, streamed on request."""
 
     asked: list[dict[str, Any]] = []
 
@@ -53,12 +53,12 @@ class FakeModel(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def fake_model() -> Iterator[str]:
-    """Give the base URL of a running fake model."""
+    """Run a fake model, and yield its base URL."""
     server = ThreadingHTTPServer((LOOPBACK, 0), FakeModel)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -69,7 +69,7 @@ def fake_model() -> Iterator[str]:
 
 
 def evaluate(folder: Path, config: Path, model_url: str) -> list[dict[str, Any]]:
-    """Run verifiers' command and return the traces that it wrote."""
+    """Run verifiers' command and return its traces."""
     binaries = Path(sys.executable).parent
     options = ["--client.base-url", model_url, "--client.api-key-var", "FAKE_KEY", "--model", "fake"]
     command = [str(binaries / "vf-eval"), "@", str(config), *options, "--no-push", "--no-rich", "--run.name", "run"]
