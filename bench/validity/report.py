@@ -87,8 +87,8 @@ def draw(records: list[EpisodeRecord], of_random: measure.Cells, table: dict[str
     seeds = tuple(dict.fromkeys(one.seed for one in records))
     plan = Plan(policies=GROUPS["all"], tasks=tuple(TASKS), seeds=seeds)
     report = build_report(plan, records, REFERENCE)
-    plots.ladder_figure(report).savefig(HERE / "ladder.png")
-    plots.curves_figure(report).savefig(HERE / "curves.png")
+    plots.figure(report, [plots.LADDER]).savefig(HERE / "ladder.png")
+    plots.figure(report, [plots.CURVES]).savefig(HERE / "curves.png")
     pictures.worlds(table).savefig(HERE / "worlds.png")
     pictures.aligned(of_random, RANDOM, RANDOM_FAMILIES).savefig(HERE / "aligned.png")
 

@@ -269,9 +269,9 @@ def write(report: Report, targets: Targets) -> None:
         if targets.json is not None:
             targets.json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
         if targets.plot is not None:
-            from dataselect_env.rendering.plots import overview
+            from dataselect_env.rendering.plots import figure
 
-            overview(report).savefig(targets.plot)
+            figure(report).savefig(targets.plot)
     except OSError as error:
         raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
     written = [str(path) for path in targets if path is not None]

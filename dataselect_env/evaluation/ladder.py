@@ -86,17 +86,6 @@ class Report(WireModel):
     settings: Settings = Field(description="Settings of the evaluation.")
     rows: tuple[Row, ...] = Field(description="One row per task and policy, in the order of the settings.")
 
-    def row(self, task_id: str, policy: str) -> Row:
-        """Return the row of a policy on a task.
-
-        Raises:
-            InvalidInput: The policy was not evaluated on this task.
-        """
-        for row in self.rows:
-            if (row.task_id, row.policy) == (task_id, policy):
-                return row
-        raise InvalidInput(f"{policy} on {task_id} was not evaluated", field="policy")
-
 
 def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | None = None) -> Report:
     """Return the report on all records of a plan.

@@ -8,6 +8,7 @@ dashes of their lines and in the shape of their points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,6 @@ OWN = (palette.YELLOW, "-", "h")
 LONGEST_NAME = 22
 """Characters of a policy's name in a picture."""
 
-NOTES = {
-    "draw_ladder": "lines through points are 95 % intervals",
-    "draw_curves": "grey: the range over which performance is scored",
-}
-"""Notes at the foot of a picture, by drawing function."""
-
 
 class CannotPlot(InvalidInput):
     """A picture cannot be drawn; the message says why."""
@@ -68,40 +63,22 @@ def check(path: Path) -> None:
         raise CannotPlot("matplotlib is not installed; run pip install 'dataselect-env[plot]'") from error
 
 
-def overview(report: Report) -> Figure:
-    """Return a figure with a column per task: the ladder, learning curves, and return against grade."""
-    ladder_height = 0.9 + 0.19 * max(len(ladder_rows(report, task)) for task in report.settings.tasks)
-    return _figure(report, [(draw_ladder, ladder_height), (draw_curves, 2.6), (draw_returns, 2.6)])
-
-
-def ladder_figure(report: Report) -> Figure:
-    """Return the ladders of all tasks, side by side."""
-    height = 0.9 + 0.19 * max(len(ladder_rows(report, task)) for task in report.settings.tasks)
-    return _figure(report, [(draw_ladder, height)])
-
-
-def curves_figure(report: Report) -> Figure:
-    """Return the learning curves of all tasks, side by side."""
-    return _figure(report, [(draw_curves, 2.8)])
-
-
-def _figure(report: Report, panels: Sequence[tuple[Callable[[Axes, Report, str], None], float]]) -> Figure:
-    """Return a figure with a column per task and a row per drawing function, each of the given height in inches."""
+def figure(report: Report, panels: Sequence[Panel] | None = None) -> Figure:
+    """Return a figure with a column per task and a row per panel, by default all ``PANELS``."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    tasks = report.settings.tasks
-    heights = [height for _, height in panels]
+    rows, tasks = PANELS if panels is None else panels, report.settings.tasks
+    heights = [panel.height or ladder_height(report) for panel in rows]
     with rc_context(palette.STYLE):
         figure = Figure(figsize=(PANEL_WIDTH * len(tasks), sum(heights) + 0.45), layout="constrained")
-        grid = figure.subplots(len(panels), len(tasks), squeeze=False, gridspec_kw={"height_ratios": heights})
-        for axes, (draw, _) in zip(grid, panels, strict=True):
+        grid = figure.subplots(len(rows), len(tasks), squeeze=False, gridspec_kw={"height_ratios": heights})
+        for axes, panel in zip(grid, rows, strict=True):
             for ax, task in zip(axes, tasks, strict=True):
-                draw(ax, report, task)
+                panel.draw(ax, report, task)
         _legend(figure)
         settings = report.settings
-        notes = [f"seeds {settings.first_seed} to {settings.last_seed}"]
-        notes += [NOTES[draw.__name__] for draw, _ in panels if draw.__name__ in NOTES]
+        notes = [f"seeds {settings.first_seed} to {settings.last_seed}", *(panel.note for panel in rows if panel.note)]
         figure.supxlabel("; ".join(notes), fontsize=7.5, color=palette.NOTE)
     return figure
 
@@ -138,6 +115,11 @@ def ladder_rows(report: Report, task: str) -> list[Row]:
     """Return the rows of the ladder except the degenerate policies, the worst first."""
     shown = [row for row in report.rows if row.task_id == task and look(row.policy) != DEGENERATE]
     return sorted(shown, key=lambda row: (row.score.mean, row.policy))
+
+
+def ladder_height(report: Report) -> float:
+    """Return the height of the ladder in inches; it grows with the number of policies."""
+    return 0.9 + 0.19 * max(len(ladder_rows(report, task)) for task in report.settings.tasks)
 
 
 def draw_ladder(ax: Axes, report: Report, task: str) -> None:
@@ -215,3 +197,24 @@ def draw_returns(ax: Axes, report: Report, task: str) -> None:
     ax.set_title(task)
     ax.set_xlabel("grade")
     ax.set_ylabel(f"return ({report.settings.reward_mode})")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A row of a figure.
+
+    Attributes:
+        draw: Draws the panel of one task.
+        height: Inches; 0 is :func:`ladder_height`.
+        note: Note at the foot of the figure, or nothing.
+    """
+
+    draw: Callable[[Axes, Report, str], None]
+    height: float
+    note: str = ""
+
+
+LADDER = Panel(draw_ladder, 0, "lines through points are 95 % intervals")
+CURVES = Panel(draw_curves, 2.7, "grey: the range over which performance is scored")
+PANELS = (LADDER, CURVES, Panel(draw_returns, 2.6))
+"""The ladder, learning curves, and return against grade."""

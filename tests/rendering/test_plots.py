@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.evaluation.ladder import Report, build_report
+from dataselect_env.evaluation.ladder import Report, Row, build_report
 from dataselect_env.policies import GROUPS
 from dataselect_env.rendering import plots
 
@@ -22,7 +22,7 @@ PLAN = Plan(
     tasks=("medium", "hard"),
     seeds=(1, 2),
 )
-PICTURES = (plots.overview, plots.ladder_figure, plots.curves_figure)
+PICTURES = (plots.PANELS, [plots.LADDER], [plots.CURVES])
 
 
 @pytest.fixture(scope="module")
@@ -30,50 +30,55 @@ def report() -> Report:
     return build_report(PLAN, evaluate(PLAN), "best-constant")
 
 
+def row_of(report: Report, task_id: str, policy: str) -> Row:
+    return next(row for row in report.rows if (row.task_id, row.policy) == (task_id, policy))
+
+
 def panels(figure: Figure, title: str) -> list[Axes]:
     return [ax for ax in figure.axes if ax.get_title(loc="left") == title]
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_a_column_for_each_task(picture: Callable[[Report], Figure], report: Report) -> None:
-    figure = picture(report)
-    rows = 3 if picture is plots.overview else 1
-    assert {task: len(panels(figure, task)) for task in PLAN.tasks} == dict.fromkeys(PLAN.tasks, rows)
+@pytest.mark.parametrize("rows", PICTURES)
+def test_a_column_for_each_task_and_a_row_for_each_panel(rows: Sequence[plots.Panel], report: Report) -> None:
+    figure = plots.figure(report, rows)
+    assert {task: len(panels(figure, task)) for task in PLAN.tasks} == dict.fromkeys(PLAN.tasks, len(rows))
+    foot = figure.get_supxlabel()
+    assert [row.note for row in rows if row.note] == foot.split("; ")[1:]
 
 
 @pytest.mark.parametrize("suffix", plots.SUFFIXES)
 def test_pictures_can_be_written(suffix: str, report: Report, tmp_path: Path) -> None:
     target = tmp_path / f"picture{suffix}"
-    plots.overview(report).savefig(target)
+    plots.figure(report).savefig(target)
     assert target.stat().st_size > 10_000
 
 
 def test_ladder_has_the_best_on_top_and_the_degenerate_ones_below(report: Report) -> None:
-    (ax,) = panels(plots.ladder_figure(report), "hard")
+    (ax,) = panels(plots.figure(report, [plots.LADDER]), "hard")
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[0] == "2 degenerate"
     assert set(labels[1:]) == {*GROUPS["ladder"], "random-20"}
-    scores = [report.row("hard", policy).score.mean for policy in labels[1:]]
+    scores = [row_of(report, "hard", policy).score.mean for policy in labels[1:]]
     assert scores == sorted(scores)
 
 
 def test_ladder_draws_means_and_intervals(report: Report) -> None:
-    (ax,) = panels(plots.ladder_figure(report), "hard")
-    row = report.row("hard", "random")
+    (ax,) = panels(plots.figure(report, [plots.LADDER]), "hard")
+    row = row_of(report, "hard", "random")
     drawn = [tuple(np.asarray(line.get_xdata()).tolist()) for line in ax.get_lines()]
     assert (row.score.mean,) in drawn
     assert (row.score.low, row.score.high) in drawn
 
 
 def test_curves_are_those_of_the_ladder(report: Report) -> None:
-    (ax,) = panels(plots.curves_figure(report), "medium")
+    (ax,) = panels(plots.figure(report, [plots.CURVES]), "medium")
     curves = {str(line.get_label()): line for line in ax.get_lines() if not str(line.get_label()).startswith("_")}
     assert set(curves) == set(GROUPS["ladder"])
-    assert np.asarray(curves["oracle"].get_ydata()).tolist() == [y for _, y in report.row("medium", "oracle").curve]
+    assert np.asarray(curves["oracle"].get_ydata()).tolist() == [y for _, y in row_of(report, "medium", "oracle").curve]
 
 
 def test_returns_have_a_point_for_each_policy(report: Report) -> None:
-    *_, ax = panels(plots.overview(report), "medium")
+    *_, ax = panels(plots.figure(report), "medium")
     drawn = {tuple(np.asarray(line.get_xydata())[0].tolist()) for line in ax.get_lines()}
     assert drawn == {(row.score.mean, row.episode_return) for row in report.rows if row.task_id == "medium"}
     assert f"over {len(PLAN.policies)} policies" in ax.texts[0].get_text()
@@ -86,9 +91,9 @@ def test_looks_differ_in_more_than_colour() -> None:
 
 
 def test_a_users_own_policy_is_drawn(report: Report) -> None:
-    rows = [*report.rows, report.row("hard", "probing").model_copy(update={"policy": "my:own"})]
+    rows = [*report.rows, row_of(report, "hard", "probing").model_copy(update={"policy": "my:own"})]
     with_own = report.model_copy(update={"rows": tuple(rows)})
-    figure = plots.overview(with_own)
+    figure = plots.figure(with_own)
     ladder, curves, _ = panels(figure, "hard")
     assert "my:own" in [label.get_text() for label in ladder.get_yticklabels()]
     assert "my:own" in [line.get_label() for line in curves.get_lines()]
@@ -96,7 +101,7 @@ def test_a_users_own_policy_is_drawn(report: Report) -> None:
 
 def test_one_policy_alone_can_be_drawn() -> None:
     plan = Plan(policies=("stop",), tasks=("easy",), seeds=(1, 2))
-    figure = plots.overview(build_report(plan, evaluate(plan)))
+    figure = plots.figure(build_report(plan, evaluate(plan)))
     figure.draw_without_rendering()
     assert len(figure.axes) == 3
 
