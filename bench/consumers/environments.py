@@ -46,14 +46,14 @@ def probe(python: str, script: Path, url: str) -> dict[str, Any]:
     )
     if done.returncode:
         return {"checks": {"ran": False}, "failed": (done.stderr.strip().splitlines() or ["no output"])[-1]}
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def conclude(results: dict[str, dict[str, Any]], path: Path) -> None:
     """Write the results, and exit with status 1 if a check failed."""
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    failed = [name for name, told in results.items() if not all(told["checks"].values())]
+    failed = [name for name, result in results.items() if not all(result["checks"].values())]
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 

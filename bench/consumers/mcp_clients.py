@@ -42,11 +42,11 @@ def main(folder: Path) -> None:
     results: dict[str, dict[str, Any]] = {}
     with served() as url:
         for name, requirements in CLIENTS.items():
-            told = probe(interpreter(folder.resolve() / name, requirements), PROBE, f"{url}/mcp")
-            rewards = told.pop("rewards", {})
-            told["checks"] |= {f"{client} plays the episode": got == expected() for client, got in rewards.items()}
-            results[name] = told
-            click.echo(f"{name}: {told}")
+            result = probe(interpreter(folder.resolve() / name, requirements), PROBE, f"{url}/mcp")
+            rewards = result.pop("rewards", {})
+            result["checks"] |= {f"{client} plays the episode": got == expected() for client, got in rewards.items()}
+            results[name] = result
+            click.echo(f"{name}: {result}")
     conclude(results, Path(__file__).with_suffix(".json"))
 
 

@@ -56,10 +56,10 @@ async def play(client: Any, url: str) -> tuple[list[float], str, bool]:
         moves = [*(("select_batch", batch) for batch in BATCHES), ("stop", {})]
         rewards = [data_of(await agent.call_tool(*move))["reward"] for move in moves]
         try:
-            told = "The episode is over" in str(await agent.call_tool("stop", {}))
+            refused = "The episode is over" in str(await agent.call_tool("stop", {}))
         except Exception as error:  # fastmcp raises the error of the result
-            told = "The episode is over" in str(error)
-        return rewards, revision, told
+            refused = "The episode is over" in str(error)
+        return rewards, revision, refused
 
 
 def main(url: str) -> None:
@@ -71,13 +71,13 @@ def main(url: str) -> None:
         except PackageNotFoundError:
             continue
     played = {name: asyncio.run(play({"mcp": official, "fastmcp": fastmcp}[name], url)) for name in installed}
-    told = {
+    result = {
         "checks": {f"{name} tells a mistake": mistake for name, (_, _, mistake) in played.items()},
         "rewards": {name: rewards for name, (rewards, _, _) in played.items()},
         "revision": {name: revision for name, (_, revision, _) in played.items()},
         "with": installed,
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def post(port: int, path: str, body: dict[str, Any], session: str | None) -> dic
     headers = {"content-type": "application/json"} | ({"x-session-id": session} if session else {})
     request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}", json.dumps(body).encode(), headers)
     with _open(request, timeout=120) as reply:
-        told: dict[str, Any] = json.load(reply)
-    return told
+        result: dict[str, Any] = json.load(reply)
+    return result
 
 
 def lost_over_http(port: int, *, sticky: bool) -> int:

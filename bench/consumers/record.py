@@ -51,7 +51,7 @@ def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
     """
     record, started = Record(), time.monotonic()
     yield record
-    told = {
+    result = {
         "extra": extra,
         "python": platform.python_version(),
         "versions": {package: version(package) for package in ("dataselect-env", *packages)},
@@ -61,8 +61,8 @@ def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
         "figures": record.figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(told, indent=2))
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
 
 
 def scores(seeds: range = SEEDS) -> dict[tuple[str, int], float]:

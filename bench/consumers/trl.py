@@ -116,8 +116,10 @@ def main() -> None:
             len(trainer.seen) == episodes and worst < 1e-6,
             f"the rewards of {episodes} rollouts equal the grades of the same episodes played by the package",
         )
-        told = [message["content"] for talk in trainer.conversations for message in talk if message["role"] == "tool"]
-        refused = sum("'error'" in text or '"error"' in text for text in told)
+        results = [
+            message["content"] for talk in trainer.conversations for message in talk if message["role"] == "tool"
+        ]
+        refused = sum("'error'" in text or '"error"' in text for text in results)
         record.claim(refused == 2 * episodes // len(PLANS), "calls that cannot be played reach the model as errors")
         moved = max(
             float((new.detach() - old).abs().max()) for new, old in zip(model.parameters(), before, strict=True)

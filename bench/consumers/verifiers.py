@@ -37,7 +37,7 @@ class FakeModel(BaseHTTPRequestHandler):
         text = json.dumps(BEST_CONSTANTS[TASK].model_dump(exclude={"metadata"}))
         stream = bool(request.get("stream"))
         message = {"role": "assistant", "content": text}
-        told = {
+        completion = {
             "id": "1",
             "object": "chat.completion.chunk" if stream else "chat.completion",
             "created": 1,
@@ -45,7 +45,7 @@ class FakeModel(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "finish_reason": "stop", "delta" if stream else "message": message}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
-        body = f"data: {json.dumps(told)}\n\ndata: [DONE]\n\n" if stream else json.dumps(told)
+        body = f"data: {json.dumps(completion)}\n\ndata: [DONE]\n\n" if stream else json.dumps(completion)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream" if stream else "application/json")
         self.send_header("content-length", str(len(body)))

@@ -103,7 +103,7 @@ async def where_they_stand(server: Server, entries: Iterable[Entry]) -> list[str
                 state = await http.get("/state", params={"episode_id": entry.script.episode_id})
                 steps = entry.sent - 1
                 if state.json().get("step_count") != steps:
-                    problems.append(f"{entry.script.episode_id}: stands after {steps} steps, told {state.text}")
+                    problems.append(f"{entry.script.episode_id}: {steps} steps in the store, answered {state.text}")
     return problems
 
 
@@ -112,7 +112,7 @@ async def grade_again(server: Server, grades: dict[str, Reply]) -> list[str]:
     problems = []
     async with client_of(server) as http:
         for name, grade in grades.items():
-            told = await http.post("/grader", json={"episode_id": name})
-            if told.json() != grade:
-                problems.append(f"{name}: grade {told.text}, should be {grade}")
+            answer = await http.post("/grader", json={"episode_id": name})
+            if answer.json() != grade:
+                problems.append(f"{name}: grade {answer.text}, should be {grade}")
     return problems

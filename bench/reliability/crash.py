@@ -85,7 +85,7 @@ def check_strangers(path: Path, book: Ledger) -> list[str]:
     """Return a sentence for each episode in the database that no client started."""
     with closing(sqlite3.connect(path)) as connection:
         names = {str(row[0]) for row in connection.execute("SELECT episode_id FROM episodes")}
-    return [f"{name}: in the store, and nobody started it" for name in sorted(names - set(book.kept))]
+    return [f"{name}: in the store, but no client started it" for name in sorted(names - set(book.kept))]
 
 
 class Run:

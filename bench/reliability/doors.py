@@ -60,7 +60,7 @@ class Found:
         """Search an answer for internal details."""
         self.counts["answers searched"] += 1
         if inside := INSIDE.search(text):
-            self.problems.append(f"an answer tells {inside[0]!r}: {text[:300]}")
+            self.problems.append(f"an answer contains {inside[0]!r}: {text[:300]}")
 
 
 def settings(**values: object) -> dict[str, str]:
@@ -68,7 +68,7 @@ def settings(**values: object) -> dict[str, str]:
     return {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in values.items()}
 
 
-def told_at_the_end(client: ClientConnection, found: Found) -> tuple[list[str], int | None]:
+def errors_until_close(client: ClientConnection, found: Found) -> tuple[list[str], int | None]:
     """Return the codes of all errors that a connection receives until it is closed, and the close code."""
     codes: list[str] = []
     while True:
@@ -77,8 +77,8 @@ def told_at_the_end(client: ClientConnection, found: Found) -> tuple[list[str], 
         except ConnectionClosed as closed:
             return codes, closed.rcvd.code if closed.rcvd else None
         found.search(text)
-        told = json.loads(text)
-        codes += [told["data"]["code"]] if told["type"] == "error" else []
+        message = json.loads(text)
+        codes += [message["data"]["code"]] if message["type"] == "error" else []
 
 
 def wait_for_places(server: Server, found: Found, what: str) -> None:
@@ -94,12 +94,12 @@ def fill(server: Server, found: Found) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(server.ws_url, proxy=None)) for _ in range(PLACES)]
         with connect(server.ws_url, proxy=None) as late:
-            told = told_at_the_end(late, found)
-            found.expect(told == (["CAPACITY_REACHED"], CAPACITY_CODE), f"one too many was told {told}")
+            codes = errors_until_close(late, found)
+            found.expect(codes == (["CAPACITY_REACHED"], CAPACITY_CODE), f"one client too many got {codes}")
             found.counts["refused at capacity"] += 1
         for client in silent:
-            told = told_at_the_end(client, found)
-            found.expect(told == (["SESSION_IDLE"], IDLE_CODE), f"a silent client was told {told}")
+            codes = errors_until_close(client, found)
+            found.expect(codes == (["SESSION_IDLE"], IDLE_CODE), f"a silent client got {codes}")
     wait_for_places(server, found, "silent clients")
     found.counts["places freed"] += PLACES
 
@@ -112,7 +112,7 @@ def outstay(server: Server, found: Found) -> None:
             while json.loads(talker.recv(timeout=PATIENCE))["type"] != "error":
                 time.sleep(0.1)
                 talker.send(json.dumps({"type": "state"}))
-        code = told_at_the_end(talker, found)[1]
+        code = errors_until_close(talker, found)[1]
     found.expect(code == IDLE_CODE, f"who stayed too long was closed with {code}")
     wait_for_places(server, found, "one that stayed too long")
     found.counts["places freed"] += 1

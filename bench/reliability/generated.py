@@ -55,10 +55,12 @@ class Tally:
             if status == 0 or status >= 500:
                 self.problems.append(f"{recorder['label']}: status {status}")
         for checks in recorder.get("checks", {}).values():
-            self.problems += [f"{recorder['label']}: {told(check)}" for check in checks if check["status"] == "failure"]
+            self.problems += [
+                f"{recorder['label']}: {failure_message(check)}" for check in checks if check["status"] == "failure"
+            ]
 
 
-def told(check: dict[str, Any]) -> str:
+def failure_message(check: dict[str, Any]) -> str:
     """Return the message of a failed check."""
     failure = (check.get("failure_info") or {}).get("failure") or {}
     return f"{check['name']}: {failure.get('message') or failure.get('title') or failure}"[:300]

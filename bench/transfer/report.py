@@ -64,14 +64,14 @@ def by_policy(records: Sequence[EpisodeRecord], task_id: str) -> dict[str, list[
 
 def compared(scores: dict[str, list[float]]) -> dict[str, Any]:
     """Return the mean score of each policy, and the differences by seed to each of ``REFERENCES``."""
-    told = {}
+    rows = {}
     for name, values in scores.items():
-        told[name] = {"score": mean_interval(values).model_dump()}
+        rows[name] = {"score": mean_interval(values).model_dump()}
         for reference in REFERENCES:
             if name != reference:
                 gap = difference(values, scores[reference])
-                told[name][f"less {reference}"] = {**gap.model_dump(), "significant": gap.significant}
-    return told
+                rows[name][f"less {reference}"] = {**gap.model_dump(), "significant": gap.significant}
+    return rows
 
 
 @click.command()
