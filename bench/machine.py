@@ -1,4 +1,4 @@
-"""The machine that figures come from."""
+"""The machine that measurements come from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """Return the processor's name where the system tells it, else its architecture."""
+    """Return the name of the processor, or its architecture if the system does not report a name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())

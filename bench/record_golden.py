@@ -3,12 +3,12 @@
     python -m bench.record_golden
     python -m bench.record_golden --exact tests/golden/exact-2.json
 
-For every task it plays two fixed scripts and writes the actions with all replies, one file for each episode. Once a
-DYNAMICS_VERSION is released its recordings stay as they are: episodes that change need a new version. While a version
-is still being made, ``--overwrite`` records it anew.
+Plays two fixed scripts on every task and writes the actions and all replies, one file per episode. The recordings of a
+released DYNAMICS_VERSION never change: if episodes change, raise the version. During the development of a version,
+``--overwrite`` replaces its recordings.
 
-With ``--exact`` it writes every number of the same episodes bit for bit, together with the libraries that computed
-them. Such a file may be made anew for newer libraries: rounding differs between them, and between processors.
+``--exact`` writes every number of the same episodes bit for bit, together with the libraries that computed them. Such a
+file may be replaced for newer libraries, because rounding differs between them and between processors.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ WHOLE_BUDGET = [
     Action.select(1_000, random=1),
 ]
 SCRIPTS = {7: EVERY_STRATEGY, 20_007: WHOLE_BUDGET}
-"""What is played with which seed."""
+"""The actions of a script and the seed of its episode."""
 
 
 def record(task_id: str, seed: int, actions: list[Action]) -> dict[str, Any]:
-    """Play one episode and return it as JSON; the replies without ``metadata``, which repeats what stands beside it."""
+    """Play one episode and return it as JSON; the replies omit ``metadata``, which repeats other fields."""
     env = DataSelectEnv()
     replies = [env.reset(task_id=task_id, seed=seed, episode_id="golden"), *map(env.step, actions)]
     return {
@@ -58,7 +58,7 @@ def record(task_id: str, seed: int, actions: list[Action]) -> dict[str, Any]:
 
 
 def hexadecimal(value: Any) -> Any:
-    """Return a JSON value with every float as ``float.hex`` writes it."""
+    """Return a JSON value with every float in hexadecimal, as ``float.hex`` writes it."""
     if isinstance(value, dict):
         return {key: hexadecimal(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -67,7 +67,7 @@ def hexadecimal(value: Any) -> Any:
 
 
 def computed_by() -> dict[str, Any]:
-    """Return what decides how numbers are rounded, apart from the version of Python: libraries and processor."""
+    """Return the libraries and the processor, which determine how numbers are rounded."""
     libraries = [one for one in threadpool_info() if one["user_api"] == "blas"]
     return {
         **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
@@ -78,7 +78,7 @@ def computed_by() -> dict[str, Any]:
 
 
 def exact_recording() -> dict[str, Any]:
-    """Play all scripts and return the replies bit for bit, with what computed them."""
+    """Play all scripts and return the replies bit for bit, with the libraries and the processor."""
     replies = {
         f"{task_id}-{seed}": hexadecimal(record(task_id, seed, actions)["replies"])
         for task_id in TASKS
@@ -89,9 +89,7 @@ def exact_recording() -> dict[str, Any]:
 
 @click.command()
 @click.option("--overwrite", is_flag=True, help="Replace the recordings of the current DYNAMICS_VERSION.")
-@click.option(
-    "--exact", type=click.Path(path_type=Path), help="Write the exact numbers to this file, and nothing else."
-)
+@click.option("--exact", type=click.Path(path_type=Path), help="Write only the exact numbers, to this file.")
 def main(*, overwrite: bool, exact: Path | None) -> None:
     """Record the golden episodes of the current dynamics."""
     if exact is not None:
@@ -100,7 +98,7 @@ def main(*, overwrite: bool, exact: Path | None) -> None:
     folder = GOLDEN / f"dynamics-{DYNAMICS_VERSION}"
     if folder.exists() and not overwrite:
         raise click.ClickException(
-            f"Dynamics {DYNAMICS_VERSION} are recorded already; raise DYNAMICS_VERSION, or use --overwrite."
+            f"Dynamics {DYNAMICS_VERSION} are already recorded; raise DYNAMICS_VERSION, or use --overwrite."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for task_id in TASKS:

@@ -2,7 +2,7 @@
 
     python -m bench.render_examples
 
-Writes dataselect_env/server/examples.json; a test compares the two. They are kept in a file because playing an episode
+Writes dataselect_env/server/examples.json; a test compares the two. The answers are stored because playing an episode
 would load scikit-learn when the server starts.
 """
 
@@ -39,7 +39,7 @@ def answers() -> Iterator[WireModel]:
 
 
 def stored(reply: Reply) -> StoredStep:
-    """Return what a store would keep of the step that buys ``BATCH``."""
+    """Return the step that buys ``BATCH`` as a store keeps it."""
     assert reply.info is not None  # noqa: S101  (it is a step's reply)
     performance = reply.observation.current_performance
     return StoredStep(BATCH, reply.info.batch_size, reply.info.mislabelled or 0, performance, reply.reward or 0.0)

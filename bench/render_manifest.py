@@ -1,8 +1,8 @@
-"""Render openenv.yaml from the code, so that every number in it stands in one place only.
+"""Render openenv.yaml from the code, so that every number in it has a single source.
 
     python -m bench.render_manifest
 
-A test holds that it is up to date.
+A test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataselect_env.server.catalogue import AUTHOR, DESCRIPTION, NAME
 TARGET = Path(__file__).parents[1] / "openenv.yaml"
 HEADER = """\
 # Rendered by `make render`: change core/tasks.py, core/models.py or server/catalogue.py of the package, not this file.
-# What only this file says stands in bench/render_manifest.py.
+# Everything else comes from bench/render_manifest.py.
 """
 TAGS = [
     "openenv",
@@ -48,7 +48,7 @@ ENDPOINTS = {
 
 
 class Quoted(str):
-    """Text that is quoted in YAML, so that no reader takes a version for a number."""
+    """Text that is quoted in YAML, so that a version is not read as a number."""
 
 
 yaml.SafeDumper.add_representer(
@@ -57,7 +57,7 @@ yaml.SafeDumper.add_representer(
 
 
 def space(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of ``model`` without titles and references: nested models stand where they are used."""
+    """Return the JSON schema of ``model`` without titles and references: nested models are inlined."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
@@ -68,7 +68,7 @@ def space(model: type[BaseModel]) -> dict[str, Any]:
             return node
         reference = node.get("$ref")
         if reference is not None:
-            # A description beside the reference tells what the field is for; it wins over the model's own.
+            # A description next to the reference is that of the field, and replaces that of the model.
             node = {**definitions[reference.rsplit("/", 1)[-1]], **node}
         keys = sorted(node, key=lambda key: key not in ("type", "description"))
         return {key: plain(node[key]) for key in keys if key not in ("title", "$ref")}
@@ -84,12 +84,12 @@ def longest_row() -> float:
 
 
 def reward_range() -> list[float]:
-    """Return bounds that the reward of no step can leave, in either reward mode, as whole tens.
+    """Return lower and upper bounds of the reward of a step in either reward mode, as multiples of ten.
 
-    The reward is a sum of terms, each monotonous in its argument, so its extremes are corners: performance, and so its
-    change, lies in [0, 1]; redundancy, noise ratio and grade do too; a batch has 1 to ``budget`` samples; and no sample
-    is farther from the mean of others than twice the longest row. A ``stop`` has the terminal term alone, and a reward
-    in ``grade`` mode is the difference of two grades.
+    The reward is a sum of terms, each monotonic in its argument, so its extremes are corners: performance, redundancy,
+    noise ratio and grade lie in [0, 1]; a batch has 1 to ``budget`` samples; and no sample is farther from the mean of
+    others than twice the longest row. A ``stop`` has only the terminal term, and a reward in ``grade`` mode is the
+    difference of two grades.
     """
     rewards = [-1.0, 1.0, *(sum(rewards_of.stop_terms().values()) + rewards_of.terminal(score) for score in (0, 1))]
     for task in TASKS.values():

@@ -1,8 +1,8 @@
-"""Render dataselect_env/server/web/reference.json: what the page must know, from the code and from measured results.
+"""Render dataselect_env/server/web/reference.json, the data of the page, from the code and from measured results.
 
     python -m bench.render_page
 
-Tasks, splits and policies come from the package, the ladder from bench/validity/results.json. A test holds that it is
+Tasks, splits and policies come from the package, the ladder from bench/validity/results.json. A test checks that it is
 up to date.
 """
 
@@ -25,9 +25,9 @@ RESULTS = ROOT / "bench" / "validity" / "results.json"
 BLOCK = "test split"
 
 CONSTANTS = ("balanced", "random", "uncertainty", "diversity", "stop", "best-constant")
-"""Policies that always do the same; the page needs no code for them."""
+"""Policies with a constant action; the page needs no code for them."""
 RULES = ("plateau", "noise-rule", "probing")
-"""Policies that policies.js states again; a test plays both and compares."""
+"""Policies that policies.js implements, too; a test plays both and compares."""
 RULE_CONSTANTS = (
     "BATCH_SIZE",
     "PATIENCE",

@@ -213,7 +213,9 @@ def rules(of_check: dict[str, Rule]) -> str:
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
-    "doubt": lambda: table(" | ".join(["data", "bought by", *render_own.doubt_rates()]), render_own.doubt()),
+    "noise_estimates": lambda: table(
+        " | ".join(["data", "bought by", *render_own.noise_estimate_rates()]), render_own.noise_estimates()
+    ),
     "errors": error_codes,
     "filters": lambda: table("filter | what passes | source", render_own.filters()),
     "fixed_limits": fixed_limits,

@@ -13,7 +13,7 @@ from dataselect_env.custom.definitions import file_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "docs" / "tasks.schema.json"
-RESULTS = ROOT / "bench" / "owndata"
+RESULTS = ROOT / "bench" / "custom"
 
 Row = tuple[object, ...]
 
@@ -60,17 +60,17 @@ def filters() -> Iterator[Row]:
         yield f"`{name}`", f"samples {found.description}", found.source
 
 
-def doubt() -> Iterator[Row]:
+def noise_estimates() -> Iterator[Row]:
     """Yield one row per data set and strategy: the noise estimate by rate."""
-    rows = results("doubt")["rows"]
+    rows = results("noise_estimate")["rows"]
     for data, strategy in dict.fromkeys((row["data"], row["strategy"]) for row in rows):
         estimates = [row for row in rows if (row["data"], row["strategy"]) == (data, strategy)]
         yield data, strategy, *(f"{row['estimate']:.2f} ± {row['spread']:.2f}" for row in estimates)
 
 
-def doubt_rates() -> list[str]:
+def noise_estimate_rates() -> list[str]:
     """Return the noise rates that were measured, as column titles."""
-    return [f"{rate:.0%} wrong" for rate in dict.fromkeys(row["rate"] for row in results("doubt")["rows"])]
+    return [f"{rate:.0%} wrong" for rate in dict.fromkeys(row["rate"] for row in results("noise_estimate")["rows"])]
 
 
 def cost() -> Iterator[Row]:
@@ -90,6 +90,6 @@ def cost_classes() -> list[str]:
 
 
 def results(name: str) -> dict[str, Any]:
-    """Return the results of one script of bench/owndata."""
+    """Return the results of one script of bench/custom."""
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return found

@@ -1,4 +1,4 @@
-"""What a scripted model writes, in text."""
+"""Text answers of a scripted model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from dataselect_env.policies.reference import BEST_CONSTANTS
 
 
 def answer(task_id: str) -> str:
-    """Return the answer of a model that plays the best constant action of its task, as models word such things."""
+    """Return an answer, worded like a model's, that plays the best constant action of the task."""
     action = BEST_CONSTANTS[task_id].model_dump(exclude={"metadata"})
     return f"I buy clean samples first.\n```json\n{json.dumps(action)}\n```"

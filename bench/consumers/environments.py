@@ -1,4 +1,4 @@
-"""Virtual environments as a plain ``pip install`` makes them, a server for them, and scripts that play in them."""
+"""Virtual environments made by a plain ``pip install``, scripts that run in them, and a server for those."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBE_SECONDS = 300
 
 
 def interpreter(place: Path, requirements: Sequence[str]) -> str:
-    """Return the interpreter of the virtual environment at ``place``; where it is missing, it is made."""
+    """Return the interpreter of the virtual environment at ``place``, which is created if it is missing."""
     python = place / "bin" / "python"
     if not python.exists():
         venv.create(place, with_pip=True)
@@ -34,7 +34,7 @@ def interpreter(place: Path, requirements: Sequence[str]) -> str:
 
 
 def probe(python: str, script: Path, url: str) -> dict[str, Any]:
-    """Return the JSON that a script prints last, played with this checkout and the libraries of the environment."""
+    """Return the JSON in the last line of a script's output; it runs this checkout with the environment's libraries."""
     start = "import runpy, sys; root, *sys.argv = sys.argv[1:]; sys.path.insert(0, root); runpy.run_path(sys.argv[0],"
     done = subprocess.run(
         [python, "-I", "-c", f"{start} run_name='__main__')", str(ROOT), str(script), url],
@@ -46,23 +46,23 @@ def probe(python: str, script: Path, url: str) -> dict[str, Any]:
     )
     if done.returncode:
         return {"checks": {"ran": False}, "failed": (done.stderr.strip().splitlines() or ["no output"])[-1]}
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def conclude(results: dict[str, dict[str, Any]], path: Path) -> None:
-    """Write the results, and exit with 1 where a check did not hold."""
+    """Write the results, and exit with status 1 if a check failed."""
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    failed = [name for name, told in results.items() if not all(told["checks"].values())]
+    failed = [name for name, result in results.items() if not all(result["checks"].values())]
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 
 @contextmanager
 def served() -> Iterator[str]:
-    """Give the address of a server of this checkout with an empty store; it stops at the end.
+    """Run a server of this checkout with an empty store, and yield its address.
 
     Raises:
-        RuntimeError: It did not start.
+        RuntimeError: The server did not start.
     """
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))

@@ -22,7 +22,7 @@ TASK = "dataselect_env/data_selection"
 
 
 def knowing(messages: list[ChatMessage]) -> str:
-    """Answer as the scripted model does: the opening of the conversation names the task."""
+    """Return the answer of the scripted model; the first messages of the conversation name the task."""
     return answer(next(task for task in TASKS if f"the task {task}." in messages[1].text))
 
 
@@ -31,11 +31,11 @@ def clueless(_messages: list[ChatMessage]) -> str:
 
 
 def play(write: Callable[[list[ChatMessage]], str], episodes: int, folder: str) -> EvalLog:
-    """Return the log of an evaluation of the model that writes so."""
+    """Return the log of an evaluation of the model with these answers."""
 
     def respond(messages: list[ChatMessage], *_: object) -> ModelOutput:
         output = ModelOutput.from_content("mockllm", write(messages))
-        output.usage = ModelUsage()  # else it is counted with an encoding that must be downloaded
+        output.usage = ModelUsage()  # counting it would need a download
         return output
 
     model = get_model("mockllm/model", custom_outputs=respond)
@@ -44,7 +44,9 @@ def play(write: Callable[[list[ChatMessage]], str], episodes: int, folder: str) 
 
 
 def main() -> None:
-    sys.path.pop(0)  # the task is found through the installed package, not through what a build left in the checkout
+    sys.path.pop(
+        0
+    )  # so that the task is found through the installed package, not through files of a build in the checkout
     with recorded("inspect_ai", "inspect", ["inspect-ai"]) as record, tempfile.TemporaryDirectory() as folder:
         log = play(knowing, len(SEEDS), folder)
         record.claim(log.status == "success", f"a scripted model is evaluated on {TASK}, found by its name")

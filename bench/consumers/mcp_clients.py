@@ -1,9 +1,9 @@
-"""Play with the standard MCP clients, old and new, each in a virtual environment of its own.
+"""Play with the standard MCP clients, old and new, each in its own virtual environment.
 
     python -m bench.consumers.mcp_clients --folder /some/folder
 
-One server runs from this checkout; rewards are compared with the episode in process. Results: ``mcp_clients.json``
-beside this file. Environments that are already in the folder are used again.
+One server runs from this checkout; rewards are compared with the episode in process. The results are in
+``mcp_clients.json``. Environments that are already in the folder are reused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLIENTS = {
     "mcp-1": ["mcp==1.30.0", "fastmcp==3.4.10"],
     "mcp-2": ["mcp==2.3.0", "fastmcp==4.1.2"],
 }
-"""What openenv 0.10 brings, and what a plain install brings."""
+"""Packages that openenv 0.10 installs, and those of a plain install."""
 PROBE = Path(__file__).with_name("mcp_probe.py")
 
 
@@ -34,17 +34,19 @@ def expected() -> list[float | None]:
 
 
 @click.command()
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="For the environments.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the environments."
+)
 def main(folder: Path) -> None:
     """Play with every client and write the results."""
     results: dict[str, dict[str, Any]] = {}
     with served() as url:
         for name, requirements in CLIENTS.items():
-            told = probe(interpreter(folder.resolve() / name, requirements), PROBE, f"{url}/mcp")
-            rewards = told.pop("rewards", {})
-            told["checks"] |= {f"{client} plays the episode": got == expected() for client, got in rewards.items()}
-            results[name] = told
-            click.echo(f"{name}: {told}")
+            result = probe(interpreter(folder.resolve() / name, requirements), PROBE, f"{url}/mcp")
+            rewards = result.pop("rewards", {})
+            result["checks"] |= {f"{client} plays the episode": got == expected() for client, got in rewards.items()}
+            results[name] = result
+            click.echo(f"{name}: {result}")
     conclude(results, Path(__file__).with_suffix(".json"))
 
 

@@ -1,6 +1,6 @@
-"""What one installed set of MCP clients does at a running server; prints a JSON object. Run by ``mcp_clients``."""
+"""Plays with the installed MCP clients on a running server, and prints a JSON object. Run by ``mcp_clients``."""
 # mypy: ignore-errors
-# ruff: noqa: PLC0415  (several generations of the same libraries, of which one is installed)
+# ruff: noqa: PLC0415  (several generations of the same libraries, only one of which is installed)
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LIBRARIES = ("mcp", "fastmcp")
 
 
 def data_of(result: Any) -> dict[str, Any]:
-    """Return a result's data, whatever this generation calls it."""
+    """Return a result's data, whose name depends on the generation of the library."""
     return getattr(result, "structured_content", None) or result.structuredContent
 
 
 @asynccontextmanager
 async def official(url: str) -> AsyncIterator[tuple[Any, str]]:
-    """Give the client of the package ``mcp`` and the revision that it speaks."""
+    """Yield the client of the package ``mcp`` and its revision of the protocol."""
     try:
         from mcp import Client
     except ImportError:
@@ -40,7 +40,7 @@ async def official(url: str) -> AsyncIterator[tuple[Any, str]]:
 
 @asynccontextmanager
 async def fastmcp(url: str) -> AsyncIterator[tuple[Any, str]]:
-    """Give the client of the package ``fastmcp`` and the revision that it speaks."""
+    """Yield the client of the package ``fastmcp`` and its revision of the protocol."""
     from fastmcp import Client
 
     async with Client(url) as agent:
@@ -49,17 +49,17 @@ async def fastmcp(url: str) -> AsyncIterator[tuple[Any, str]]:
 
 
 async def play(client: Any, url: str) -> tuple[list[float], str, bool]:
-    """Return an episode's rewards, the revision spoken, and whether a mistake was told as a result."""
+    """Return an episode's rewards, the revision, and whether a mistake was reported as a result."""
     async with client(url) as (agent, revision):
         await agent.list_tools()
         await agent.call_tool("start_episode", {"task_id": TASK, "seed": SEED})
         moves = [*(("select_batch", batch) for batch in BATCHES), ("stop", {})]
         rewards = [data_of(await agent.call_tool(*move))["reward"] for move in moves]
         try:
-            told = "The episode is over" in str(await agent.call_tool("stop", {}))
-        except Exception as error:  # fastmcp raises what the result tells
-            told = "The episode is over" in str(error)
-        return rewards, revision, told
+            refused = "The episode is over" in str(await agent.call_tool("stop", {}))
+        except Exception as error:  # fastmcp raises the error of the result
+            refused = "The episode is over" in str(error)
+        return rewards, revision, refused
 
 
 def main(url: str) -> None:
@@ -71,13 +71,13 @@ def main(url: str) -> None:
         except PackageNotFoundError:
             continue
     played = {name: asyncio.run(play({"mcp": official, "fastmcp": fastmcp}[name], url)) for name in installed}
-    told = {
+    result = {
         "checks": {f"{name} tells a mistake": mistake for name, (_, _, mistake) in played.items()},
         "rewards": {name: rewards for name, (rewards, _, _) in played.items()},
         "revision": {name: revision for name, (_, revision, _) in played.items()},
         "with": installed,
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Minari keeps what reference policies do: grades are those of the package, and the environment comes back.
+"""Minari records reference policies: grades equal the package's, and the environment can be recovered.
 
 pip install ".[minari]" && python -m bench.consumers.minari
 """

@@ -1,4 +1,4 @@
-"""What one installed openenv does at a running server; prints a JSON object. Run by ``openenv_versions``."""
+"""Plays with the installed openenv on a running server, and prints a JSON object. Run by ``openenv_versions``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dataselect_env.integrations.openenv_client import Action, DataSelectEnvClie
 from dataselect_env.integrations.openenv_harness import DataSelectSessionFactory
 
 ACTIONS = (Action.select(5, uncertainty=1), Action.select(20, diversity=0.7, random=0.3), Action.stop())
-TOLD = ("openenv", "websockets", "pydantic", "fastmcp", "mcp")
+PACKAGES = ("openenv", "websockets", "pydantic", "fastmcp", "mcp")
 
 
 DIGITS = 9
-"""Decimals that are compared: the server may train by the compiled loop and this environment by the other one."""
+"""Decimals that are compared; only one of server and client may use the compiled training loop."""
 
 
 def expected() -> list[Any]:
@@ -34,8 +34,8 @@ def expected() -> list[Any]:
 
 
 def _seen(reply: Reply) -> Any:
-    told = reply.model_dump_json(include={"observation", "reward", "done", "info"})
-    return json.loads(told, parse_float=lambda digits: round(float(digits), DIGITS))
+    text = reply.model_dump_json(include={"observation", "reward", "done", "info"})
+    return json.loads(text, parse_float=lambda digits: round(float(digits), DIGITS))
 
 
 def plays_sync(url: str) -> bool:
@@ -114,4 +114,4 @@ CHECKS: tuple[Callable[[str], bool], ...] = (
 
 if __name__ == "__main__":
     found = {check.__name__: check(sys.argv[1]) for check in CHECKS}
-    print(json.dumps({"checks": found, "with": {name: version(name) for name in TOLD}}))
+    print(json.dumps({"checks": found, "with": {name: version(name) for name in PACKAGES}}))

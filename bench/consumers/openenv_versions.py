@@ -1,9 +1,9 @@
-"""Play with every supported openenv, each in a virtual environment as a plain ``pip install`` makes it.
+"""Play with every supported openenv, each in a virtual environment made by a plain ``pip install``.
 
     python -m bench.consumers.openenv_versions --folder /some/folder
 
-One server runs from this checkout; what each version's client does at it is compared with the episode in process.
-Results: ``openenv_versions.json`` beside this file. Environments that are already in the folder are used again.
+One server runs from this checkout; the replies to each version's client are compared with the episode in process. The
+results are in ``openenv_versions.json``. Environments that are already in the folder are reused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ PROBE = Path(__file__).with_name("openenv_probe.py")
 
 
 @click.command()
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="For the environments.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the environments."
+)
 def main(folder: Path) -> None:
     """Play with every version and write the results."""
     results: dict[str, dict[str, Any]] = {}

@@ -32,7 +32,7 @@ _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 def over_websocket(port: int, task_id: str, seed: int) -> tuple[float, int]:
-    """Play an episode on a connection of its own; return the sum of the rewards and the number of steps."""
+    """Play an episode on a new connection; return the sum of the rewards and the number of steps."""
     action, total, steps, done = BEST_CONSTANTS[task_id].model_dump(exclude={"metadata"}), 0.0, 0, False
     with connect(f"ws://{LOOPBACK}:{port}/ws", proxy=None, open_timeout=120) as socket:
         reset = {"task_id": task_id, "seed": seed, "reward_mode": "grade"}
@@ -50,12 +50,12 @@ def post(port: int, path: str, body: dict[str, Any], session: str | None) -> dic
     headers = {"content-type": "application/json"} | ({"x-session-id": session} if session else {})
     request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}", json.dumps(body).encode(), headers)
     with _open(request, timeout=120) as reply:
-        told: dict[str, Any] = json.load(reply)
-    return told
+        result: dict[str, Any] = json.load(reply)
+    return result
 
 
 def lost_over_http(port: int, *, sticky: bool) -> int:
-    """Return how many of ``HTTP_EPISODES * STEPS`` steps reached a replica that does not know the episode."""
+    """Return how many of ``HTTP_EPISODES * STEPS`` steps reached a replica without the episode."""
     lost = 0
     for number in range(HTTP_EPISODES):
         session = f"agent-{number}" if sticky else None

@@ -1,4 +1,4 @@
-"""What a run against a consumer's library leaves behind: results/<name>.json, which the page is made from."""
+"""The record of a run against a consumer's library: results/<name>.json, from which the page is rendered."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from dataselect_env.policies import get_policy
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 4)
 POLICY = "best-constant"
-"""What the scripted models play: its actions do not depend on what it is told, so any consumer can be handed them."""
+"""The policy of the scripted models; its actions do not depend on observations, so every consumer can play them."""
 
 
 @dataclass
 class Record:
-    """What came out of a run; ``claims`` are sentences, each of which the run has checked."""
+    """The record of a run; each of its ``claims`` is a sentence that the run has checked."""
 
     claims: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 
     def claim(self, holds: bool, sentence: str) -> None:
-        """Note a sentence that was found to hold.
+        """Add a claim that holds.
 
         Raises:
-            AssertionError: It does not.
+            AssertionError: It does not hold.
         """
         if not holds:
             raise AssertionError(f"does not hold: {sentence}")
@@ -42,16 +42,16 @@ class Record:
 
 @contextmanager
 def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
-    """Give a record to fill, and write it once everything in it has held.
+    """Yield an empty record, and write it if all of its claims hold.
 
     Args:
-        name: Of the result file and the row in the table.
-        extra: Extra of the package that brings the library.
-        packages: Whose versions are told.
+        name: Name of the result file and of the row in the table.
+        extra: Extra of the package that installs the library.
+        packages: Packages whose versions are recorded.
     """
     record, started = Record(), time.monotonic()
     yield record
-    told = {
+    result = {
         "extra": extra,
         "python": platform.python_version(),
         "versions": {package: version(package) for package in ("dataselect-env", *packages)},
@@ -61,11 +61,11 @@ def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
         "figures": record.figures,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(told, indent=2))
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=2))
 
 
 def scores(seeds: range = SEEDS) -> dict[tuple[str, int], float]:
-    """Return what ``POLICY`` scores when the package plays it itself, by task and seed."""
+    """Return the scores of ``POLICY`` as the package plays it, by task and seed."""
     policy = get_policy(POLICY)
     return {(task_id, seed): rollout(policy, task_id, seed).grade.score for task_id in TASKS for seed in seeds}

@@ -27,7 +27,7 @@ def main() -> None:
         algorithm = make_algorithm(config, seed=1)
         record.claim(algorithm.env_runner_group.num_remote_env_runners() == RUNNERS, f"{RUNNERS} env runners play")
         before, started = grades(algorithm, config, SEEDS), time.monotonic()
-        # RLlib gives NaN for an iteration in which its runners were too slow to end an episode.
+        # RLlib reports NaN for an iteration in which no episode ended.
         returns = [algorithm.train()["env_runners"]["episode_return_mean"] for _ in range(ITERATIONS)]
         seconds = time.monotonic() - started
         after = grades(algorithm, config, SEEDS)

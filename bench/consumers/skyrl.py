@@ -1,4 +1,4 @@
-"""SkyRL's gym plays the environment as its generator would: made from the registry for each row, stepped with text.
+"""SkyRL's gym plays the environment like its generator: created from the registry for each row, stepped with text.
 
 pip install ".[skyrl]" && python -m bench.consumers.skyrl
 """

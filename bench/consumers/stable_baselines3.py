@@ -1,4 +1,4 @@
-"""Stable-Baselines3 makes vector environments of the ids, in this process and in others, and learns on all spaces.
+"""Stable-Baselines3 creates vector environments from the ids, in one or several processes, and learns on all spaces.
 
 pip install ".[train]" && python -m bench.consumers.stable_baselines3
 """
@@ -35,7 +35,7 @@ def learn(observations: str, actions: str, algorithm: Any = PPO, **more: Any) ->
 
 
 def masked_stops(agent: Any) -> int:
-    """Return how often an agent that samples chooses a masked entry within 20 episodes."""
+    """Return how often a stochastic agent chooses a masked entry within 20 episodes."""
     env = gymnasium.make(ID, actions="multi_discrete")
     chosen = 0
     for seed in range(20):

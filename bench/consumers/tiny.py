@@ -1,4 +1,4 @@
-"""A language model with random weights and a tokenizer for it, small enough to make on the spot."""
+"""A language model with random weights and its tokenizer, small enough to create in a test run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataselect_env.integrations.rows import opening
 END, TURN, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]
 POSITIONS = 8192
-"""Longest conversation in tokens."""
+"""Length of the longest conversation, in tokens."""
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Return a byte-level tokenizer that has read the prompts, with Qwen3's chat template as trl ships it."""
+    """Return a byte-level tokenizer trained on the prompts, with Qwen3's chat template from trl."""
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()

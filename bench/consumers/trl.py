@@ -2,8 +2,8 @@
 
 pip install torch "dataselect-env[trl]" && python -m bench.consumers.trl
 
-A model with random weights calls no tools, so what it generates is replaced by scripts; all else is the trainer's own:
-parsing the calls, running the tools, masks, rewards, advantages, log-probabilities, gradients.
+A model with random weights calls no tools, so scripts replace its output. Everything else is the trainer's: parsing the
+calls, running the tools, masks, rewards, advantages, log-probabilities, gradients.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEPS, ROWS_A_STEP = 2, 2
 
 
 def writing(plan: int, turn: int) -> str:
-    """Return what the scripted model writes in a turn of its plan; after the last it only says something."""
+    """Return the scripted model's answer in a turn of its plan; after the last turn it calls no tool."""
     calls = PLANS[plan]
     if turn >= len(calls):
         return f"Done.{tiny.END}"
@@ -49,7 +49,7 @@ def writing(plan: int, turn: int) -> str:
 
 
 def expected(plan: int, task_id: str, seed: int) -> float:
-    """Return the reward of a plan, played by the package itself: the grade where it ended."""
+    """Return the reward of a plan as the package plays it: the grade at its end."""
     env, total = DataSelectEnv(), 0.0
     done = env.reset(task_id=task_id, seed=seed, reward_mode="grade").done
     for name, arguments in PLANS[plan]:
@@ -61,7 +61,7 @@ def expected(plan: int, task_id: str, seed: int) -> float:
 
 
 class ScriptedTrainer(GRPOTrainer):
-    """GRPO with scripts in place of sampling; remembers the rewards it was given."""
+    """GRPO with scripts in place of sampling; it records the rewards."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -116,8 +116,10 @@ def main() -> None:
             len(trainer.seen) == episodes and worst < 1e-6,
             f"the rewards of {episodes} rollouts equal the grades of the same episodes played by the package",
         )
-        told = [message["content"] for talk in trainer.conversations for message in talk if message["role"] == "tool"]
-        refused = sum("'error'" in text or '"error"' in text for text in told)
+        results = [
+            message["content"] for talk in trainer.conversations for message in talk if message["role"] == "tool"
+        ]
+        refused = sum("'error'" in text or '"error"' in text for text in results)
         record.claim(refused == 2 * episodes // len(PLANS), "calls that cannot be played reach the model as errors")
         moved = max(
             float((new.detach() - old).abs().max()) for new, old in zip(model.parameters(), before, strict=True)

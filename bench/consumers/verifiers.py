@@ -1,4 +1,4 @@
-"""verifiers' own command plays its openenv taskset against our server, with a fake model behind an OpenAI endpoint.
+"""verifiers' command plays its openenv taskset on our server, with a fake model behind an OpenAI endpoint.
 
 pip install "dataselect-env[verifiers]" uv && python -m bench.consumers.verifiers
 """
@@ -26,7 +26,7 @@ TASK = "hard"
 
 
 class FakeModel(BaseHTTPRequestHandler):
-    """Answers every chat completion with the best constant action, streamed where that is asked for."""
+    """Answers every chat completion with the best constant action, streamed on request."""
 
     asked: list[dict[str, Any]] = []
 
@@ -37,7 +37,7 @@ class FakeModel(BaseHTTPRequestHandler):
         text = json.dumps(BEST_CONSTANTS[TASK].model_dump(exclude={"metadata"}))
         stream = bool(request.get("stream"))
         message = {"role": "assistant", "content": text}
-        told = {
+        completion = {
             "id": "1",
             "object": "chat.completion.chunk" if stream else "chat.completion",
             "created": 1,
@@ -45,7 +45,7 @@ class FakeModel(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "finish_reason": "stop", "delta" if stream else "message": message}],
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
-        body = f"data: {json.dumps(told)}\n\ndata: [DONE]\n\n" if stream else json.dumps(told)
+        body = f"data: {json.dumps(completion)}\n\ndata: [DONE]\n\n" if stream else json.dumps(completion)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream" if stream else "application/json")
         self.send_header("content-length", str(len(body)))
@@ -53,12 +53,12 @@ class FakeModel(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def fake_model() -> Iterator[str]:
-    """Give the base URL of a running fake model."""
+    """Run a fake model, and yield its base URL."""
     server = ThreadingHTTPServer((LOOPBACK, 0), FakeModel)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -69,7 +69,7 @@ def fake_model() -> Iterator[str]:
 
 
 def evaluate(folder: Path, config: Path, model_url: str) -> list[dict[str, Any]]:
-    """Run verifiers' command and return the traces that it wrote."""
+    """Run verifiers' command and return its traces."""
     binaries = Path(sys.executable).parent
     options = ["--client.base-url", model_url, "--client.api-key-var", "FAKE_KEY", "--model", "fake"]
     command = [str(binaries / "vf-eval"), "@", str(config), *options, "--no-push", "--no-rich", "--run.name", "run"]

@@ -1,1 +1,1 @@
-"""Evidence that the server does not fall over: scripts with their last results, and a page made from those."""
+"""Evidence for the reliability of the server: scripts, their latest results, and a page rendered from these."""

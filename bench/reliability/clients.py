@@ -1,4 +1,4 @@
-"""Clients of a real server that keep a ledger of what they sent and what was answered."""
+"""Clients of a real server, which keep a ledger of their requests and the answers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.reliability.scripts import Reply
 from tests.helpers.serving import Server
 
 PATIENCE = 120
-"""Seconds until an answer counts as missing; the first episode of a server loads its libraries meanwhile."""
+"""Seconds until an answer counts as missing; a server loads its libraries during the first episode."""
 CUT_OFF = (WebSocketException, httpx2.TransportError, OSError)
-"""What a client sees when the server dies."""
+"""Exceptions of a client whose server has died."""
 
 
 class Refused(Exception):
@@ -25,15 +25,15 @@ class Refused(Exception):
 
 
 def client_of(server: Server) -> httpx2.AsyncClient:
-    """Return an HTTP client that goes through no proxy; certificates, which nobody here has, take long to load."""
+    """Return an HTTP client that uses neither a proxy nor certificates, which would take long to load."""
     return httpx2.AsyncClient(base_url=server.base_url, trust_env=False, verify=False, timeout=PATIENCE)
 
 
 async def ask(http: httpx2.AsyncClient, path: str, body: Any) -> Reply:
-    """Return what ``POST path`` answers.
+    """Return the answer to ``POST path``.
 
     Raises:
-        Refused: It answers with an error.
+        Refused: The answer is an error.
     """
     answer = await http.post(path, json=body)
     if answer.status_code != httpx2.codes.OK:
@@ -43,7 +43,7 @@ async def ask(http: httpx2.AsyncClient, path: str, body: Any) -> Reply:
 
 
 async def finish(http: httpx2.AsyncClient, book: Ledger, entry: Entry) -> None:
-    """Play an HTTP episode to its end from where it is, and have it graded."""
+    """Play an HTTP episode from its current step to its end, and ask for its grade."""
     while not entry.done:
         number = len(entry.replies)
         book.send(entry)
@@ -57,7 +57,7 @@ async def finish(http: httpx2.AsyncClient, book: Ledger, entry: Entry) -> None:
 
 
 async def play_http(server: Server, book: Ledger, backend: int) -> None:
-    """Play one episode after the other, the first from where a restart left it."""
+    """Play one episode after the other; a restart may have interrupted the first one."""
     async with client_of(server) as http:
         while True:
             if book.seats[backend].ended:
@@ -87,7 +87,7 @@ async def play_websocket(server: Server, book: Ledger) -> None:
 
 
 async def finish_all(server: Server, book: Ledger) -> None:
-    """Let every HTTP client play the episode that it is in to its end."""
+    """Let every HTTP client play its current episode to the end."""
     async with client_of(server) as http:
         for entry in book.seats:
             if not entry.ended:
@@ -95,7 +95,7 @@ async def finish_all(server: Server, book: Ledger) -> None:
 
 
 async def where_they_stand(server: Server, entries: Iterable[Entry]) -> list[str]:
-    """Return for which HTTP episodes the server has other step counts than the store."""
+    """Return a sentence for each HTTP episode whose step count differs between server and store."""
     problems = []
     async with client_of(server) as http:
         for entry in entries:
@@ -103,16 +103,16 @@ async def where_they_stand(server: Server, entries: Iterable[Entry]) -> list[str
                 state = await http.get("/state", params={"episode_id": entry.script.episode_id})
                 steps = entry.sent - 1
                 if state.json().get("step_count") != steps:
-                    problems.append(f"{entry.script.episode_id}: stands after {steps} steps, told {state.text}")
+                    problems.append(f"{entry.script.episode_id}: {steps} steps in the store, answered {state.text}")
     return problems
 
 
 async def grade_again(server: Server, grades: dict[str, Reply]) -> list[str]:
-    """Return for which episodes /grader answers something else than ``grades`` have."""
+    """Return a sentence for each episode whose grade by /grader differs from ``grades``."""
     problems = []
     async with client_of(server) as http:
         for name, grade in grades.items():
-            told = await http.post("/grader", json={"episode_id": name})
-            if told.json() != grade:
-                problems.append(f"{name}: grade {told.text}, should be {grade}")
+            answer = await http.post("/grader", json={"episode_id": name})
+            if answer.json() != grade:
+                problems.append(f"{name}: grade {answer.text}, should be {grade}")
     return problems

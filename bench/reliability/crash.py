@@ -1,12 +1,12 @@
-"""C1: kill the server with SIGKILL under load, start it again, and compare what was acknowledged with what is there.
+"""C1: kill the server with SIGKILL under load, restart it, and compare the store with all acknowledged requests.
 
     python -m bench.reliability.crash --kills 100
 
-Clients play seeded episodes over HTTP and WebSocket until a random moment, at which the server dies. They know what
-they sent and what was answered. After each restart every acknowledged reset, step and grade must be in the store, with
-at most the one request of each client beside them that was under way; whatever is stored must be what the same actions
-give in process. HTTP clients then go on where they were, through as many deaths as it takes. At the end everything is
-looked at again.
+Clients play seeded episodes over HTTP and WebSocket until the server dies at a random moment. They keep a ledger of
+their requests and the answers. After each restart every acknowledged reset, step and grade must be in the store, and
+apart from these at most the one pending request of each client. The stored values must be those of the same actions in
+process. HTTP clients then continue their episodes, across any number of restarts. At the end everything is checked
+again.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.serving import Server, running_server
 
 MOST_ANSWERS = 500
-"""Acknowledged requests after which the server dies at the latest; the number is drawn from 0 on."""
+"""Largest number of acknowledged requests before the server dies; the number is drawn from 0 up."""
 JITTER = 0.02
-"""Seconds that it may live on after that, so that it does not always die just after an answer."""
+"""Largest delay after that, in seconds, so that the server does not always die right after an answer."""
 FILE = "episodes.db"
 
 
@@ -47,7 +47,7 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, e
     """Let all clients play, and end the server at a moment drawn from ``rng``.
 
     Returns:
-        How each client was cut off.
+        The exception that ended each client.
 
     Raises:
         RuntimeError: A client ended before the server did.
@@ -72,7 +72,7 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, e
 
 
 def check_file(path: Path) -> list[str]:
-    """Return what SQLite finds wrong with the database."""
+    """Return the errors that SQLite finds in the database."""
     with closing(sqlite3.connect(path)) as connection:
         try:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
@@ -82,22 +82,22 @@ def check_file(path: Path) -> list[str]:
 
 
 def check_strangers(path: Path, book: Ledger) -> list[str]:
-    """Return the episodes in the database that nobody knows."""
+    """Return a sentence for each episode in the database that no client started."""
     with closing(sqlite3.connect(path)) as connection:
         names = {str(row[0]) for row in connection.execute("SELECT episode_id FROM episodes")}
-    return [f"{name}: in the store, and nobody started it" for name in sorted(names - set(book.kept))]
+    return [f"{name}: in the store, but no client started it" for name in sorted(names - set(book.kept))]
 
 
 class Run:
     """A run of kills and restarts on one store.
 
     Args:
-        folder: Where the store is.
-        seed: Decides the episodes and the moments.
-        sockets: WebSocket clients.
-        seats: HTTP clients.
-        end: How the server is ended.
-        environ: Further settings of the server.
+        folder: Folder of the store.
+        seed: Seed of the episodes and the moments.
+        sockets: Number of WebSocket clients.
+        seats: Number of HTTP clients.
+        end: Function that ends the server.
+        environ: Additional settings of the server.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Run:
         self.ends: list[BaseException] = []
 
     def kill_once(self, play_alone: PlayAlone) -> None:
-        """Start the server, hold it against what clients know, load it, end it."""
+        """Start the server, compare it with the ledger, load it, and end it."""
         alone = self._alone(play_alone)  # computed while the server starts
         with self._serving() as server:
             self._check(server, alone)
@@ -128,7 +128,7 @@ class Run:
         self.book.counts["kills"] += 1
 
     def finish(self, play_alone: PlayAlone) -> None:
-        """Start the server a last time, let the HTTP clients play to the end, and look at everything again."""
+        """Start the server a last time, let the HTTP clients finish their episodes, and check everything again."""
         alone = self._alone(play_alone)
         with self._serving() as server:
             self._check(server, alone)
@@ -142,7 +142,7 @@ class Run:
         self.book.counts["in the store"] = len(self.book.kept)
 
     def _alone(self, play_alone: PlayAlone) -> Iterator[list[Reply]]:
-        """Return the replies, as they should be, of what was played since the last check; they may come later."""
+        """Return an iterator over the expected replies since the last check; they are computed in the background."""
         return play_alone([entry.script for entry in self.book.touched.values()])
 
     def _check(self, server: Server, alone: Iterator[list[Reply]]) -> None:
@@ -159,7 +159,7 @@ class Run:
 
 
 def measure(kills: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any]:
-    """Kill and restart as often; return the counts and the problems."""
+    """Kill and restart the server ``kills`` times; return the counts and the problems."""
     with tempfile.TemporaryDirectory(prefix="crash-") as folder, players_alone() as play_alone:
         run = Run(Path(folder), seed=seed, sockets=sockets, seats=seats)
         with progress(kills, "kills") as advance:
@@ -173,13 +173,13 @@ def measure(kills: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any
 
 
 @click.command()
-@click.option("--kills", type=click.IntRange(1), default=10, show_default=True, help="How often the server is killed.")
-@click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="WebSocket clients.")
-@click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="HTTP clients.")
-@click.option("--seed", default=1, show_default=True, help="Decides the episodes and the moments.")
+@click.option("--kills", type=click.IntRange(1), default=10, show_default=True, help="Number of kills.")
+@click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="Number of WebSocket clients.")
+@click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="Number of HTTP clients.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the episodes and the moments.")
 @page.save_option
 def main(*, kills: int, sockets: int, seats: int, seed: int, save: bool) -> None:
-    """Kill the server under load, and see whether anything that was acknowledged is gone."""
+    """Kill the server under load, and check that nothing acknowledged is lost."""
     begun = perf_counter()
     results = measure(kills, seed=seed, sockets=sockets, seats=seats)
     page.conclude("crash", {**about_this_run(perf_counter() - begun), **results}, save=save)

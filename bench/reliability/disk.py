@@ -1,11 +1,11 @@
-"""C1: the store's disk fills up, or cannot be written, under a running server, and has room again.
+"""C1: the store's disk fills up, or becomes read-only, under a running server, and has free space again.
 
     python -m bench.reliability.disk
 
-Three ways, each with a real server: files may not grow (RLIMIT_FSIZE, lowered and raised again from outside), a small
-tmpfs that is filled to the brim, and one that is mounted read-only. The last two need user namespaces (``unshare``),
-and are left out where those are not allowed. While nothing can be written clients are told so, episodes stay as they
-are, and what is only read works; afterwards everything goes on as in process.
+Three ways, each with a real server: files may not grow (RLIMIT_FSIZE, lowered and raised again from outside), a full
+tmpfs, and a read-only tmpfs. The last two need user namespaces (``unshare``), and are skipped where those are not
+allowed. While nothing can be written, clients get an error, episodes do not change, and reading works; afterwards
+everything continues as in process.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ from tests.helpers.serving import SERVER_PY, Server, running_server
 FILE = "episodes.db"
 CODE = "STORE_UNAVAILABLE"
 ATTEMPTS = 3
-"""How often each thing is tried while nothing can be written."""
+"""Number of attempts at each operation while nothing can be written."""
 ROOM = "1m"
 """Size of the tmpfs."""
 MOST_RESETS = 20_000
-"""Resets after which a disk that does not fill up counts as endless."""
+"""Number of resets after which the disk should be full."""
 
 
 @dataclass
 class Visit:
-    """A server with one episode on each transport and one that is over, and what was found wrong."""
+    """A server with one running episode per transport and a finished one, and the problems found."""
 
     server: Server
     http: httpx2.Client
@@ -58,7 +58,7 @@ class Visit:
     problems: list[str] = field(default_factory=list)
 
     def ask(self, transport: str, kind: str, data: dict[str, Any]) -> Any:
-        """Return the data of an answer over either transport, a refusal's among them."""
+        """Return the data of an answer over either transport; it may be a refusal."""
         if transport == "websocket":
             self.socket.send(json.dumps({"type": kind, "data": data}))
             return json.loads(self.socket.recv())["data"]
@@ -67,18 +67,18 @@ class Visit:
         return self.http.post(f"/{kind}", json=data).json()
 
     def step(self, script: Script, number: int) -> Any:
-        """Play step ``number`` of the episode that is named for its transport."""
+        """Play step ``number`` of the episode on a transport."""
         transport = script.episode_id
         named = {"episode_id": transport} if transport == "http" else {}
         return self.ask(transport, "step", {**script.actions[number - 1], **named})
 
     def state(self, script: Script) -> Any:
-        """Look at an episode."""
+        """Return the state of an episode."""
         transport = script.episode_id
         return self.ask(transport, "state", {"episode_id": transport} if transport == "http" else {})
 
     def expect(self, what: str, found: object, right: object) -> None:
-        """Note a problem when something is not as it should be."""
+        """Record a problem if a value is not the expected one."""
         self.counts["answers checked"] += 1
         if found != right:
             self.problems.append(f"{what}: {found}, should be {right}")
@@ -102,7 +102,7 @@ def make_script(name: str) -> Script:
 
 
 def endure(here: Visit, fill: Callable[[], None], empty: Callable[[], None]) -> dict[str, Reply]:
-    """Play, fill the disk, look at what is answered, make room, play on; return the grades that were given."""
+    """Play, fill the disk, check the answers, free the disk, and continue; return the grades."""
     played = {name: make_script(name) for name in ("http", "websocket")}
     alone = {name: play_alone(script) for name, script in played.items()}
     for name, script in played.items():
@@ -136,7 +136,7 @@ def endure(here: Visit, fill: Callable[[], None], empty: Callable[[], None]) -> 
 
 
 def by_limit(folder: Path) -> tuple[Counter[str], list[str]]:
-    """Let the server's files grow no further, then let them; afterwards start it again."""
+    """Stop the growth of the server's files, allow it again, and restart the server."""
     serving = partial(running_server, store=f"sqlite:///{FILE}", cwd=folder)
     with serving() as server, visit(server) as here:
         pid, kind = server.process.pid, resource.RLIMIT_FSIZE
@@ -153,7 +153,7 @@ def by_limit(folder: Path) -> tuple[Counter[str], list[str]]:
 
 
 def by_tmpfs(folder: Path) -> tuple[Counter[str], list[str]]:
-    """Give the server a small disk of its own, fill it from outside, and make room again."""
+    """Run the server on a small disk, fill it from outside, and free it again."""
     command = in_namespace(f"mount -t tmpfs -o size={ROOM} tmpfs {shlex.quote(str(folder))}")
     with running_server(store=f"sqlite:///{folder}/{FILE}", command=command) as server, visit(server) as here:
         ballast = Path(f"/proc/{server.process.pid}/root{folder}/ballast")
@@ -163,10 +163,10 @@ def by_tmpfs(folder: Path) -> tuple[Counter[str], list[str]]:
 
 
 def fill_up(here: Visit, ballast: Path) -> None:
-    """Write a file until the disk is full, then start episodes until the store has used up what it still had.
+    """Write a file until the disk is full, then start episodes until the store has no free space left.
 
     Raises:
-        RuntimeError: The disk has no end.
+        RuntimeError: The disk does not fill up.
     """
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -181,7 +181,7 @@ def fill_up(here: Visit, ballast: Path) -> None:
 
 
 def by_mount(folder: Path) -> tuple[Counter[str], list[str]]:
-    """Start the server on a store that cannot be written: it should end and say so in a sentence."""
+    """Start the server on a read-only store: it should end with a message."""
     place = shlex.quote(str(folder))
     command = in_namespace(f"mount -t tmpfs -o ro tmpfs {place}")
     counts, problems = Counter({"answers checked": 1}), []
@@ -195,13 +195,13 @@ def by_mount(folder: Path) -> tuple[Counter[str], list[str]]:
 
 
 def in_namespace(mount: str) -> tuple[str, ...]:
-    """Return the command that serves where something is mounted for the server alone."""
+    """Return the command that mounts something for the server alone, and serves."""
     served = f"{mount} && exec {shlex.join(SERVER_PY)}"
     return ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", served)
 
 
 def namespaces_allowed() -> bool:
-    """Return whether this user may mount things in a namespace of their own."""
+    """Return whether this user may mount file systems in a new namespace."""
     if shutil.which("unshare") is None:
         return False
     probe = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt")
@@ -212,7 +212,7 @@ WAYS = {"files that may not grow": by_limit, "a full tmpfs": by_tmpfs, "a read-o
 
 
 def measure() -> dict[str, Any]:
-    """Try every way; return the counts and the problems."""
+    """Try all three ways; return the counts and the problems."""
     allowed = namespaces_allowed()
     counts: dict[str, Counter[str]] = {}
     problems = []

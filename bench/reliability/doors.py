@@ -1,9 +1,9 @@
-"""C4 and C5: limits hold and places are freed; no door is open to whoever has no business here.
+"""C4 and C5: limits hold, places are freed, and no route is open without authentication.
 
     python -m bench.reliability.doors --rounds 20
 
-Against real servers with small limits: a full one, one with a token, one with a rate limit. Nothing that is answered
-may tell anything from inside.
+Runs real servers with small limits: a full one, one with a token, one with a rate limit. No answer may contain internal
+details.
 """
 
 from __future__ import annotations
@@ -34,42 +34,42 @@ from tests.helpers.serving import LOOPBACK, Server, running_server
 
 PLACES = 6
 IDLE, LIFETIME, PING = 1.5, 3.0, 0.5
-"""Seconds; of the full server."""
+"""Limits of the full server, in seconds."""
 RATE, ASKED = 5, 60
 TOKEN = "a-token-for-these-doors"  # noqa: S105
 FOREIGN = "https://foreign.example"
 INSIDE = re.compile(r'Traceback|File "|site-packages|\.py\b|sqlite3?\.|object at 0x|\bdataselect_env\.[a-z]')
-"""What stands in traces, paths and names of modules."""
+"""Parts of tracebacks, paths and module names."""
 IDLE_CODE = 4408
 CAPACITY_CODE = 1000
 
 
 class Found:
-    """What was counted, and what was wrong."""
+    """Counts and problems."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
 
     def expect(self, fine: bool, problem: str) -> None:
-        """Note a problem unless all is fine."""
+        """Record a problem unless a condition holds."""
         if not fine:
             self.problems.append(problem)
 
     def search(self, text: str) -> None:
-        """Look for anything from inside in an answer."""
+        """Search an answer for internal details."""
         self.counts["answers searched"] += 1
         if inside := INSIDE.search(text):
-            self.problems.append(f"an answer tells {inside[0]!r}: {text[:300]}")
+            self.problems.append(f"an answer contains {inside[0]!r}: {text[:300]}")
 
 
 def settings(**values: object) -> dict[str, str]:
-    """Return settings as variables of the environment."""
+    """Return settings as environment variables."""
     return {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in values.items()}
 
 
-def told_at_the_end(client: ClientConnection, found: Found) -> tuple[list[str], int | None]:
-    """Return the codes of all errors that a connection is told until it is closed, and the close code."""
+def errors_until_close(client: ClientConnection, found: Found) -> tuple[list[str], int | None]:
+    """Return the codes of all errors that a connection receives until it is closed, and the close code."""
     codes: list[str] = []
     while True:
         try:
@@ -77,12 +77,12 @@ def told_at_the_end(client: ClientConnection, found: Found) -> tuple[list[str], 
         except ConnectionClosed as closed:
             return codes, closed.rcvd.code if closed.rcvd else None
         found.search(text)
-        told = json.loads(text)
-        codes += [told["data"]["code"]] if told["type"] == "error" else []
+        message = json.loads(text)
+        codes += [message["data"]["code"]] if message["type"] == "error" else []
 
 
 def wait_for_places(server: Server, found: Found, what: str) -> None:
-    """Wait until no place is taken."""
+    """Wait until all places are free."""
     deadline = time.monotonic() + PATIENCE
     while server.get("/health")["active_sessions"] and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -90,36 +90,36 @@ def wait_for_places(server: Server, found: Found, what: str) -> None:
 
 
 def fill(server: Server, found: Found) -> None:
-    """Take all places in silence, ask for one more, and see all of them freed."""
+    """Take all places with silent clients, ask for one more, and check that all are freed."""
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(server.ws_url, proxy=None)) for _ in range(PLACES)]
         with connect(server.ws_url, proxy=None) as late:
-            told = told_at_the_end(late, found)
-            found.expect(told == (["CAPACITY_REACHED"], CAPACITY_CODE), f"one too many was told {told}")
+            codes = errors_until_close(late, found)
+            found.expect(codes == (["CAPACITY_REACHED"], CAPACITY_CODE), f"one client too many got {codes}")
             found.counts["refused at capacity"] += 1
         for client in silent:
-            told = told_at_the_end(client, found)
-            found.expect(told == (["SESSION_IDLE"], IDLE_CODE), f"a silent client was told {told}")
+            codes = errors_until_close(client, found)
+            found.expect(codes == (["SESSION_IDLE"], IDLE_CODE), f"a silent client got {codes}")
     wait_for_places(server, found, "silent clients")
     found.counts["places freed"] += PLACES
 
 
 def outstay(server: Server, found: Found) -> None:
-    """Talk until the session has lasted too long."""
+    """Send messages until the session exceeds its lifetime."""
     with connect(server.ws_url, proxy=None) as talker:
         with suppress(ConnectionClosed):
             talker.send(json.dumps({"type": "reset", "data": {"seed": 1}}))
             while json.loads(talker.recv(timeout=PATIENCE))["type"] != "error":
                 time.sleep(0.1)
                 talker.send(json.dumps({"type": "state"}))
-        code = told_at_the_end(talker, found)[1]
+        code = errors_until_close(talker, found)[1]
     found.expect(code == IDLE_CODE, f"who stayed too long was closed with {code}")
     wait_for_places(server, found, "one that stayed too long")
     found.counts["places freed"] += 1
 
 
 def play_dead(server: Server, found: Found) -> None:
-    """Open connections and answer no ping."""
+    """Open connections that answer no ping."""
     with ExitStack() as stack:
         for _ in range(PLACES):
             dead = stack.enter_context(socket.create_connection((LOOPBACK, server.port)))
@@ -130,7 +130,7 @@ def play_dead(server: Server, found: Found) -> None:
 
 
 def try_routes(server: Server, found: Found) -> None:
-    """Ask for everything that there is without the token, with a wrong one, and from a foreign page."""
+    """Request every route without the token, with a wrong one, and from a foreign page."""
     right, wrong = ({"Authorization": f"Bearer {token}"} for token in (TOKEN, TOKEN[:-1]))
     visitors: tuple[tuple[int, dict[str, str]], ...] = ((401, {}), (401, wrong), (403, {**right, "Origin": FOREIGN}))
     with httpx2.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE) as http:
@@ -160,7 +160,7 @@ def try_routes(server: Server, found: Found) -> None:
 
 
 def hurry(server: Server, found: Found) -> None:
-    """Ask more often than the rate allows."""
+    """Send more requests than the rate limit allows."""
     with httpx2.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE) as http:
         answers = [http.get("/tasks") for _ in range(ASKED)]
         for answer in answers:
@@ -174,7 +174,7 @@ def hurry(server: Server, found: Found) -> None:
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Try everything so often; return the counts and the problems."""
+    """Run all checks ``rounds`` times; return the counts and the problems."""
     found = Found()
     small = settings(max_sessions=PLACES, idle_timeout=IDLE, session_lifetime=LIFETIME)
     with running_server(env=small) as server, progress(rounds, "rounds") as advance:
@@ -194,10 +194,10 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often places are taken.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Number of rounds.")
 @page.save_option
 def main(*, rounds: int, save: bool) -> None:
-    """Fill the server, try its doors, and search what it answers."""
+    """Fill the server, try its limits and routes, and search its answers."""
     begun = perf_counter()
     results = measure(rounds)
     page.conclude("doors", {**about_this_run(perf_counter() - begun), **results}, save=save)

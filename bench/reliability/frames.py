@@ -1,7 +1,7 @@
-"""Hostile frames: what a broken or malicious client may send, drawn from a seeded generator.
+"""Hostile frames of a broken or malicious client, drawn from a seeded generator.
 
-A frame is what goes into one WebSocket message or one body of ``POST /mcp``: text, or bytes. All of them should be
-answered by a refusal; those that would be understood (a reset, a step, a look at the state, a goodbye) are left out.
+A frame is the content of one WebSocket message or of one body of ``POST /mcp``: text or bytes. All frames should be
+refused; valid messages (reset, step, state, close) are not generated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NUMBERS = (
     "9" * 4_300,
     "9" * 5_000,
     "-" + "9" * 400,
-    "1e-400",
+    "1e-300",
     "0x10",
     "01",
     "+1",
@@ -36,19 +36,19 @@ HALVES = ("\\ud800", "\\udfff", "\\ud800\\ud800", "\\udc00\\ud800", "\\uD83D", "
 
 
 def junk(rng: random.Random) -> Frame:
-    """Return letters that are no JSON."""
+    """Return text that is not JSON."""
     return "".join(rng.choice('{}[]",:\\ \n\tabc0' + LETTERS) for _ in range(rng.randrange(1, 200))) + "}"
 
 
 def binary(rng: random.Random) -> Frame:
-    """Return bytes, some of which would be a message if they came as text."""
+    """Return bytes, some of which would be a valid message as text."""
     if rng.random() < 0.3:
         return json.dumps({"type": rng.choice(TYPES)}).encode()
     return rng.randbytes(rng.randrange(0, 300))
 
 
 def nested(rng: random.Random) -> Frame:
-    """Return brackets in brackets, closed or not, sometimes inside a message."""
+    """Return nested brackets, closed or not, sometimes inside a message."""
     depth = rng.choice((50, 500, 5_000, 25_000))
     opened, closed = rng.choice((("[", "]"), ('{"a":', "}"), ('{"data":', "}"), ("[{},", "]")))
     text = opened * depth + "1" + closed * (depth if rng.random() < 0.7 else rng.randrange(depth))
@@ -56,29 +56,29 @@ def nested(rng: random.Random) -> Frame:
 
 
 def number(rng: random.Random) -> Frame:
-    """Return a message with a number that no number type holds, or that is none."""
+    """Return a message with a number that is out of range, or not a number."""
     return _with_value(rng, rng.choice(NUMBERS))
 
 
 def word(rng: random.Random) -> Frame:
-    """Return a message with what other languages have in the place of a value."""
+    """Return a message with a literal of another language as a value."""
     return _with_value(rng, rng.choice(WORDS))
 
 
 def half(rng: random.Random) -> Frame:
-    """Return a message with escapes that are half a character or none, as a value or as a name."""
+    """Return a message with invalid escapes or lone surrogates, as a value or as a name."""
     text = f'"{rng.choice(HALVES)}"'
     return _with_value(rng, text) if rng.random() < 0.7 else f'{{"type": "step", "data": {{{text}: 1}}}}'
 
 
 def letters(rng: random.Random) -> Frame:
-    """Return a message whose names and texts are control characters, marks of direction and the like."""
+    """Return a message whose names and texts are control characters, direction marks and the like."""
     text = "".join(rng.choice(LETTERS) for _ in range(rng.randrange(1, 40)))
     return json.dumps({"type": rng.choice(("reset", "step")), "data": {text: text}}, ensure_ascii=rng.random() < 0.5)
 
 
 def giant(rng: random.Random) -> Frame:
-    """Return a message with a long text, a long list or many names, all within the size that the server reads."""
+    """Return a message with a long text, a long list or many names, within the server's size limit."""
     size = rng.choice((300, 3_000, 30_000, 200_000))
     data: Any = rng.choice(
         ({"task_id": "x" * size}, {"episode_id": "e" * size}, {"y" * size: 1}, {"seed": [1] * (size // 4)})
@@ -89,7 +89,7 @@ def giant(rng: random.Random) -> Frame:
 
 
 def mistyped(rng: random.Random) -> Frame:
-    """Return a message with a value of the wrong type somewhere."""
+    """Return a message with a value of a wrong type."""
     wrong = rng.choice(UNTYPED)
     place = rng.randrange(4)
     if place == 0:
@@ -102,7 +102,7 @@ def mistyped(rng: random.Random) -> Frame:
 
 
 def duplicate(rng: random.Random) -> Frame:
-    """Return a message that names things twice; the last one counts, and is wrong."""
+    """Return a message with duplicate names; the last one counts, and its value is invalid."""
     return rng.choice(
         (
             '{"type": "reset", "type": "buy"}',
@@ -114,7 +114,7 @@ def duplicate(rng: random.Random) -> Frame:
 
 
 def misplaced(rng: random.Random) -> Frame:
-    """Return a message that is understood and refused: unknown names, other episodes, contradictions."""
+    """Return a message that is valid JSON but refused: unknown names, other episodes, contradictions."""
     return json.dumps(
         rng.choice(
             (
@@ -144,7 +144,7 @@ def hostile(rng: random.Random) -> Frame:
 
 
 def rpc(rng: random.Random) -> Frame:
-    """Return what should come to nothing as a JSON-RPC request: half of it is no JSON, half no request."""
+    """Return an invalid JSON-RPC request: invalid JSON, or JSON that is not a request."""
     if rng.random() < 0.4:
         return rng.choice(KINDS)(rng)
     request: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
@@ -156,7 +156,7 @@ def rpc(rng: random.Random) -> Frame:
 
 
 def _with_value(rng: random.Random, text: str) -> str:
-    """Return a message with a JSON text, or what should be one, as one of its values."""
+    """Return a message with valid or invalid JSON text as one of its values."""
     return rng.choice(
         (
             f'{{"type": "reset", "data": {{"seed": {text}}}}}',
@@ -173,7 +173,7 @@ def _action(rng: random.Random) -> dict[str, Any]:
 
 
 def _bad_action(rng: random.Random) -> dict[str, Any]:
-    """Return an action with one thing wrong."""
+    """Return an action with one invalid field."""
     wrong: Any = rng.choice((None, True, -1, 0.5, "1", [], "stop"))
     return rng.choice(
         (

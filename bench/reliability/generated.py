@@ -1,4 +1,4 @@
-"""Generated HTTP requests: schemathesis run against a real server from its own OpenAPI document, and what came of it.
+"""Generated HTTP requests: schemathesis runs against a real server, from the server's OpenAPI document.
 
 Needs the extra ``fuzz``.
 """
@@ -20,22 +20,22 @@ from tests.helpers.serving import Server
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 LEFT_OUT = "positive_data_acceptance"
-"""The one check that is not asked for: some rules, such as a split for every index, are beyond a schema."""
+"""The one check that is disabled: some rules, such as that an index needs a split, cannot be part of a schema."""
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 TIMEOUT = 120
-"""Seconds after which a request counts as not answered; the first /baseline takes some."""
+"""Seconds after which a request counts as unanswered; the first /baseline takes long."""
 FOUND_FAILURES = 1
 """Exit status of schemathesis when a check failed."""
 
 
 @dataclass
 class Tally:
-    """What came of the requests.
+    """Outcome of the requests.
 
     Attributes:
         phases: Requests by phase.
-        statuses: Answers by status; 0 stands for none at all.
-        graded: Answers of /grader with a grade: only links lead there.
+        statuses: Answers by status; 0 is no answer.
+        graded: Answers of /grader with a grade, which only links between operations reach.
         problems: Failed checks, in sentences.
     """
 
@@ -55,11 +55,13 @@ class Tally:
             if status == 0 or status >= 500:
                 self.problems.append(f"{recorder['label']}: status {status}")
         for checks in recorder.get("checks", {}).values():
-            self.problems += [f"{recorder['label']}: {told(check)}" for check in checks if check["status"] == "failure"]
+            self.problems += [
+                f"{recorder['label']}: {failure_message(check)}" for check in checks if check["status"] == "failure"
+            ]
 
 
-def told(check: dict[str, Any]) -> str:
-    """Return what a failed check found."""
+def failure_message(check: dict[str, Any]) -> str:
+    """Return the message of a failed check."""
     failure = (check.get("failure_info") or {}).get("failure") or {}
     return f"{check['name']}: {failure.get('message') or failure.get('title') or failure}"[:300]
 
@@ -68,15 +70,15 @@ def scenarios(server: Server, seed: int, examples: int, phases: tuple[str, ...] 
     """Run schemathesis once and yield the scenarios that it reports.
 
     Args:
-        server: What to send requests to.
-        seed: Decides the requests.
-        examples: Requests an operation and phase, at most.
-        phases: What to run.
+        server: Server to send requests to.
+        seed: Seed of the requests.
+        examples: Largest number of requests per operation and phase.
+        phases: Phases to run.
 
     Raises:
-        RuntimeError: schemathesis could not do its work.
+        RuntimeError: schemathesis failed.
     """
-    server.get("/openapi.json")  # which may be made at the first request: schemathesis waits ten seconds for it
+    server.get("/openapi.json")  # it may be built at the first request, and schemathesis waits for ten seconds only
     with tempfile.TemporaryDirectory(prefix="generated-") as folder:
         report = Path(folder) / "report.ndjson"
         options = ["--checks=all", f"--exclude-checks={LEFT_OUT}", "--continue-on-failure", "--no-shrink"]
@@ -101,7 +103,7 @@ def scenarios(server: Server, seed: int, examples: int, phases: tuple[str, ...] 
 
 
 def fuzz(server: Server, requests: int, seed: int, examples: int, advance: Callable[[int], None] | None) -> Tally:
-    """Send at least as many requests, one run after the other, each with another seed."""
+    """Send at least ``requests`` requests, in runs with different seeds."""
     tally = Tally()
     while (sent := sum(tally.phases.values())) < requests:
         for scenario in scenarios(server, seed, examples):

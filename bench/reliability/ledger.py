@@ -1,4 +1,4 @@
-"""What clients know of their episodes, and how a store is held against it."""
+"""The clients' record of their episodes, and its comparison with a store."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Entry:
     """One episode as its client knows it.
 
     Attributes:
-        replies: What was answered to the reset and to each step, in order; None where the answer was lost.
-        sent: Requests sent so far, the reset among them; at most one more than there are replies.
-        grade: What /grader answered, once it did.
-        ended: Whether the store was seen to have the whole of it.
+        replies: Answers to the reset and to each step, in order; None if an answer was lost.
+        sent: Number of requests sent, including the reset; at most one more than there are replies.
+        grade: Answer of /grader; None before it.
+        ended: Whether a check has found the whole episode in the store.
     """
 
     script: Script
@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def done(self) -> bool:
-        """Whether its client was told that it is over."""
+        """Whether the client has received the last reply."""
         return bool(self.replies and self.replies[-1] and self.replies[-1]["done"])
 
 
@@ -42,45 +42,45 @@ class Ledger:
     """All episodes of a run.
 
     Args:
-        rng: Draws the scripts.
-        seats: HTTP clients, each of which goes on with its episode after a restart.
+        rng: Random stream of the scripts.
+        seats: Number of HTTP clients; each continues its episode after a restart.
     """
 
     def __init__(self, rng: random.Random, seats: int) -> None:
         self._rng = rng
         self.counts: Counter[str] = Counter()
         self.touched: dict[str, Entry] = {}  # played since the last check
-        self.kept: dict[str, StoredEpisode] = {}  # as the last check found them
-        self.grades: dict[str, Reply] = {}  # of those that are over
+        self.kept: dict[str, StoredEpisode] = {}  # as of the last check
+        self.grades: dict[str, Reply] = {}  # of finished episodes
         self.seats = [self.open("http") for _ in range(seats)]
 
     @property
     def answers(self) -> int:
-        """Requests acknowledged so far."""
+        """Number of acknowledged requests."""
         return self.counts["steps acknowledged"] + self.counts["resets acknowledged"]
 
     def open(self, transport: Transport) -> Entry:
-        """Return a new episode, with a name of its own."""
+        """Return a new episode with a unique id."""
         self.counts["episodes"] += 1
         return Entry(draw(self._rng, f"{transport}-{self.counts['episodes']}"), transport)
 
     def send(self, entry: Entry) -> None:
-        """Note that a request is on its way."""
+        """Record that a request is being sent."""
         entry.sent = len(entry.replies) + 1
         self.touched[entry.script.episode_id] = entry
 
     def answered(self, entry: Entry, reply: Reply) -> None:
-        """Note what came back."""
+        """Record an answer."""
         entry.replies.append(reply)
         self.counts["steps acknowledged" if reply["step"] else "resets acknowledged"] += 1
 
     def graded(self, entry: Entry, grade: Reply) -> None:
-        """Note what /grader answered; the episode is over."""
+        """Record the answer of /grader; the episode has ended."""
         entry.grade, entry.ended = grade, True
         self.counts["grades given"] += 1
 
     def check(self, store: EpisodeStore, alone: dict[str, list[Reply]]) -> list[str]:
-        """Hold the store against everything that was touched since the last check; return what is wrong."""
+        """Compare the store with all episodes played since the last check; return the differences."""
         problems = [line for name, entry in self.touched.items() for line in self._check(entry, store, alone[name])]
         self.touched.clear()
         return problems
@@ -104,7 +104,7 @@ class Ledger:
         return problems
 
     def _keep(self, entry: Entry, stored: StoredEpisode, grade: Reply | None) -> None:
-        """Remember what the store has, and let the client go on from there."""
+        """Record the content of the store, from which the client continues."""
         name, done = entry.script.episode_id, len(stored.steps) + 1
         unanswered = max(0, done - len(entry.replies))
         self.counts["done, and killed before the answer"] += unanswered
@@ -116,12 +116,12 @@ class Ledger:
             entry.ended = True
 
     def check_again(self, store: EpisodeStore) -> list[str]:
-        """Return which of the episodes that were checked before are no longer what they were."""
+        """Return a sentence for each episode that has changed since it was checked."""
         return [f"{name}: changed" for name, stored in self.kept.items() if store.load(name) != stored]
 
 
 def as_stored(entry: Entry, alone: list[Reply]) -> StoredEpisode:
-    """Return what the store should hold of an episode that was played as far as these replies go."""
+    """Return the expected content of the store for an episode with these replies."""
     last = alone[-1]
     header = EpisodeHeader(transport=entry.transport, dynamics_version=DYNAMICS_VERSION, **entry.script.choices)
     steps = zip(entry.script.actions, alone[1:], strict=False)
@@ -133,14 +133,14 @@ def as_stored(entry: Entry, alone: list[Reply]) -> StoredEpisode:
 
 
 def as_step(action: Action, reply: Reply) -> StoredStep:
-    """Return what the store should hold of a step that was answered so."""
+    """Return the expected content of the store for a step with this reply."""
     info = reply["info"]
     performance = reply["observation"]["current_performance"]
     return StoredStep(action, info["batch_size"], info["mislabelled"], performance, reply["reward"])
 
 
 def as_graded(last: Reply) -> Reply | None:
-    """Return what /grader should answer about an episode whose last reply was this; None: it is still running."""
+    """Return the expected answer of /grader after this last reply; None while the episode is running."""
     if not last["done"]:
         return None
     return {**last["info"]["grade"], "episode_id": last["episode_id"], "task_id": last["task_id"]}

@@ -1,4 +1,4 @@
-"""What the kernel tells about a server's process, and about the machine."""
+"""Resources of a server's process, and facts about the machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dataselect_env.evaluation.journal import Versions
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process holds at one moment.
+    """Resources of a process at one moment.
 
     Attributes:
         resident: Resident memory, in MB.
-        peak: Most resident memory so far, in MB.
-        files: Open file descriptors, sockets among them.
+        peak: Peak resident memory, in MB.
+        files: Open file descriptors, including sockets.
         threads: Threads.
     """
 
@@ -31,7 +31,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Return what a process holds now; Linux only."""
+    """Return the current resources of a process; Linux only."""
     folder = Path("/proc") / str(pid)
     lines = (folder / "status").read_text(encoding="utf-8").splitlines()
     status = dict(line.split(":", 1) for line in lines)
@@ -45,7 +45,7 @@ def usage(pid: int) -> Usage:
 
 
 def about_this_run(seconds: float) -> dict[str, Any]:
-    """Return what every result file says about how it came to be."""
+    """Return the versions, the machine and the time that every result file records."""
     return {
         "versions": Versions().model_dump(),
         "machine": {"processor": processor(), "cores": cores(), "system": platform.system()},
@@ -54,5 +54,5 @@ def about_this_run(seconds: float) -> dict[str, Any]:
 
 
 def as_row(found: Usage) -> dict[str, float]:
-    """Return a usage as JSON has it."""
+    """Return a usage as JSON data."""
     return asdict(found)

@@ -1,10 +1,10 @@
-"""What a million finished episodes cost, and how they leave.
+"""What a million finished episodes cost, and how they are removed.
 
     python -m bench.reliability.retention
 
-Fills a store of the real kind with episodes, measures the operations of a step against those of a store with a
-thousand, then removes what is too many as a server does. Figures are CPU time; the longest removal is what a step may
-have to wait. Prints a table and writes retention.json. Takes minutes and 3 GB of disk.
+Fills a store on disk, compares the operations of a step with those on a store of a thousand episodes, then removes the
+surplus as a server does. Figures are CPU time; a step may have to wait for the longest removal. Prints a table and
+writes retention.json. Takes minutes and 3 GB of disk.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MICROSECONDS = 1e6
 
 
 def fill(store: SQLiteStore, first: int, count: int) -> None:
-    """Add finished episodes in large transactions, as no server would."""
+    """Add finished episodes in large transactions, which a server never does."""
     connection = store._connection
     action, verdict = STEP.action.model_dump_json(include=STORED_ACTION_FIELDS), GRADE.model_dump_json()
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -65,7 +65,7 @@ def fill(store: SQLiteStore, first: int, count: int) -> None:
 
 
 def operations(store: SQLiteStore, episodes: int, tag: str) -> Iterator[tuple[str, Callable[[int], object]]]:
-    """Yield what a server does with its store, by name; each takes the number of the trial."""
+    """Yield the operations of a server on its store, by name; each takes the number of the trial."""
 
     def name(trial: int) -> str:
         return f"{tag}-{trial}"
@@ -94,7 +94,7 @@ async def microseconds(operation: Callable[[int], object]) -> float:
 
 
 async def remove(store: SQLiteStore, keep: Retention) -> dict[str, float]:
-    """Remove what is too many, and return how that went."""
+    """Remove the surplus, and return the measurements."""
     times: list[float] = []
     cpu: list[float] = []
     more = True
@@ -114,9 +114,9 @@ async def remove(store: SQLiteStore, keep: Retention) -> dict[str, float]:
 
 
 @click.command()
-@click.option("--episodes", default=1_000_000, show_default=True, help="Finished episodes in the full store.")
+@click.option("--episodes", default=1_000_000, show_default=True, help="Number of finished episodes in the full store.")
 def main(episodes: int) -> None:
-    """Measure, print and write."""
+    """Print and write the measurements."""
     settings = Settings()
     keep = Retention(settings.keep_episodes, settings.keep_days, settings.episode_lifetime)
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:

@@ -1,9 +1,9 @@
-"""C3: a thousand WebSocket sessions in one server process, each an episode of its own to its end.
+"""C3: a thousand WebSocket sessions in one server process, each playing a whole episode.
 
     python -m bench.reliability.scale --sessions 1000
 
-All sessions connect, all reset, then all play step by step together; between the stages the server's memory is read.
-Every reply must be the solo run's, bit for bit.
+All sessions connect, reset, and then play step by step together. The server's memory is recorded between the stages.
+Every reply must equal that of the solo run, bit for bit.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from dataselect_env.server.settings import ENV_PREFIX
 from tests.helpers.serving import Server, running_server
 
 FIRST_SEED = 2_000_000
-"""Outside of all splits."""
+"""First seed, outside of all splits."""
 CONNECTING_AT_ONCE = 50
-"""Connections that are opened at a time: the queue of a listening socket is short."""
+"""Number of connections opened at a time; the queue of a listening socket is short."""
 
 
 class EpisodeBackend:
-    """One client: its connection, its script, and what it was answered."""
+    """One client: its connection, its script, and the answers."""
 
     def __init__(self, script: Script, socket: ClientConnection) -> None:
         self.script = script
@@ -45,11 +45,11 @@ class EpisodeBackend:
 
     @property
     def waits(self) -> bool:
-        """Whether nothing is left to be done."""
+        """Whether the script is finished."""
         return self.problem is not None or bool(self.replies and self.replies[-1]["done"])
 
     async def play(self) -> None:
-        """Do what comes next in the script, the reset first."""
+        """Send the next message of the script; the first one is the reset."""
         number = len(self.replies)
         data = self.script.actions[number - 1] if number else self.script.choices
         await self._socket.send(json.dumps({"type": "step" if number else "reset", "data": data}))
@@ -61,7 +61,7 @@ class EpisodeBackend:
 
 
 def scripts(sessions: int, seed: int) -> list[Script]:
-    """Return the scripts: the tasks in turn, each session on a seed of its own."""
+    """Return the scripts: the tasks in turn, each session with its own seed."""
     rng, tasks = random.Random(seed), tuple(TASKS)  # noqa: S311  (no secret)
     return [
         draw(rng, f"scale-{place}", seed=FIRST_SEED + place, task_id=tasks[place % len(tasks)])
@@ -107,7 +107,7 @@ async def play_all(server: Server, chosen: list[Script], advance: Callable[[int]
 
 
 def measure(sessions: int, seed: int) -> dict[str, Any]:
-    """Play, and hold every reply against the solo run."""
+    """Play, and compare every reply with the solo run."""
     chosen = scripts(sessions, seed)
     environ = {f"{ENV_PREFIX}MAX_SESSIONS": str(sessions)}
     with (
@@ -137,11 +137,17 @@ def measure(sessions: int, seed: int) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--sessions", type=click.IntRange(1), default=100, show_default=True, help="WebSocket sessions at once.")
-@click.option("--seed", default=1, show_default=True, help="Decides the actions.")
+@click.option(
+    "--sessions",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Number of simultaneous WebSocket sessions.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the actions.")
 @page.save_option
 def main(*, sessions: int, seed: int, save: bool) -> None:
-    """Play many sessions at once in one server process."""
+    """Play many simultaneous sessions in one server process."""
     begun = perf_counter()
     results = measure(sessions, seed)
     page.conclude("scale", {**about_this_run(perf_counter() - begun), **results}, save=save)

@@ -1,4 +1,4 @@
-"""What the scripts here play: seeded episodes, and what they must come to, from the environment in process."""
+"""Seeded episodes for these scripts, and the expected replies, from the environment in process."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from dataselect_env.evaluation.evaluate import cores
 Reply = dict[str, Any]
 PlayAlone = Callable[[Sequence["Script"]], Iterator[list[Reply]]]
 STOPPED_EARLY = 0.3
-"""Share of the episodes that end with a stop before anything is used up."""
+"""Share of the episodes that end with a stop before budget and steps are used up."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """One episode, decided beforehand.
+    """One episode with predetermined actions.
 
     Attributes:
-        choices: What the reset asks for, ``episode_id`` among it.
-        actions: At least as many as the task takes.
+        choices: Arguments of the reset, including ``episode_id``.
+        actions: At least as many actions as the episode takes.
     """
 
     choices: dict[str, Any]
@@ -44,14 +44,14 @@ class Script:
 
 
 def draw_action(rng: random.Random) -> dict[str, Any]:
-    """Return an action that buys a small batch with any mix."""
+    """Return an action that buys a small batch with a random mix."""
     mix = {name: round(rng.random(), 3) for name in ("uncertainty", "diversity")}
-    weights = {**mix, "random": rng.choice((0.001, 0.5, 1))}  # all 0 would be refused
+    weights = {**mix, "random": rng.choice((0.001, 0.5, 1))}  # weights of 0 alone would be refused
     return {"action_type": "select_batch", "batch_size": rng.randrange(25), "strategy_weights": weights}
 
 
 def draw(rng: random.Random, episode_id: str, *, seed: int | None = None, task_id: str | None = None) -> Script:
-    """Draw a script; it ends by a stop, by the budget or by the number of steps."""
+    """Draw a script; it ends with a stop, the budget or the number of steps."""
     task = TASKS[task_id or rng.choice(tuple(TASKS))]
     actions = [draw_action(rng) for _ in range(task.max_steps)]
     if rng.random() < STOPPED_EARLY:
@@ -66,7 +66,7 @@ def draw(rng: random.Random, episode_id: str, *, seed: int | None = None, task_i
 
 
 def play_alone(script: Script) -> list[Reply]:
-    """Return the replies of a script played in process, that to the reset first and the last one done."""
+    """Return the replies of a script played in process, from the reset to the end of the episode."""
     env = DataSelectEnv()
     replies = [env.reset(**script.choices)]
     for action in script.actions:
@@ -78,18 +78,18 @@ def play_alone(script: Script) -> list[Reply]:
 
 @contextmanager
 def players_alone(processes: int | None = None) -> Iterator[PlayAlone]:
-    """Give a function that plays many scripts alone, on all cores, and yields their replies in order."""
+    """Yield a function that plays scripts in process, on all cores, and yields their replies in order."""
     with ProcessPoolExecutor(processes or cores(), get_context("spawn")) as pool:
         yield partial(pool.map, play_alone, chunksize=8)
 
 
 def differences(script: Script, served: Iterable[Reply | None], alone: list[Reply]) -> list[str]:
-    """Return what is wrong with the replies that a server gave, in sentences.
+    """Return the differences between a server's replies and the expected ones, as sentences.
 
     Args:
-        script: What was played.
-        served: The replies in order; None for one that never reached the client.
-        alone: What they should be.
+        script: The episode.
+        served: The server's replies in order; None for a reply that never reached the client.
+        alone: The expected replies.
     """
     problems = []
     for number, (reply, right) in enumerate(zip_longest(served, alone)):

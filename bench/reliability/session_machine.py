@@ -1,5 +1,5 @@
-"""A state machine over sessions: operations and mistakes in any order, held against a model of a few lines."""
-# ruff: noqa: S101  (assertions are how a state machine tells)
+"""A state machine over sessions: operations and mistakes in any order, compared with a model of a few lines."""
+# ruff: noqa: S101  (a state machine reports failures by assertions)
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ BAD_DATA = st.one_of(
 
 
 class SessionMachine(RuleBasedStateMachine):
-    """One session, and beside it the replies of the environment alone to what was accepted."""
+    """A session, and the expected replies from an environment that plays the accepted requests."""
 
     @initialize()
     def connect(self) -> None:
-        """Start with a session that has played nothing."""
+        """Start with a new session."""
         self.runner = asyncio.Runner()
         self.store = SQLiteStore(None)
         self.session = Session(self.store, "http")
@@ -55,12 +55,12 @@ class SessionMachine(RuleBasedStateMachine):
         self.runner.close()
 
     def ask(self, operation: Operation, data: object) -> dict[str, Any]:
-        """Return a session's reply as a client sees it."""
+        """Return a session's reply as a client receives it."""
         reply: dict[str, Any] = json.loads(self.runner.run(self.session.handle(operation, data)).model_dump_json())
         return reply
 
     def refused(self, kind: type[EnvError], operation: Operation, data: object) -> None:
-        """Have an operation refused."""
+        """Run an operation that must be refused."""
         try:
             reply = self.ask(operation, data)
         except kind:
@@ -71,7 +71,7 @@ class SessionMachine(RuleBasedStateMachine):
         task_id=st.sampled_from(tuple(TASKS)), seed=st.integers(0, 2**32 - 1), mode=st.sampled_from(("shaped", "grade"))
     )
     def reset(self, task_id: str, seed: int, mode: str) -> None:
-        """Start another episode, whatever state the one before was in."""
+        """Start another episode, in any state of the previous one."""
         name = f"episode-{len(self.started)}"
         choices = {"task_id": task_id, "seed": seed, "reward_mode": mode, "episode_id": name}
         self.last = self.ask("reset", choices)
@@ -81,7 +81,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(action=st.one_of(SMALL_SELECTIONS, SMALL_SELECTIONS, SELECTIONS, st.just(STOP)), wrapped=st.booleans())
     def step(self, action: dict[str, Any], wrapped: bool) -> None:
-        """Play an action, which is refused before the first reset and after the end."""
+        """Play an action; it is refused before the first reset and after the end."""
         data = {"action": action} if wrapped else action
         if self.model is None:
             self.refused(NoEpisode, "step", data)
@@ -94,34 +94,34 @@ class SessionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model is not None)
     @rule(data=BAD_DATA)
     def step_badly(self, data: object) -> None:
-        """Send what is no action."""
+        """Send an invalid action."""
         self.refused(InvalidInput, "step", data)
 
     @rule(data=BAD_DATA)
     def reset_badly(self, data: object) -> None:
-        """Send what is no choice."""
+        """Send an invalid reset."""
         self.refused(InvalidInput, "reset", data)
 
     @rule()
     def reset_to_nothing(self) -> None:
-        """Ask for a task that there is not."""
+        """Ask for a task that does not exist."""
         self.refused(UnknownTask, "reset", {"task_id": "impossible"})
 
     @precondition(lambda self: self.started)
     @rule()
     def reset_to_the_same(self) -> None:
-        """Ask for a name that is taken."""
+        """Ask for an episode id that is in use."""
         self.refused(EpisodeExists, "reset", {"episode_id": self.started[0]})
 
     @precondition(lambda self: self.started)
     @rule()
     def resume(self) -> None:
-        """Go on in another session, rebuilt from the store, as another process would."""
+        """Continue in another session, rebuilt from the store, like another process."""
         self.session = Session.resume(self.store, self.store.load(self.started[-1]))
 
     @invariant()
     def state_is_the_model_s(self) -> None:
-        """Look at the state and at the store after everything that was done."""
+        """Check the state and the store after every operation."""
         if self.model is None:
             self.refused(NoEpisode, "state", None)
             return

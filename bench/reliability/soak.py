@@ -1,11 +1,11 @@
-"""C7: minutes of mixed load on one server; memory stays flat, files, threads and sessions are given back.
+"""C7: minutes of mixed load on one server; memory stays flat; files, threads and sessions are released.
 
     python -m bench.reliability.soak --minutes 30
 
-WebSocket clients play episodes, send junk, say goodbye, vanish without a word and come back; HTTP clients play
-episodes, leave some of them unfinished, ask for grades and lists. Once a second the kernel is asked what the server's
-process holds. Before that, some hundreds of episodes fill what the server keeps a bounded number of. The first quarter
-still counts as warm-up; the medians of the second and of the last quarter are compared.
+WebSocket clients play episodes, send invalid messages, close or drop their connections and reconnect; HTTP clients play
+episodes, abandon some of them, and ask for grades and lists. The resources of the server's process are sampled once a
+second. Some hundreds of episodes fill the server's bounded caches first. The first quarter of the time counts as
+warm-up; the medians of the second and the last quarter are compared.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from dataselect_env.cli.console import progress
 from tests.helpers.serving import Server, running_server
 
 PAUSE = 0.05
-"""Seconds that a client waits after an answer, on average: the load is steady, not as high as it could be."""
+"""Mean pause of a client after an answer, in seconds: the load is steady, not maximal."""
 JUNK, VANISH, LEAVE, LOOK = 0.05, 0.1, 0.05, 0.1
-"""How often a client sends junk before a message, vanishes after an episode, leaves one unfinished, looks around."""
+"""Probabilities: invalid data before a message, a dropped connection, an abandoned episode, other requests."""
 PATHS = ("/health", "/tasks", "/metadata", "/schema", "/DataSelectEnv/splits", "/openapi.json")
 GROWTH = 0.05
-"""What memory may grow by from the second quarter to the last."""
+"""Largest growth of memory from the second quarter to the last."""
 SPARE_FILES, SPARE_THREADS = 3, 40
-"""What may be open beside what was open before: files of the store, and the threads that answer slow requests."""
+"""Allowed additional files and threads: files of the store, and threads for slow requests."""
 WARM_UP = 400
-"""Episodes that are started over HTTP beforehand."""
+"""Number of episodes started over HTTP beforehand."""
 SETTLE = 5.0
-"""Seconds after the last client until the server is looked at again."""
+"""Seconds between the last client and the final sample."""
 
 
 class Load:
-    """The clients, what they did, and what they were answered wrongly.
+    """The clients, their counts, and the wrong answers.
 
     Args:
-        server: What to load.
-        rng: Draws everything.
-        until: Moment at which it ends, as ``monotonic`` tells it.
+        server: Server to load.
+        rng: Random stream of all choices.
+        until: End of the load, on the clock ``monotonic``.
     """
 
     def __init__(self, server: Server, rng: random.Random, until: float) -> None:
@@ -76,7 +76,7 @@ class Load:
             self.problems.append(str(answer)[:300])
 
     async def play_sockets(self) -> None:
-        """Play episodes, one connection after the other."""
+        """Play episodes, on one connection after the other."""
         while self._going_on():
             socket = await connect(self._server.ws_url, proxy=None, open_timeout=clients.PATIENCE)
             self.counts["connections"] += 1
@@ -106,7 +106,7 @@ class Load:
                 return
 
     async def play_http(self) -> None:
-        """Play episodes over HTTP, and look around."""
+        """Play episodes over HTTP, and send other requests."""
         async with clients.client_of(self._server) as http:
             while self._going_on():
                 await self._play_http(http)
@@ -132,7 +132,7 @@ class Load:
 
 
 async def warm_up(server: Server, rng: random.Random) -> None:
-    """Fill what the server keeps a bounded number of: episodes in memory, data sets, pages of the store."""
+    """Fill the server's bounded caches: episodes in memory, data sets, pages of the store."""
     async with clients.client_of(server) as http:
         for place in range(WARM_UP):
             script = draw(rng, f"warm-up-{place}")
@@ -141,7 +141,7 @@ async def warm_up(server: Server, rng: random.Random) -> None:
 
 
 async def watch(server: Server, until: float, advance: Callable[[int], None] | None) -> list[Usage]:
-    """Return what the server holds, once a second."""
+    """Sample the server's resources once a second."""
     found = []
     while monotonic() < until:
         found.append(usage(server.process.pid))
@@ -152,7 +152,7 @@ async def watch(server: Server, until: float, advance: Callable[[int], None] | N
 
 
 async def soak(server: Server, load: Load, until: float, *, sockets: int, seats: int) -> list[Usage]:
-    """Load the server and watch it until the end."""
+    """Load the server and sample it until the end."""
     with progress(round(until - monotonic()), "seconds") as advance:
         watching = asyncio.create_task(watch(server, until, advance))
         playing = [load.play_sockets() for _ in range(sockets)] + [load.play_http() for _ in range(seats)]
@@ -169,7 +169,7 @@ def quarter(samples: list[Usage], number: int) -> dict[str, float]:
 
 
 def judge(before: Usage, samples: list[Usage], after: Usage, clients_at_once: int) -> list[str]:
-    """Return what grew without bound, or was not given back."""
+    """Return a sentence for each resource that kept growing or was not released."""
     problems = []
     second, last = quarter(samples, 1), quarter(samples, 3)
     if last["resident"] > (1 + GROWTH) * second["resident"]:
@@ -185,13 +185,13 @@ def judge(before: Usage, samples: list[Usage], after: Usage, clients_at_once: in
 
 
 def measure(seconds: float, *, seed: int, sockets: int, seats: int) -> dict[str, Any]:
-    """Load a server that keeps its episodes in a file."""
+    """Load a server with a store in a file."""
     rng = random.Random(seed)  # noqa: S311  (no secret)
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
         running_server(store="sqlite:///episodes.db", cwd=Path(folder)) as server,
     ):
-        server.get("/openapi.json")  # made at the first request
+        server.get("/openapi.json")  # built at the first request
         asyncio.run(warm_up(server, rng))
         before = usage(server.process.pid)
         until = monotonic() + seconds
@@ -216,13 +216,13 @@ def measure(seconds: float, *, seed: int, sockets: int, seats: int) -> dict[str,
 
 
 @click.command()
-@click.option("--minutes", type=click.FloatRange(0.2), default=2.0, show_default=True, help="How long.")
-@click.option("--sockets", type=click.IntRange(1), default=16, show_default=True, help="WebSocket clients.")
-@click.option("--seats", type=click.IntRange(1), default=8, show_default=True, help="HTTP clients.")
-@click.option("--seed", default=1, show_default=True, help="Decides what clients do.")
+@click.option("--minutes", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Duration in minutes.")
+@click.option("--sockets", type=click.IntRange(1), default=16, show_default=True, help="Number of WebSocket clients.")
+@click.option("--seats", type=click.IntRange(1), default=8, show_default=True, help="Number of HTTP clients.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the clients.")
 @page.save_option
 def main(*, minutes: float, sockets: int, seats: int, seed: int, save: bool) -> None:
-    """Load a server for minutes, and see what it holds."""
+    """Load a server for minutes, and record its resources."""
     begun = perf_counter()
     results = measure(60 * minutes, seed=seed, sockets=sockets, seats=seats)
     page.conclude("soak", {**about_this_run(perf_counter() - begun), **results}, save=save)

@@ -1,10 +1,9 @@
-"""C6: stop the server with SIGTERM under load; running steps are answered and stored, and clients are told.
+"""C6: stop the server with SIGTERM under load; running steps are answered and stored, and clients are notified.
 
     python -m bench.reliability.stop --stops 20
 
-The clients are those of ``crash``, and so is the comparison after each restart. Beyond that, a stop must end with
-status 0, close every WebSocket with code 1012, and leave nothing stored that was not answered. Every other stop is that
-of a server with two worker processes.
+Clients and comparison are those of ``crash``. In addition, a stop must end with status 0, close every WebSocket with
+code 1012, and store nothing that was not answered. Every second stop is that of a server with two worker processes.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from dataselect_env.server.settings import ENV_PREFIX
 from tests.helpers.serving import Server
 
 RESTART = 1012
-"""Close code of a server that stops."""
+"""Close code of a stopping server."""
 WORKERS = ("1", "2")
 UNANSWERED = "done, and killed before the answer"
 
 
 def measure(stops: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any]:
-    """Stop and restart as often, with one process and with two in turn; return the counts and the problems."""
+    """Stop and restart the server ``stops`` times, with one and two processes in turn; return counts and problems."""
     problems: list[str] = []
     codes: Counter[str] = Counter()
 
@@ -76,13 +75,13 @@ def measure(stops: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any
 
 
 @click.command()
-@click.option("--stops", type=click.IntRange(1), default=6, show_default=True, help="How often the server is stopped.")
-@click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="WebSocket clients.")
-@click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="HTTP clients.")
-@click.option("--seed", default=1, show_default=True, help="Decides the episodes and the moments.")
+@click.option("--stops", type=click.IntRange(1), default=6, show_default=True, help="Number of stops.")
+@click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="Number of WebSocket clients.")
+@click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="Number of HTTP clients.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the episodes and the moments.")
 @page.save_option
 def main(*, stops: int, sockets: int, seats: int, seed: int, save: bool) -> None:
-    """Stop the server under load, and see whether running steps were answered and clients told."""
+    """Stop the server under load, and check that running steps are answered and clients notified."""
     begun = perf_counter()
     results = measure(stops, seed=seed, sockets=sockets, seats=seats)
     page.conclude("stop", {**about_this_run(perf_counter() - begun), **results}, save=save)

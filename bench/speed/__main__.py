@@ -1,4 +1,4 @@
-"""All of it: every measurement of speed, one after the other, then the page.
+"""Runs every measurement of speed, one after the other, and renders the page.
 
 python -m bench.speed
 """

@@ -1,4 +1,4 @@
-"""What the server is measured against: the textbook served as anyone would, and an echo on OpenEnv's own server.
+"""Servers to compare with: the textbook behind a plain FastAPI application, and an echo on OpenEnv's server.
 
 uvicorn --factory bench.speed.contenders:textbook
 uvicorn --factory bench.speed.contenders:echo
@@ -40,7 +40,7 @@ def _step(env: TextbookEnv, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def textbook() -> FastAPI:
-    """Return the textbook's dynamics on ``/ws``, ``/reset`` and ``/step``; nothing is checked or kept."""
+    """Return the textbook's dynamics on ``/ws``, ``/reset`` and ``/step``, without validation and store."""
     app = FastAPI()
     episodes: dict[str, TextbookEnv] = {}
 
@@ -73,19 +73,19 @@ def textbook() -> FastAPI:
 
 
 class EchoAction(Action):  # type: ignore[misc]  # openenv ships no types
-    """What comes in."""
+    """A message."""
 
     message: str
 
 
 class EchoObservation(Observation):  # type: ignore[misc]
-    """What goes out."""
+    """The same message."""
 
     message: str
 
 
 class EchoEnvironment(Environment[EchoAction, EchoObservation, State]):  # type: ignore[misc]
-    """Says what it was told, as the environment that ``openenv init`` writes does."""
+    """Returns the message, like the environment that ``openenv init`` writes."""
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
@@ -94,23 +94,23 @@ class EchoEnvironment(Environment[EchoAction, EchoObservation, State]):  # type:
         self._state = State(episode_id=str(uuid4()), step_count=0)
 
     def reset(self, seed: int | None = None, episode_id: str | None = None, **_: Any) -> EchoObservation:  # noqa: ARG002
-        """Start counting anew."""
+        """Reset the counter."""
         self._state = State(episode_id=episode_id or str(uuid4()), step_count=0)
         return EchoObservation(message="ready", done=False, reward=0.0)
 
     def step(self, action: EchoAction, timeout_s: float | None = None, **_: Any) -> EchoObservation:  # noqa: ARG002
-        """Say it."""
+        """Return the message."""
         self._state.step_count += 1
         return EchoObservation(message=action.message, done=False, reward=float(len(action.message)))
 
     @property
     def state(self) -> State:
-        """How far it is."""
+        """The state."""
         return self._state
 
 
 def echo() -> FastAPI:
-    """Return the echo environment on OpenEnv's own server."""
+    """Return the echo environment on OpenEnv's server."""
     app: FastAPI = create_app(
         EchoEnvironment, EchoAction, EchoObservation, env_name="echo", max_concurrent_envs=MAX_SESSIONS
     )

@@ -1,10 +1,10 @@
-"""How fast a step and a reset are in process, alone and in lock-step, against the textbook and against the floor.
+"""Speed of a step and a reset in process, alone and in a vector environment, against the textbook and the floor.
 
     python -m bench.speed.in_process
 
-All contenders play the same episodes in turn, many rounds; figures are CPU time of this process, so that a neighbour on
-the machine disturbs little, and each ratio is taken round by round. Says where the time of a step goes, prints tables
-and writes in_process.json.
+All contenders play the same episodes in turn, for many rounds. Figures are CPU time of this process, which other
+processes on the machine hardly disturb, and each ratio is taken within a round. Also measures the parts of a step.
+Prints tables and writes in_process.json.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from dataselect_env.policies.features import encode
 RESULTS = Path(__file__).with_suffix(".json")
 ROUNDS = 15
 SEEDS = range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 8)
-"""Few enough for every data set to be in the cache when it is played again, as in training with repeated seeds."""
+"""Few enough for every data set to stay in the cache, as in training with repeated seeds."""
 COLD_SEEDS = range(200, 240)
 WEIGHTS = {"uncertainty": 0.4, "diversity": 0.4, "random": 0.2}
 BATCH_SIZE = 10
 MANY_LANES, ROUNDS_OF_MANY = 512, 3
-"""With so many lanes a round takes seconds, and more of the cache than there is."""
+"""With this many lanes a round takes seconds, and exceeds the processor's cache."""
 LANES = (1, 8, 64, 512)
 MICROSECONDS = 1e6
 PARTS: dict[str, tuple[Any, str]] = {
@@ -56,18 +56,18 @@ PARTS: dict[str, tuple[Any, str]] = {
     "sums over the training set": (TrainingSet, "extend"),
     "reply": (DataSelectEnv, "_reply"),
 }
-""" "reply" holds what an answer in process is made of; JSON is made by the server alone."""
+"""The part "reply" is the construction of the reply; only the server makes JSON."""
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the CPU seconds that ``work`` takes."""
+    """Return the CPU time of ``work`` in seconds."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
 def package(task_id: str) -> tuple[float, float]:
-    """Return the package's seconds for a reset and for a step, mean over the seeds."""
+    """Return the package's mean times of a reset and of a step, in seconds."""
     envs = [DataSelectEnv() for _ in SEEDS]
     action = Action.select(BATCH_SIZE, **WEIGHTS)
     steps = steps_of(task_id)
@@ -82,9 +82,9 @@ def package(task_id: str) -> tuple[float, float]:
 
 
 def lockstep(task_id: str, lanes: int) -> float:
-    """Return the seconds of a step of one lane of the Gymnasium vector environment, until budgets end.
+    """Return the time of a step per lane of the Gymnasium vector environment, in seconds, until budgets are spent.
 
-    Features and infos are in the figure; each lane has a seed of its own.
+    The figure includes features and infos; each lane has its own seed.
     """
     env, steps = DataSelectVectorEnv(lanes, task_id), steps_of(task_id)
     env.reset(seed=SEEDS[0])
@@ -93,7 +93,7 @@ def lockstep(task_id: str, lanes: int) -> float:
 
 
 def parts_of_a_step(task_id: str) -> dict[str, float]:
-    """Return where the seconds of a step go: by part, median over many steps; the wrappers' own time is in the rest."""
+    """Return the time of each part of a step, median over many steps; the rest includes the wrappers' time."""
     spent: dict[str, list[float]] = {name: [] for name in PARTS}
 
     def wrapped(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,7 +114,7 @@ def parts_of_a_step(task_id: str) -> dict[str, float]:
             env = DataSelectEnv()
             env.reset(task_id=task_id, seed=seed)
             for name in spent:
-                spent[name] = spent[name][: len(total)]  # without what the reset called
+                spent[name] = spent[name][: len(total)]  # without the calls of the reset
             for _ in range(steps_of(task_id)):
                 started = time.perf_counter()
                 env.step(action)
@@ -124,7 +124,7 @@ def parts_of_a_step(task_id: str) -> dict[str, float]:
 
 
 def textbook(task_id: str) -> tuple[float, float]:
-    """Return the textbook's seconds for a reset and for a step."""
+    """Return the textbook's times of a reset and of a step, in seconds."""
     envs = [TextbookEnv() for _ in SEEDS]
     steps = steps_of(task_id)
 
@@ -138,9 +138,9 @@ def textbook(task_id: str) -> tuple[float, float]:
 
 
 def floor(task_id: str) -> float:
-    """Return the seconds of what no step can avoid: scoring the pool, a partition, the updates, the measurement.
+    """Return the time of the unavoidable arithmetic of a step: scoring, a partition, the updates, the measurement.
 
-    The arrays lie ready, the updates run in the compiled loop; nothing is accounted, rewarded or answered.
+    The arrays are prepared, and the updates run in the compiled loop; there are no counts, rewards or replies.
     """
     start = warm_start(dataset_number(SEEDS[0]))
     data, model, update = start.dataset, start.learner.copy().model, sgd.fastest()
@@ -161,7 +161,7 @@ def floor(task_id: str) -> float:
 
 
 def cold_reset(task_id: str) -> float:
-    """Return the package's seconds for a reset on a data set that is not in the cache."""
+    """Return the package's time of a reset on a data set that is not in the cache, in seconds."""
     warm_start.cache_clear()
     env = DataSelectEnv()
     return timed(lambda: [env.reset(task_id=task_id, seed=seed) for seed in COLD_SEEDS]) / len(COLD_SEEDS)
@@ -178,13 +178,13 @@ def quartiles(values: list[float], scale: float = 1.0) -> dict[str, float]:
 
 
 def measure(task_id: str) -> dict[str, Any]:
-    """Return all figures of one task: microseconds, and ratios taken round by round."""
+    """Return all figures of one task: times in microseconds, and ratios within rounds."""
     names = ("reset", "step", "textbook reset", "textbook step", "floor", "reset on a new data set")
     lanes = {f"step among {count} lanes": count for count in LANES}
     rounds: dict[str, list[float]] = {name: [] for name in (*names, *lanes)}
     for turn in range(ROUNDS):
         rounds["reset on a new data set"].append(cold_reset(task_id))
-        package(task_id)  # fills the cache again
+        package(task_id)  # fills the cache
         reset, step = package(task_id)
         slow_reset, slow_step = textbook(task_id)
         for name, value in zip(rounds, (reset, step, slow_reset, slow_step, floor(task_id)), strict=False):
@@ -210,7 +210,7 @@ def measure(task_id: str) -> dict[str, Any]:
 
 
 def versions() -> dict[str, Any]:
-    """Return what the figures were measured with."""
+    """Return the versions and the machine of the measurements."""
     return {
         "package": __version__,
         "dynamics": DYNAMICS_VERSION,
@@ -224,8 +224,8 @@ def versions() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    with threadpoolctl.threadpool_limits(1), click.progressbar(TASKS, label="measuring", file=sys.stderr) as bar:
+    """Print and write the measurements."""
+    with threadpoolctl.threadpool_limits(1), click.progressbar(TASKS, label="Measuring", file=sys.stderr) as bar:
         tasks = {task_id: measure(task_id) for task_id in bar}
     RESULTS.write_text(json.dumps({"versions": versions(), "rounds": ROUNDS, "tasks": tasks}, indent=1) + "\n")
     for task_id, figures in tasks.items():

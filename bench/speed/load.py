@@ -1,6 +1,6 @@
-"""A client that is cheap enough not to be what is measured: raw sockets, messages made beforehand, no parsing.
+"""A client that costs little compared with a server: raw sockets, prepared messages, no parsing.
 
-Each connection sends a message, waits for the answer, looks at its first bytes, and sends the next.
+Each connection sends a message, waits for the answer, checks its first bytes, and sends the next message.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ UPGRADE = (
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 DEADLINE = 60.0
-"""Seconds to wait for a first answer: only a server that hangs takes so long."""
+"""Seconds to wait for a first answer; only a hanging server takes longer."""
 
 
 @dataclass
 class Message:
-    """One message, ready to send. Only steps are counted and timed."""
+    """One encoded message. Only steps are counted and timed."""
 
     raw: bytes
     is_step: bool
@@ -34,7 +34,7 @@ class Message:
 
 @dataclass
 class Load:
-    """What a run of the client gave: seconds from message to answer for each step within the time measured."""
+    """The result of a run: seconds from message to answer for each step within the measured time."""
 
     seconds: float
     client_cpu: float
@@ -42,7 +42,7 @@ class Load:
 
 
 def websocket_message(kind: Literal["reset", "step"], data: dict[str, Any]) -> Message:
-    """Return a text frame; its mask is zero, so that the payload stands in it as it is."""
+    """Return a text frame; its mask is zero, so that the payload is unchanged."""
     payload = json.dumps({"type": kind, "data": data}).encode()
     if len(payload) < 126:
         head = bytes([0x81, 0x80 | len(payload)])
@@ -52,19 +52,19 @@ def websocket_message(kind: Literal["reset", "step"], data: dict[str, Any]) -> M
 
 
 def http_message(kind: Literal["reset", "step"], data: dict[str, Any]) -> Message:
-    """Return a request on a connection that stays open."""
+    """Return a request on a persistent connection."""
     payload = json.dumps(data).encode()
     head = f"POST /{kind} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
     return Message(head.encode() + str(len(payload)).encode() + b"\r\n\r\n" + payload, kind == "step")
 
 
 def websocket_answer(buffer: bytearray) -> int | None:
-    """Return how many bytes the first answer has, None while it is incomplete.
+    """Return the length of the first answer in bytes, None while it is incomplete.
 
     Raises:
-        ValueError: It is no observation.
+        ValueError: It is not an observation.
     """
-    if len(buffer) < 4 or buffer[0] == 0x89:  # or half a ping
+    if len(buffer) < 4 or buffer[0] == 0x89:  # or part of a ping
         return None
     length, start = buffer[1], 2
     if length == 126:
@@ -79,7 +79,7 @@ def websocket_answer(buffer: bytearray) -> int | None:
 
 
 def http_answer(buffer: bytearray) -> int | None:
-    """Return how many bytes the first answer has, None while it is incomplete.
+    """Return the length of the first answer in bytes, None while it is incomplete.
 
     Raises:
         ValueError: Its status is not 200.
@@ -98,7 +98,7 @@ ANSWERS: dict[Transport, Callable[[bytearray], int | None]] = {"websocket": webs
 
 
 class Connection(asyncio.Protocol):
-    """One client that plays ``messages`` until it is told to stop."""
+    """One client that plays ``messages`` until it is stopped."""
 
     def __init__(self, transport: Transport, messages: Iterator[Message], failed: asyncio.Future[None]) -> None:
         self._kind: Transport = transport
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
         self.answered: asyncio.Future[None] = failed.get_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the WebSocket, or send the first request."""
+        """Send the WebSocket handshake, or the first request."""
         self._transport = cast(asyncio.Transport, transport)
         if self._upgraded:
             self._next()
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(UPGRADE)
 
     def data_received(self, data: bytes) -> None:
-        """Look at what came; send the next message when the answer is complete."""
+        """Process received data; send the next message when the answer is complete."""
         self._buffer += data
         try:
             if not self._upgraded:
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell that the server hung up before it was told to."""
+        """Report that the server closed the connection early."""
         if not self._failed.done():
             self._failed.set_exception(ConnectionError(f"the server closed a connection: {exc}"))
 
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
         self._next()
 
     def _pong(self) -> bool:
-        """Answer a ping at the beginning of what came; True when there was one."""
+        """Answer a ping at the beginning of the received data; return whether there was one."""
         if self._buffer[:1] != b"\x89" or len(self._buffer) < 2 or len(self._buffer) < 2 + self._buffer[1]:
             return False
         length = self._buffer[1]
@@ -170,20 +170,20 @@ class Connection(asyncio.Protocol):
         self._sent_at = time.perf_counter()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.abort()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the client does.
+    """Settings of the client.
 
     Attributes:
-        port: Where the server listens on the loopback interface.
-        transport: How to speak to it.
-        warm_up: Seconds, from the moment when every connection has had an answer, that do not count.
-        seconds: Seconds that count then.
-        mark: Called when they begin and when they end.
+        port: Port of the server on the loopback interface.
+        transport: Transport of the messages.
+        warm_up: Seconds that do not count, from the moment when every connection has had an answer.
+        seconds: Seconds that count, after these.
+        mark: Called at the beginning and at the end of the seconds that count.
     """
 
     port: int
@@ -220,10 +220,10 @@ async def _run(plan: Plan, scripts: Iterable[Iterator[Message]]) -> Load:
 
 
 def run(plan: Plan, scripts: Iterable[Iterator[Message]]) -> Load:
-    """Play ``scripts``, which have no end, one connection each, and return what came of it.
+    """Play endless ``scripts``, one per connection, and return the result.
 
     Raises:
-        ValueError, ConnectionError: The server answered something else, or hung up.
+        ValueError, ConnectionError: An answer is not the expected one, or the server closed a connection.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(plan, scripts))

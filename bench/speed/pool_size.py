@@ -1,8 +1,8 @@
-"""How the time of a step grows with the pool: 1,000 to 100,000 samples of the same generator.
+"""Growth of the time of a step with the pool: 1,000 to 100,000 samples of the same generator.
 
     python -m bench.speed.pool_size
 
-Writes pool_size.json. The goal (QUALITY B6) is at most linear growth. CPU time of this process, one thread.
+Writes pool_size.json. The goal B6 is at most linear growth. Figures are CPU time of this process, with one thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TASK = TASKS["medium"]
 
 
 def seconds_of_a_step(size: int) -> list[float]:
-    """Return the seconds of a step on a pool of this size, one for each episode."""
+    """Return the time of a step on a pool of this size, in seconds, one figure per episode."""
     first = data.POOL_ROWS.start
     rows = slice(first, first + size)
     with patch.dict(data.GENERATOR, n_samples=rows.stop), patch.object(data, "POOL_ROWS", rows):
@@ -44,8 +44,8 @@ def seconds_of_a_step(size: int) -> list[float]:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    with threadpoolctl.threadpool_limits(1), click.progressbar(POOL_SIZES, label="measuring", file=sys.stderr) as bar:
+    """Print and write the measurements."""
+    with threadpoolctl.threadpool_limits(1), click.progressbar(POOL_SIZES, label="Measuring", file=sys.stderr) as bar:
         figures = {size: quartiles(seconds_of_a_step(size), MICROSECONDS) for size in bar}
     smallest = figures[POOL_SIZES[0]]["median"]
     RESULTS.write_text(json.dumps({"versions": versions(), "microseconds": figures}, indent=1) + "\n")

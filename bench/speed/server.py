@@ -1,11 +1,11 @@
-"""How fast the server is, against the textbook served and against an echo on OpenEnv's own server, in one run.
+"""Speed of the server, against a server of the textbook and an echo on OpenEnv's server, in one run.
 
     python -m bench.speed.server
 
-Each contender is one process under uvicorn, the client is another one (:mod:`bench.speed.load`), all on this machine;
-it should have two idle cores for three minutes. The contenders are measured in turn, some rounds, and each ratio is
-taken round by round. Every connection plays whole episodes, with their resets; only steps are counted. Prints a table,
-writes server.json and draws server.png.
+Each contender is one process under uvicorn, and the client is another process (:mod:`bench.speed.load`), all on this
+machine, which should have two idle cores for three minutes. The contenders are measured in turn, for some rounds, and
+each ratio is taken within a round. Every connection plays whole episodes with their resets; only steps are counted.
+Prints a table, writes server.json and draws server.png.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ TASK = "medium"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 LIBRARIES = ("uvicorn", "uvloop", "httptools", "websockets", "fastapi", "starlette", "pydantic", "openenv")
 
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # loopback goes through no proxy
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # no proxy for loopback
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A server to measure: how it is started, and what an action is.
+    """A server to measure: its application and its actions.
 
     Attributes:
-        wrapped: It is an OpenEnv server, whose HTTP routes want the action wrapped and know no episodes.
+        wrapped: Whether it is an OpenEnv server, whose HTTP routes expect a wrapped action and have no episodes.
     """
 
     name: str
@@ -62,9 +62,9 @@ class Contender:
     wrapped: bool = False
 
     def script(self, transport: load.Transport, connection: int) -> Iterator[load.Message]:
-        """Yield the messages of one connection: episode after episode, without end.
+        """Yield the endless messages of one connection, episode after episode.
 
-        The first episode is cut short, by another number of steps for each connection, so that resets are spread.
+        The first episode is shortened by a different number of steps for each connection, so that resets are spread.
         """
         make = load.websocket_message if transport == "websocket" else load.http_message
         run, steps = uuid.uuid4().hex[:8], steps_of(TASK)
@@ -90,10 +90,10 @@ CONTENDERS = (OURS, TEXTBOOK, ECHO)
 
 @contextmanager
 def served(contender: Contender, folder: Path) -> Iterator[tuple[int, int]]:
-    """Serve a contender, with its store in a file of ``folder``; give its port and its process id.
+    """Serve a contender, with its store in a file in ``folder``; yield its port and its process id.
 
     Raises:
-        click.ClickException: It did not start; the message has its log.
+        click.ClickException: The server did not start; the message contains its log.
     """
     with socket.socket() as probe:
         probe.bind((load.LOOPBACK, 0))
@@ -129,7 +129,7 @@ def _answers(port: int) -> bool:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used so far."""
+    """Return the CPU time of a process so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -141,7 +141,7 @@ def measure(contender: Contender, port: int, pid: int, transport: load.Transport
     got = load.run(plan, [contender.script(transport, number) for number in range(connections)])
     steps = len(got.latencies)
     if steps < 2:
-        raise click.ClickException(f"{contender.name} made {steps} steps in {SECONDS} s: too few to tell anything")
+        raise click.ClickException(f"{contender.name} made {steps} steps in {SECONDS} s: too few for a measurement")
     cuts = statistics.quantiles(got.latencies, n=100)
     return {
         "steps a second": steps / got.seconds,
@@ -155,11 +155,11 @@ def measure(contender: Contender, port: int, pid: int, transport: load.Transport
 
 
 Rounds = dict[str, list[dict[str, float]]]
-"""By contender, the figures of each round."""
+"""Figures of each round, by contender."""
 
 
 def summary(rounds: Rounds) -> dict[str, Any]:
-    """Return medians and quartiles, and those of the ratios."""
+    """Return medians and quartiles of figures and ratios."""
 
     def ratio(figure: str, above: Contender, below: Contender) -> dict[str, float]:
         pairs = zip(rounds[above.name], rounds[below.name], strict=True)
@@ -179,7 +179,7 @@ def summary(rounds: Rounds) -> dict[str, Any]:
 
 
 def table(cases: dict[str, dict[str, Any]]) -> str:
-    """Return what there is to read."""
+    """Return the results as text."""
     lines = []
     for case, result in cases.items():
         figures = next(iter(result["figures"].values()))
@@ -192,7 +192,7 @@ def table(cases: dict[str, dict[str, Any]]) -> str:
 
 
 def draw(cases: dict[str, dict[str, Any]]) -> None:
-    """Draw steps a second by number of connections."""
+    """Draw steps per second by number of connections."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (only where there is something to draw)
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -214,13 +214,13 @@ def draw(cases: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Measure, print, write and draw."""
+    """Print, write and draw the measurements."""
     rounds: dict[str, Rounds] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-server-")))
         running = {contender: stack.enter_context(served(contender, folder)) for contender in CONTENDERS}
         order = list(itertools.product(range(ROUNDS), TRANSPORTS, CONNECTIONS, CONTENDERS))
-        with click.progressbar(order, label="measuring", file=sys.stderr) as bar:
+        with click.progressbar(order, label="Measuring", file=sys.stderr) as bar:
             for _, transport, count, contender in bar:
                 figures = measure(contender, *running[contender], transport, count)
                 rounds.setdefault(f"{transport}, {count} connections", {}).setdefault(contender.name, []).append(

@@ -1,10 +1,10 @@
-"""How soon the server answers after its command, and what it holds then and later (QUALITY B5).
+"""Time to the server's first answer, and its memory then and later (goal B5).
 
     python -m bench.speed.startup
 
-Starts ``python server.py`` again and again on a store in memory; seconds are those of a clock on the wall, from the
-command to the first healthy answer, and from the first reset to its answer, which loads what episodes need. Prints a
-table and writes startup.json. Linux only.
+Starts ``python server.py`` repeatedly with a store in memory. Figures are wall-clock times: from the command to the
+first healthy answer, and from the first reset, which loads the libraries, to its answer. Prints a table and writes
+startup.json. Linux only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESULTS = Path(__file__).with_suffix(".json")
 STARTS = 10
 PAUSE, DEADLINE = 0.005, 60.0
 
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # loopback goes through no proxy
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # no proxy for loopback
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -41,7 +41,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Ask for ``/health`` until it is answered.
+    """Request ``/health`` until the server answers.
 
     Raises:
         click.ClickException: The server ended, or is not healthy in time.
@@ -59,7 +59,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def start() -> dict[str, float]:
-    """Start a server, play one reset, and end it; return what was measured."""
+    """Start a server, play one reset, and end it; return the measurements."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port = int(probe.getsockname()[1])
@@ -84,8 +84,8 @@ def start() -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    with click.progressbar(range(STARTS), label="measuring", file=sys.stderr) as bar:
+    """Print and write the measurements."""
+    with click.progressbar(range(STARTS), label="Measuring", file=sys.stderr) as bar:
         starts = [start() for _ in bar]
     figures: dict[str, Any] = {name: quartiles([one[name] for one in starts]) for name in starts[0]}
     RESULTS.write_text(json.dumps({"versions": versions(), "starts": STARTS, "figures": figures}, indent=1) + "\n")

@@ -1,10 +1,10 @@
-"""Whether a step takes longer the more episodes are stored (QUALITY B6).
+"""Time of a step by number of stored episodes (goal B6).
 
     python -m bench.speed.stored_episodes
 
-Plays episodes through the server's own service, as HTTP requests do, over a store in a file that holds more and more
-finished episodes. All of them have random ids, as those of clients that choose none. Takes some minutes and about a
-gigabyte of the temporary folder; prints a table and writes stored_episodes.json.
+Plays episodes through the server's service, like HTTP requests, with a store in a file that holds more and more
+finished episodes. All of them have random ids, like those of clients that choose none. Takes some minutes and about a
+gigabyte in the temporary folder. Prints a table and writes stored_episodes.json.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STORED = (0, 10_000, 100_000, 1_000_000)
 STEPS_EACH = 5
 FILLED_AT_ONCE = 10_000
 EPISODES = 60
-"""Played at each size."""
+"""Number of episodes played at each size."""
 TASK = "medium"
 MICROSECONDS = 1e6
 
@@ -62,7 +62,7 @@ def fill(path: Path, episodes: int) -> None:
 
 
 async def play(service: Service) -> dict[str, list[float]]:
-    """Return the seconds of every reset, step and look at the most recent episode's state."""
+    """Return the times of every reset, step and request of the most recent episode's state, in seconds."""
     seconds: dict[str, list[float]] = {"reset": [], "step": [], "state of the most recent episode": []}
     action = {"action_type": "select_batch", "batch_size": BATCH_SIZE, "strategy_weights": WEIGHTS}
 
@@ -85,7 +85,7 @@ async def play(service: Service) -> dict[str, list[float]]:
 
 def measure(path: Path) -> dict[str, dict[str, float]]:
     """Return median and quartiles, in microseconds."""
-    service = Service(Settings(workers=2), open_store(f"sqlite:///{path}"))  # of several, so that the store is asked
+    service = Service(Settings(workers=2), open_store(f"sqlite:///{path}"))  # of several, so that the store is read
     try:
         asyncio.run(play(service))  # fills caches
         return {name: quartiles(values, MICROSECONDS) for name, values in asyncio.run(play(service)).items()}
@@ -94,12 +94,12 @@ def measure(path: Path) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Print and write the measurements."""
     sizes: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-stored-") as folder:
         path, filled = Path(folder) / "episodes.db", 0
         open_store(f"sqlite:///{path}").close()
-        with click.progressbar(STORED, label="measuring", file=sys.stderr) as bar:
+        with click.progressbar(STORED, label="Measuring", file=sys.stderr) as bar:
             for stored in bar:
                 fill(path, stored - filled)
                 filled = stored

@@ -1,7 +1,7 @@
-"""The same dynamics as anyone would write them down: plain scikit-learn calls, nothing kept, nothing shared.
+"""The same dynamics in plain scikit-learn calls, without caches.
 
-It is what the package's speed is measured against, and a second statement of the rules that a test holds the package
-to: the same task, seed and actions give the same numbers. Constants come from the package, ways of computing do not.
+It is the baseline for the package's speed, and a second implementation of the rules: a test checks that both give the
+same numbers for the same task, seed and actions. It takes its constants from the package, but not its computations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataselect_env.core.tasks import MIN_BATCH, TASKS
 
 @dataclass
 class Result:
-    """What a step gives: the reward before any terminal term, and what the observation is made from."""
+    """Outcome of a step: the reward without terminal term, and the values in the observation."""
 
     reward: float
     performance: float
@@ -32,7 +32,7 @@ class Result:
 
 
 class TextbookEnv:
-    """One environment; ``reset`` makes the data set anew and warms a model up."""
+    """One environment; ``reset`` generates the data set and warms up a model."""
 
     def reset(self, task_id: str, seed: int) -> float:
         """Start an episode and return its first performance."""
@@ -98,7 +98,7 @@ class TextbookEnv:
         )
 
     def choose(self, batch_size: int, weights: dict[str, float]) -> Indices:
-        """Return the indices of the batch among what is left of the pool."""
+        """Return the indices of the batch among the remaining samples of the pool."""
         exact = {name: batch_size * weight / sum(weights.values()) for name, weight in weights.items()}
         counts = {name: int(share) for name, share in exact.items()}
         for name in sorted(exact, key=lambda name: counts[name] - exact[name])[: batch_size - sum(counts.values())]:
@@ -118,7 +118,7 @@ class TextbookEnv:
         return np.concatenate([by_uncertainty, by_diversity, at_random])
 
     def train(self, passes: int, rng: np.random.Generator) -> None:
-        """Train with one call of ``partial_fit`` a pass."""
+        """Train with one call of ``partial_fit`` per pass."""
         for _ in range(passes):
             order = rng.permutation(len(self.y_train))
             self.model.partial_fit(self.X_train[order], self.y_train[order], classes=[0, 1])

@@ -172,9 +172,9 @@ def page(results: dict[str, Any]) -> str:
     for name, row in sorted(summary["contenders"].items(), key=lambda item: -item[1]["all"]):
         low, high = row["interval"]
         gap = row["interval of the difference"]
-        told = "" if gap is None else f"{row[f'less {peer}']:+.3f} ({gap[0]:+.3f} to {gap[1]:+.3f})"
+        difference = "" if gap is None else f"{row[f'less {peer}']:+.3f} ({gap[0]:+.3f} to {gap[1]:+.3f})"
         cells = " | ".join(f"{row[kind]:.2f}" for kind in NOISE)
-        lines.append(f"| `{name}` | {cells} | {row['all']:.3f} ({low:.3f} to {high:.3f}) | {told} |")
+        lines.append(f"| `{name}` | {cells} | {row['all']:.3f} ({low:.3f} to {high:.3f}) | {difference} |")
     lines += [f"\nLeft out: `{name}`, {reason}." for name, reason in results["left out"].items()]
     facts = results["versions"]
     lines += [

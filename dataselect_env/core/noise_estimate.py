@@ -40,7 +40,7 @@ def suspected(learner: Learner, X: Floats, labels: Labels, acquired: Indices, ba
     reaches none is not judged.
 
     The estimate is biased: a weak model doubts right labels (too high), and thresholds come from samples that the model
-    was trained on (too low). ``bench/owndata/doubt.py`` measures the error where the ground truth is known.
+    was trained on (too low). ``bench/custom/noise_estimate.py`` measures the error where the ground truth is known.
 
     Args:
         learner: The learner before it is trained on the batch.

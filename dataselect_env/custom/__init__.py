@@ -1,1 +1,1 @@
-"""Tasks on a user's own data: task files, tables, noise models."""
+"""Custom tasks: task files, tables, generators and noise models."""

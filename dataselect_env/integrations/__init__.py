@@ -1,1 +1,1 @@
-"""Adapters for trainers and evaluation frameworks: each imports its own library, and nobody imports them."""
+"""Adapters for trainers, evaluation frameworks and clients; each imports its library."""

@@ -117,7 +117,7 @@ def test_what_changes_later_is_told_too(path: Path, book: Ledger) -> None:
         )
     with closing(SQLiteStore(path)) as store:
         assert book.check_again(store) == ["http-1: changed"]
-    assert crash.check_strangers(path, book) == ["stranger: in the store, and nobody started it"]
+    assert crash.check_strangers(path, book) == ["stranger: in the store, but no client started it"]
     assert crash.check_file(path) == []
 
 

@@ -1,9 +1,9 @@
-"""What a large table of a user's own costs: seconds of a step and memory, on 50,000 samples x 100 features.
+"""What a large custom table costs: seconds per step and memory, with 50,000 samples x 100 features.
 
-    python -m bench.owndata.cost
+    python -m bench.custom.cost
 
-Writes a CSV file, serves no one: the table is loaded as a task file would load it, and episodes are played in process,
-one for each query strategy and one for a mix of all. Prints a table and writes cost.json. Linux only.
+Writes a CSV file, loads it through a task file, and plays episodes in process: one for each query strategy and one for
+a mix of all. Prints a table and writes cost.json. Linux only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLASSES = (2, 5)
 
 
 def write_table(path: Path, classes: int, rows: int, features: int) -> None:
-    """Write a CSV file with numbers and a label."""
+    """Write a CSV file with numeric features and labels."""
     rng = np.random.default_rng(0)
     y = rng.integers(classes, size=rows)
     X = rng.standard_normal((rows, features)) + 0.25 * rng.standard_normal((classes, features))[y]
@@ -46,7 +46,7 @@ def write_table(path: Path, classes: int, rows: int, features: int) -> None:
 
 
 def task_text(classes: int) -> str:
-    """Return the task file for a table of so many classes."""
+    """Return the task file for a table with this number of classes."""
     return f"""
 tasks:
   large-{classes}:
@@ -60,7 +60,7 @@ tasks:
 
 
 def task_file(folder: Path, classes: int) -> Path:
-    """Write the table, in a process of its own for the memory that it takes, and the task file that names it."""
+    """Write the table and its task file; the table is written by another process, whose memory does not count."""
     table = folder / f"large-{classes}.csv"
     arguments = (table, classes, POOL + VALIDATION + SEED_SET, FEATURES)
     writer = multiprocessing.get_context("spawn").Process(target=write_table, args=arguments)
@@ -72,12 +72,12 @@ def task_file(folder: Path, classes: int) -> Path:
 
 
 def peak() -> float:
-    """Return the most memory that this process has held, in MB."""
+    """Return the peak memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def seconds_of_steps(task_id: str, weights: dict[str, float]) -> list[float]:
-    """Return the seconds of each step of some episodes."""
+    """Return the duration of each step of some episodes, in seconds."""
     action = action_model(get_task(task_id).extra_strategies).select(BATCH_SIZE, **weights)
     env, seconds = DataSelectEnv(), []
     for seed in range(EPISODES):
@@ -90,7 +90,7 @@ def seconds_of_steps(task_id: str, weights: dict[str, float]) -> list[float]:
 
 
 def measure(classes: int, folder: Path) -> dict[str, Any]:
-    """Load the table and play."""
+    """Load the table, play, and return the measurements."""
     path = task_file(folder, classes)
     started = time.perf_counter()
     (task_id,) = load_tasks(path)
@@ -108,7 +108,7 @@ def measure(classes: int, folder: Path) -> dict[str, Any]:
 
 @click.command()
 def main() -> None:
-    """Measure, print and write."""
+    """Print and write the measurements."""
     results: dict[str, Any] = {"versions": versions(), "pool": POOL, "features": FEATURES, "classes": {}}
     with tempfile.TemporaryDirectory() as folder:
         for classes in CLASSES:

@@ -1,4 +1,4 @@
-"""bench/transfer and bench/owndata: pages are made from results, and results are what the package does today."""
+"""bench/transfer and bench/custom: pages are made from results, and results are what the package does today."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import fmean
 
 import pytest
 
-from bench.owndata import cost, doubt
+from bench.custom import cost, noise_estimate
 from bench.transfer import page, report
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.evaluate import Plan, evaluate
@@ -48,9 +48,9 @@ def test_results_are_what_the_package_does() -> None:
 
 @pytest.mark.slow
 def test_estimates_are_what_the_package_does() -> None:
-    told = json.loads(doubt.RESULTS.read_text(encoding="utf-8"))["rows"]
+    told = json.loads(noise_estimate.RESULTS.read_text(encoding="utf-8"))["rows"]
     (row,) = [row for row in told if (row["data"], row["strategy"], row["rate"]) == ("wine", "random", 0.2)]
-    found = doubt.measure(doubt.SOURCES["wine"], 0.2, doubt.STRATEGIES["random"])
+    found = noise_estimate.measure(noise_estimate.SOURCES["wine"], 0.2, noise_estimate.STRATEGIES["random"])
     assert found == pytest.approx({name: row[name] for name in found}, abs=1e-6)
 
 

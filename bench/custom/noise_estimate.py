@@ -1,11 +1,11 @@
-"""How far off ``noise_estimate`` is where the right labels are unknown, found where they are known.
+"""Error of ``noise_estimate`` without ground truth, measured on data with ground truth.
 
-    python -m bench.owndata.doubt
+    python -m bench.custom.noise_estimate
 
-Each data set gets uniform noise of a known rate, and episodes are played on it that are not told which labels are
-wrong. The estimate that agents see is compared with the share that is wrong; beside it stands the share of bought
-labels that could be judged at all (:func:`dataselect_env.core.noise_estimate.suspected`). Prints a table and writes
-doubt.json.
+Each data set gets uniform noise of a known rate, which is hidden from the episodes. The estimate that agents see is
+compared with the true share of wrong labels. The table also shows the share of bought labels that could be judged
+(:func:`dataselect_env.core.noise_estimate.suspected`). Prints a table and writes
+noise_estimate.json.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4)
 GUESS = 0.1
-"""What the task declares, whatever the rate is."""
+"""Rate that the task declares."""
 STRATEGIES = {"random": (0.0, 0.0, 1.0), "uncertainty": (1.0, 0.0, 0.0)}
 BUDGET, STEPS = 80, 8
 SEEDS = range(20_000, 20_030)
@@ -44,7 +44,7 @@ def measure(source: dict[str, Any], rate: float, weights: tuple[float, ...]) -> 
     """Return means over the seeds, and the standard deviation of the estimate."""
     definition = {"noise": {"uniform": rate}, "budget": BUDGET, "max_steps": STEPS, "score": SCORE, **source}
     task = replace(
-        make_task("doubt", TaskDefinition.model_validate(definition), Path()), flip_y=GUESS, has_ground_truth=False
+        make_task("estimated", TaskDefinition.model_validate(definition), Path()), flip_y=GUESS, has_ground_truth=False
     )
     judged, estimated, wrong = [], [], []
     for seed in SEEDS:
@@ -59,15 +59,15 @@ def measure(source: dict[str, Any], rate: float, weights: tuple[float, ...]) -> 
 
 
 SCORE = {"performance_range": [0.2, 0.9]}
-"""Of no matter here; measuring one would take time."""
+"""The range has no effect here, and measuring it would take time."""
 
 
 @click.command()
 def main() -> None:
-    """Measure, print and write."""
+    """Print and write the measurements."""
     rows = []
     cases = list(product(SOURCES.items(), STRATEGIES.items(), RATES))
-    with click.progressbar(cases, label="measuring", file=sys.stderr) as bar:
+    with click.progressbar(cases, label="Measuring", file=sys.stderr) as bar:
         for (name, source), (strategy, weights), rate in bar:
             rows.append({"data": name, "strategy": strategy, "rate": rate, **measure(source, rate, weights)})
     for row in rows:
