@@ -65,7 +65,7 @@ def ladder() -> dict[str, Any]:
                     "policy": name,
                     "description": get_policy(name).description,
                     "score": round(block["ladder"][task_id][name]["score"], 3),
-                    "margin": round(block["ladder"][task_id][name]["margin"], 3),
+                    "interval": [round(block["ladder"][task_id][name][end], 3) for end in ("low", "high")],
                 }
                 for name in GROUPS["ladder"]
             ]

@@ -82,7 +82,6 @@ def ladder(cells: Cells) -> dict[str, Any]:
             "score": score.mean,
             "low": score.low,
             "high": score.high,
-            "margin": score.margin,
             "spread": stdev(one.score for one in cell),
             "passed": fmean(one.passed for one in cell),
             "performance": fmean(one.performance for one in cell),

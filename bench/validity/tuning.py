@@ -44,7 +44,6 @@ def summary(report: Report) -> dict[str, Any]:
             {
                 "policy": row.policy.rpartition(":")[2],
                 "score": row.score.mean,
-                "margin": row.score.margin,
                 "return": row.episode_return,
             }
             for row in rows

@@ -60,7 +60,11 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="Address to listen on. Default: DATASELECT_HOST, or all addresses.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on. Default: PORT, or 7860.")
-@click.option("--store", help="Episode store: sqlite:///relative.db, sqlite:////absolute.db or memory:.")
+@click.option(
+    "--store",
+    help="Episode store: sqlite:///relative.db, sqlite:////absolute.db or memory:. "
+    "Default: a file in the user's data folder.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Server processes. Default: DATASELECT_WORKERS, or 1.")
 @click.option("--task-file", help="YAML file with your own tasks. Default: DATASELECT_TASKS, or none.")
 def serve(host: str | None, port: int | None, store: str | None, workers: int | None, task_file: str | None) -> None:
@@ -75,9 +79,10 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
 @click.option("--url", help="Address of a running server to play on. Default: play in this process.")
 @click.option("--store", help="Episode store of this process, as for serve.")
 def mcp(url: str | None, store: str | None) -> None:
-    """Serve the tools of the Model Context Protocol over stdin and stdout.
+    """Serve MCP tools over stdin and stdout.
 
-    For clients that start MCP servers themselves. Over HTTP, the command serve provides them at /mcp.
+    For clients of the Model Context Protocol that start their servers themselves. Over HTTP, the command serve has the
+    same tools at /mcp.
     """
     import sys
 
@@ -95,9 +100,9 @@ def mcp(url: str | None, store: str | None) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, in the format of GET /baseline.")
 def baseline(as_json: bool) -> None:
-    """Compare the reference policies on the fixed seeds of GET /baseline.
+    """Compare five simple policies on fixed seeds.
 
-    Plays all tasks; this takes a few seconds.
+    Plays all tasks at the seeds of GET /baseline; this takes a few seconds.
     """
     from dataselect_env.evaluation.baseline import baseline_report, episode_count
     from dataselect_env.rendering.terminal import baseline_table

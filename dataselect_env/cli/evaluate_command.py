@@ -31,6 +31,12 @@ DEFAULT_REFERENCE = "best-constant"
 DEFAULT_JSON = "evaluation.json"
 DEFAULT_PLOT = "evaluation.png"
 FILE = click.Path(dir_okay=False, path_type=Path)
+GROUP_TITLES = {
+    "ladder": "From doing nothing to oracles",
+    "reference": "Honest policies and oracles",
+    "degenerate": "Reward-hacking policies",
+}
+"""Meaning of each group of policies in the help, besides the group ``all``."""
 
 
 class EvaluateCommand(Command):
@@ -41,8 +47,8 @@ class EvaluateCommand(Command):
         from dataselect_env.policies import GROUPS
 
         with formatter.section("Groups of policies"):
-            members = {name: ", ".join(group) for name, group in GROUPS.items() if name != "all"}
-            formatter.write_dl([("all", "All of them."), *members.items()])
+            members = [(name, f"{title}: {', '.join(GROUPS[name])}.") for name, title in GROUP_TITLES.items()]
+            formatter.write_dl([*members, ("all", "All of them.")])
         super().format_epilog(ctx, formatter)
 
 
@@ -141,7 +147,7 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
 @click.option("--split", type=click.Choice(list(SPLITS)), help="Split of the seeds. Default: test.")
 @click.option("--first-seed", type=click.IntRange(0, SEED_LIMIT - 1), help="First seed. Default: that of the split.")
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. Default: one per core.")
-@reward_mode_option("Rewards that the return adds up.")
+@reward_mode_option("Rewards that make up the return.")
 @click.option(
     "--reference", help=f"Policy to compare the others with. Default: {DEFAULT_REFERENCE}, if it is evaluated."
 )
@@ -179,7 +185,7 @@ def evaluate(
 ) -> None:
     """Compare policies on many seeds of each task.
 
-    On your own table: dataselect-env evaluate --data mine.csv --target label --noise 0.2 --policies all
+    On your own table: dataselect-env evaluate --data mine.csv --target label --noise 0.2
 
     Prints the mean score with its 95 % interval, the pass rate, performance, noise ratio, samples bought, return, and
     the difference in score to a reference, paired by seed. Writes the same as JSON and as a picture. The figures do not

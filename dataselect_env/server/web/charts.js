@@ -131,22 +131,22 @@ export function drawBudget(frame, episode, step) {
 /** Draw the ladder of reference policies as bars, sorted, with `own` (a score or null) among them. */
 export function drawLadder(frame, rows, own) {
   const all = rows.map((row) => ({ ...row }));
-  if (own !== null) all.push({ policy: "this episode", score: own, margin: null });
+  if (own !== null) all.push({ policy: "this episode", score: own, own: true });
   all.sort((one, other) => other.score - one.score);
   const names = all.map((row) => `${row.policy} ${figure(row.score, 2)}`).join(", ");
   const { root, width, height } = picture(frame, 26 * all.length + 4, `Grades, best first: ${names}.`);
   const x = scale(0, 1, 118, width - 44);
   all.forEach((row, place) => {
     const middle = 26 * place + 15;
-    const group = svg("g", { class: row.margin === null ? "rung own" : "rung", "data-policy": row.policy });
+    const group = svg("g", { class: row.own ? "rung own" : "rung", "data-policy": row.policy });
     group.append(
       label(110, middle + 4, row.policy, { class: "name end" }),
       svg("rect", { class: "track", x: x(0), y: middle - 7, width: x(1) - x(0), height: 14, rx: 3 }),
       svg("rect", { class: "reached", x: x(0), y: middle - 7, width: x(row.score) - x(0), height: 14, rx: 3 }),
       label(width - 4, middle + 4, figure(row.score, 2), { class: "value end" }),
     );
-    if (row.margin) {
-      const [from, to] = [x(Math.max(0, row.score - row.margin)), x(Math.min(1, row.score + row.margin))];
+    if (row.interval) {
+      const [from, to] = row.interval.map(x);
       group.append(svg("path", { class: "margin", d: `M${from} ${middle}H${to}M${from} ${middle - 4}v8M${to} ${middle - 4}v8` }));
     }
     if (row.description) group.append(tip(row.description));
