@@ -64,6 +64,7 @@ DATA_OPTIONS: dict[str, dict[str, Any]] = {
     "target": {"help": "Column of --data with the labels."},
     "true-target": {"help": "Column with the right labels, where --target has real mistakes."},
     "exclude": {"help": "Columns of --data that are not features, separated by commas."},
+    "categorical": {"help": "Columns of --data with categories even if they are written as numbers."},
     "noise": {"type": float, "help": "Share of labels to flip, from 0 to below 0.5. Default: 0."},
     "unknown-noise": {"type": float, "help": "Estimated share of labels that are wrong in the data already."},
     "budget": {"type": int, "help": "Samples that may be bought from --data. Default: 100."},
@@ -99,13 +100,14 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
             raise UsageError(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
     from dataselect_env.custom.errors import TaskDefinitionError
-    from dataselect_env.custom.task_file import TaskRecipe, add_task
+    from dataselect_env.custom.task_file import TaskRecipe, add_task, data_report
 
     name = _task_name(chosen["data"])
     try:
         add_task(TaskRecipe(name, _definition(chosen), Path.cwd()))
     except TaskDefinitionError as error:
         raise UsageError(f"{_option(error.path)}: {error.message}") from None
+    click.echo("\n".join(data_report(name)), err=True)
     return name
 
 
@@ -122,13 +124,12 @@ def _table(chosen: dict[str, Any]) -> dict[str, Any]:
 
     data = chosen["data"]
     table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
-    if chosen["exclude"]:
-        table["exclude"] = divided(chosen["exclude"])
+    table |= {field: divided(chosen[field]) for field in ("exclude", "categorical") if chosen[field]}
     if data in BUNDLED and not Path(data).exists():
         return table | {"bundled": data}
     if data.startswith(OPENML):
         return table | {"openml": data.removeprefix(OPENML)}
-    if Path(data).suffix or Path(data).exists():
+    if Path(data).exists():
         return table | {"file": data}
     raise UsageError(
         f"--data: there is no file {data}; give a file, one of {', '.join(BUNDLED)}, or openml:NAME (from the network)"

@@ -19,6 +19,7 @@ from dataselect_env.core.tasks import TASKS
 def tasks(as_json: bool, schema: bool) -> None:
     """List the tasks; with --task-file, also check the file."""
     from dataselect_env.custom.definitions import file_schema
+    from dataselect_env.custom.task_file import data_report
     from dataselect_env.rendering import prompts
     from dataselect_env.server import catalogue
 
@@ -27,4 +28,6 @@ def tasks(as_json: bool, schema: bool) -> None:
     elif as_json:
         say(catalogue.task_list().model_dump_json(indent=2))
     else:
-        say("\n\n".join(prompts.describe_task(task) for task in TASKS.values()))
+        say(
+            "\n\n".join("\n".join([prompts.describe_task(task), *data_report(task.task_id)]) for task in TASKS.values())
+        )

@@ -12,7 +12,32 @@ if TYPE_CHECKING:
     import pandas
 
 NUMBER_KINDS = {"integer", "floating", "mixed-integer-float", "decimal", "empty"}
-TEXT_KINDS = {"string", "boolean", "categorical", "mixed-integer"}
+FREE_TEXT_KINDS = {"string", "mixed-integer"}
+TEXT_KINDS = {*FREE_TEXT_KINDS, "boolean", "categorical"}
+EMPTY_WORDS = frozenset(
+    {
+        "",
+        "NA",
+        "N/A",
+        "n/a",
+        "#NA",
+        "#N/A",
+        "#N/A N/A",
+        "<NA>",
+        "NULL",
+        "null",
+        "None",
+        "NaN",
+        "nan",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "-1.#IND",
+        "1.#QNAN",
+        "-1.#QNAN",
+    }
+)
+"""Texts of empty cells, those of pandas; among labels unless they are declared as classes."""
 TIME_KINDS = {"datetime64", "datetime", "date", "timedelta64", "timedelta"}
 
 

@@ -7,14 +7,22 @@ Every column becomes numbers or categories (:func:`prepare_features`), and all c
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dataselect_env.core.arrays import Floats, Indices
-from dataselect_env.custom.columns import NUMBER_KINDS, TEXT_KINDS, TIME_KINDS, inferred_kind, text_column
+from dataselect_env.custom.columns import (
+    FREE_TEXT_KINDS,
+    NUMBER_KINDS,
+    TEXT_KINDS,
+    TIME_KINDS,
+    inferred_kind,
+    text_column,
+)
 from dataselect_env.custom.errors import TableError
+from dataselect_env.custom.numerals import nearly_numbers, read_numbers
 
 if TYPE_CHECKING:
     import pandas
@@ -33,13 +41,37 @@ MISSING = "missing"
 """Category of an empty cell."""
 
 
+class Feature(NamedTuple):
+    """What a column was taken for.
+
+    Attributes:
+        name: Name of the column.
+        kind: ``number``, ``date`` or ``category``.
+        reading: How its texts were read as numbers, such as ``"1,250" as 1250``; empty if there was nothing to decide.
+        missing: Number of missing cells.
+        categories: Number of categories; 0 for other kinds.
+    """
+
+    name: str
+    kind: Literal["number", "date", "category"]
+    reading: str
+    missing: int
+    categories: int
+
+    def __str__(self) -> str:
+        remarks = [f"{self.categories:,} different"] if self.kind == "category" else [self.reading] * bool(self.reading)
+        remarks += [f"{self.missing:,} missing"] * bool(self.missing)
+        return f'"{self.name}"' + f" ({'; '.join(remarks)})" * bool(remarks)
+
+
 def prepare_features(
     frame: pandas.DataFrame, categorical: Collection[str], columns: Collection[str]
-) -> tuple[str, ...]:
-    """Make every column numbers or text, in place, and return the names of the text columns: the categories.
+) -> tuple[Feature, ...]:
+    """Make every column numbers or text, in place, and return what each was taken for.
 
-    Categories are strings, booleans, pandas categories and the columns in ``categorical``. Dates become seconds since
-    1970 (UTC unless they have a time zone), durations seconds. Missing cells stay NaN.
+    Texts become numbers if one notation fits all of them (:mod:`~dataselect_env.custom.numerals`). Categories are other
+    texts, booleans, pandas categories and the columns in ``categorical``; they stay text. Dates become seconds since
+    1970 (UTC unless they have a time zone), durations seconds. Missing cells become NaN.
 
     Args:
         frame: The features, (n, n_columns).
@@ -47,22 +79,58 @@ def prepare_features(
         columns: Columns that the user named as features; row numbers are refused among the others.
 
     Raises:
-        TableError: A column has infinite or huge numbers, free text, row numbers, or values of another kind.
+        TableError: A column has infinite or huge numbers, free text, row numbers, values of another kind, or texts of
+            which most but not all are numbers.
     """
-    categories = []
-    for name in frame.columns:
+    return tuple(
+        _prepare(frame, name, is_category=name in categorical, is_named=name in columns) for name in frame.columns
+    )
+
+
+def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool) -> Feature:
+    kind, reading = inferred_kind(frame[name]), ""
+    if kind in FREE_TEXT_KINDS and not is_category:
+        reading = _read_texts(frame, name)
         kind = inferred_kind(frame[name])
-        if kind in NUMBER_KINDS:
-            _prepare_numbers(frame, name, kind, row_numbers_allowed=name in columns or name in categorical)
-        elif kind in TIME_KINDS:
-            _prepare_times(frame, name, kind)
-        elif kind not in TEXT_KINDS:
-            message = f'Column "{name}" holds neither numbers nor text nor dates. Put it into exclude, or encode it.'
-            raise TableError(message, "exclude")
-        if name in categorical or kind in TEXT_KINDS:
-            _prepare_texts(frame, name, free_text_allowed=name in categorical)
-            categories.append(name)
-    return tuple(categories)
+    if kind in NUMBER_KINDS:
+        _prepare_numbers(frame, name, kind, row_numbers_allowed=is_named or is_category)
+    elif kind in TIME_KINDS:
+        _prepare_times(frame, name, kind)
+    elif kind not in TEXT_KINDS:
+        message = f'Column "{name}" holds neither numbers nor text nor dates. Put it into exclude, or encode it.'
+        raise TableError(message, "exclude")
+    missing = int(frame[name].isna().sum())
+    if is_category or kind in TEXT_KINDS:
+        _prepare_texts(frame, name, free_text_allowed=is_category)
+        return Feature(name, "category", "", missing, int(frame[name].nunique()))
+    return Feature(name, "date" if kind in TIME_KINDS else "number", reading, missing, 0)
+
+
+def _read_texts(frame: pandas.DataFrame, name: str) -> str:
+    """Turn the texts of a column into numbers, if they are numbers, and return how they were read.
+
+    Raises:
+        TableError: Most texts look like numbers, but one notation does not fit all of them.
+    """
+    codes, texts = text_column(frame[name])
+    distinct = list(dict.fromkeys(texts))
+    numbers = read_numbers(distinct)
+    if numbers is None:
+        odd = nearly_numbers(distinct)
+        if odd is None:
+            return ""
+        raise TableError(
+            f'Most values of column "{name}" look like numbers, but "{odd}" cannot be read with the others. Write plain'
+            " numbers, such as 1250.5, and leave missing ones empty. If the values are categories, name the column in"
+            " categorical.",
+            "categorical",
+        )
+    value_of = dict(zip(distinct, numbers.values.tolist(), strict=True))
+    values = np.array([*map(value_of.__getitem__, texts), np.nan])[codes]  # -1, a missing cell, takes the last
+    whole = np.isfinite(values).all() and (values == np.floor(values)).all() and np.abs(values).max() < 2**53
+    frame[name] = values.astype(np.int64) if whole else values
+    readings = [f'"{numbers.example[0]}" as {numbers.example[1]:.17g}'] if numbers.example is not None else []
+    return ", ".join([*readings, *(f'"{mark}" as missing' for mark in numbers.marks if mark.strip())])
 
 
 def _prepare_numbers(frame: pandas.DataFrame, name: str, kind: str, *, row_numbers_allowed: bool) -> None:
@@ -107,22 +175,12 @@ def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: boo
     distinct, rows = len(set(names)), int((codes >= 0).sum())
     if not free_text_allowed and ((distinct > MANY_TEXTS and distinct > rows / 2) or 1 < rows == distinct):
         raise TableError(
-            f'Column "{name}" has {distinct:,} different values in {rows:,} rows: free text or an identifier, no'
-            f" category.{_hint(names)} Put it into exclude, or encode it as numbers.",
+            f'Column "{name}" has {distinct:,} different values in {rows:,} rows: free text or an identifier, not a'
+            " category. Put it into exclude, or encode it as numbers.",
             "exclude",
         )
     texts = np.array([*names, np.nan], dtype=object)[codes]  # -1, a missing cell, takes the last
     frame[name] = pandas.Series(texts, index=frame.index, dtype=object)
-
-
-def _hint(names: list[str]) -> str:
-    """Return a sentence about what keeps a column from being numbers, where it nearly is; else nothing."""
-    import pandas  # noqa: PLC0415
-
-    others = pandas.isna(pandas.to_numeric(pandas.Series(names, dtype=object), errors="coerce")).to_numpy()
-    if not 0 < others.sum() < len(names) / 2:
-        return ""
-    return f' Most are numbers, but "{names[int(others.argmax())]}" is not: such cells should be empty.'
 
 
 def check_cells(frame: pandas.DataFrame, categories: Collection[str], title: str) -> None:

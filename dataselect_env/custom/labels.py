@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataselect_env.core.arrays import Labels
-from dataselect_env.custom.columns import TextColumn, cell_text, inferred_kind, text_column
+from dataselect_env.custom.columns import EMPTY_WORDS, TextColumn, cell_text, text_column
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.errors import NAMES_SHOWN, TableError, quoted
 
@@ -20,29 +20,37 @@ MIN_CLASS_ROWS = 3
 """Fewest rows of each class: the seed set, the validation split and the pool need one each."""
 
 
-def label_column(column: pandas.Series, field: str) -> TextColumn:
-    """Return a column of labels or of annotators' names as text.
+def label_column(column: pandas.Series, field: str, declared: Collection[str | int]) -> TextColumn:
+    """Return a column of labels or of annotators' names as text, as it is in the table but without outer blanks.
 
     Args:
         column: Any values, (n,).
         field: ``target``, ``true_target`` or ``annotator``.
+        declared: Classes that the definition names.
 
     Raises:
         TableError: A cell is empty, or the values do not look like classes.
     """
-    codes, names = text_column(column)
-    blank = np.array([*(not name.strip() for name in names), True])
+    try:
+        codes, texts = text_column(column)
+    except TypeError:  # they cannot be hashed
+        message = f'"{column.name}" holds lists or structs. Name a column with one text or number in each row.'
+        raise TableError(message, field) from None
+    names = [text.strip() for text in texts]
+    empty = EMPTY_WORDS - {cell_text(name).strip() for name in declared}
+    blank = np.array([*(name in empty for name in names), True])
     missing = int(blank[codes].sum())  # -1, a missing cell, takes the last
     if missing:
+        words = sorted({f'"{name}"' for name in names if name in empty and name})
+        hint = f" If {' or '.join(words)} is a class, name all classes in classes." if words else ""
         message = f'"{column.name}" is missing (empty, NA, None or the like) in {missing:,} of {len(codes):,} rows.'
-        raise TableError(f"{message} Drop these rows.", field)
+        raise TableError(f"{message} Drop these rows.{hint if field != 'annotator' else ''}", field)
     if field == "annotator":
         return TextColumn(codes, names)
-    if inferred_kind(column) in {"floating", "mixed-integer-float", "decimal"}:
-        values = column.to_numpy(dtype=np.float64)
-        if not (np.isfinite(values) & (values == np.floor(values))).all():
-            message = f'"{column.name}" looks like a quantity, not a class: it has fractions. Name a column of classes.'
-            raise TableError(message, field)
+    numbers = _as_numbers(names)
+    if numbers is not None and not all(number.is_integer() for number in numbers):
+        message = f'"{column.name}" looks like a quantity, not a class: it has fractions. Name a column of classes.'
+        raise TableError(message, field)
     if len(set(names)) > MAX_CLASSES:
         message = f'"{column.name}" looks like a quantity, not a class: {len(set(names)):,} different values, where'
         raise TableError(f"{message} {MAX_CLASSES} are allowed. Name a column of classes.", field)
@@ -56,11 +64,17 @@ def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
     (('9', '10'), ('10', '9', 'b'))
     """
     distinct = sorted(set(names))
-    try:
-        finite = all(np.isfinite(float(name)) for name in distinct)
-    except ValueError:
-        finite = False
+    numbers = _as_numbers(distinct)
+    finite = numbers is not None and np.isfinite(numbers).all()
     return tuple(sorted(distinct, key=float) if finite else distinct)
+
+
+def _as_numbers(names: Iterable[str]) -> list[float] | None:
+    """Return names as numbers, None unless all are numbers."""
+    try:
+        return [float(name) for name in names]
+    except ValueError:
+        return None
 
 
 def label_codes(labels: TextColumn, names: Collection[str]) -> Labels:
@@ -76,13 +90,16 @@ def check_classes(table: Table, classes: Collection[str], y: Labels) -> None:
         TableError: The classes are not the declared ones, there are fewer than 2, or one has too few rows.
     """
     if table.classes is not None:
-        declared = sorted_names(cell_text(name) for name in table.classes)
+        declared = sorted_names(cell_text(name).strip() for name in table.classes)
         lacking, others = [name for name in declared if name not in classes], set(classes) - set(declared)
         if lacking or others:
-            message = (
-                f"Declared but not found: {quoted(lacking)}. Found but not declared: {quoted(sorted_names(others))}."
+            unquoted = any(isinstance(name, int) for name in table.classes)
+            hint = ' Labels are compared as text: put names such as "01" into quotes.' if unquoted else ""
+            raise TableError(
+                f"The labels have other classes than declared. Declared but not found: {quoted(lacking)}. Found but not"
+                f" declared: {quoted(sorted_names(others))}.{hint}",
+                "classes",
             )
-            raise TableError(f"The labels have other classes than declared. {message}", "classes")
     field = "target" if table.true_target is None else "true_target"
     if len(classes) < 2:
         raise TableError(f"There is only one class: {quoted(classes)}. At least 2 are needed.", field)

@@ -10,6 +10,7 @@ import difflib
 import gzip
 import io
 import re
+import threading
 import warnings
 import zipfile
 import zlib
@@ -20,11 +21,12 @@ from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from dataselect_env.custom.columns import EMPTY_WORDS
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.errors import TableError, quoted
 
@@ -33,13 +35,25 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000_000
 """Size of the largest file that is read, after unpacking."""
-SEPARATORS = ",;\t"
-"""Candidate separators of a .csv file; the most frequent one in its header is used."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+"""Separators of a .csv file; the most frequent one in its header is used."""
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz")
 
+_csv_limit = threading.Lock()
 _EXTRA = "Tables need pandas and pyarrow: pip install 'dataselect-env[data]'"
-_DAMAGED = (OSError, EOFError, ValueError, LookupError, NotImplementedError, csv.Error, zlib.error, zipfile.BadZipFile)
-"""Exceptions that libraries raise for damaged files; those of pandas and pyarrow are kinds of ValueError."""
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    MemoryError,
+    ArithmeticError,
+    csv.Error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""Exceptions that libraries raise for damaged files; pandas and pyarrow derive theirs from these."""
 _OpenedFile = tuple[list[str], int, Callable[[list[str]], "pandas.DataFrame"]]
 """Names of the columns, number of rows, and a function that loads some of the columns."""
 
@@ -54,6 +68,7 @@ class TableReader:
         target: Column with the labels.
         names: All columns.
         load: Returns some of the columns, in the order of ``names``.
+        note: How the file was read, for the report.
     """
 
     title: str
@@ -61,6 +76,7 @@ class TableReader:
     target: str
     names: list[str]
     load: Callable[[list[str]], pandas.DataFrame]
+    note: str = ""
 
 
 def open_reader(table: Table, folder: Path) -> TableReader:
@@ -101,41 +117,65 @@ def _file(table: Table, folder: Path) -> TableReader:
     path = folder / str(table.file)
     title = path.name if Path(str(table.file)).is_absolute() else str(table.file)
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
-    if suffix is None:
-        raise TableError(f"{title} is of an unknown kind. Files end with {', '.join(SUFFIXES)}.", "file")
     with _file_errors(title):
-        if not path.is_file():
-            raise TableError(f"There is no file {title}. Names are relative to the folder of the task file.", "file")
+        if path.is_dir():
+            raise TableError(f"{title} is a folder, not a file.", "file")
+        if not path.exists():
+            hint = "" if Path(str(table.file)).is_absolute() else " Names are relative to the folder of the task file."
+            raise TableError(f"There is no file {title}.{hint}", "file")
+        if suffix is None:
+            raise TableError(f"{title} has an unknown suffix. Names of files end with {', '.join(SUFFIXES)}.", "file")
         if not path.stat().st_size:
             raise TableError(f"{title} is empty.", "file")
         _check_bytes(title, path.stat().st_size)
+        note = ""
         if suffix == ".npz":
             names, rows, load = _npz(table, path, title)
+        elif suffix == ".parquet":
+            names, rows, load = _parquet(path)
         else:
-            names, rows, load = _parquet(path) if suffix == ".parquet" else _csv(path, title, suffix)
+            separator = "\t" if suffix == ".tsv" else _separator(path)
+            note = f" (values separated by {SEPARATORS[separator]})"
+            names, rows, load = _csv(path, title, separator, _label_names(table).values())
 
     def load_safely(columns: list[str]) -> pandas.DataFrame:
         _check_bytes(title, 8 * rows * len(columns))  # a small file may unpack to billions of cells
         with _file_errors(title):
             return load(columns)
 
-    return TableReader(title, "file", str(table.target), names, load_safely)
+    return TableReader(title, "file", str(table.target), names, load_safely, note)
 
 
-def _csv(path: Path, title: str, suffix: str) -> _OpenedFile:
+def _label_names(table: Table) -> dict[str, str]:
+    """Return the columns that hold labels or annotators, by the field that names them."""
+    fields = {field: getattr(table, field) for field in ("target", "true_target", "annotator")}
+    return {field: name for field, name in fields.items() if name is not None}
+
+
+def _text_file(path: Path) -> TextIO:
+    opener = gzip.open if path.name.lower().endswith(".gz") else io.open
+    return cast("TextIO", opener(path, "rt", encoding="utf-8-sig", newline=""))
+
+
+def _separator(path: Path) -> str:
+    with _text_file(path) as text:
+        first = next((line for line in text if line.strip()), "")
+    return max(SEPARATORS, key=first.count)
+
+
+def _csv(path: Path, title: str, separator: str, labels: Collection[str]) -> _OpenedFile:
     """Open a CSV file. Every row's length is checked here, because pandas does not when it reads only some columns."""
     import pandas  # noqa: PLC0415
 
-    opener = gzip.open if suffix == ".csv.gz" else io.open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
-        first = next((line for line in text if line.strip()), "")
-    separator = "\t" if suffix == ".tsv" else max(SEPARATORS, key=first.count)
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as text:
+    with _text_file(path) as text, _long_cells():
         header, rows = _checked_rows(csv.reader(text, delimiter=separator, skipinitialspace=True), title)
-    options = {"sep": separator, "header": 0, "names": header, "skipinitialspace": True}
+    options: dict[str, Any] = {"sep": separator, "header": 0, "names": header, "skipinitialspace": True}
+    options["keep_default_na"] = False
 
     def load(columns: list[str]) -> pandas.DataFrame:
         places = [header.index(name) for name in columns]
+        options["dtype"] = {name: str for name in columns if name in labels}  # so that 01 stays 01, and true stays true
+        options["na_values"] = {name: EMPTY_WORDS for name in columns if name not in labels}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.DtypeWarning)
             try:  # in chunks, which takes half of the memory
@@ -144,6 +184,17 @@ def _csv(path: Path, title: str, suffix: str) -> _OpenedFile:
                 return pandas.read_csv(path, usecols=places, low_memory=False, **options)
 
     return header, rows, load
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let the csv module read cells of any length; its limit of 131,072 characters is a setting of the process."""
+    with _csv_limit:
+        limit = csv.field_size_limit(MAX_BYTES)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(limit)
 
 
 def _checked_rows(lines: Iterable[list[str]], title: str) -> tuple[list[str], int]:
@@ -189,13 +240,13 @@ def _npz(table: Table, path: Path, title: str) -> _OpenedFile:
     with np.load(path, allow_pickle=False) as archive:
         if not archive.files:
             raise TableError(f"{title} has no arrays.", "file")
-        fields = {field: getattr(table, field) for field in ("target", "true_target", "annotator")}
-        labels = {name: _label_array(archive, name, title, field) for field, name in fields.items() if name is not None}
+        labels = {name: _label_array(archive, name, title, field) for field, name in _label_names(table).items()}
         rows = {len(array) for array in labels.values()}
         if len(rows) > 1:
             raise TableError(f"{title}: the arrays {quoted(labels)} differ in length.", "file")
-        features = _feature_arrays(archive, set(labels), min(rows), title)
-    frame = pandas.concat([*features, pandas.DataFrame(labels)], axis=1)
+        features = _feature_array(archive, labels, min(rows), title)
+    frame = pandas.DataFrame(features, columns=[f"x{place}" for place in range(features.shape[1])], copy=False)
+    frame = pandas.concat([frame, pandas.DataFrame(labels)], axis=1)
     return list(frame.columns), len(frame), partial(_selected, frame)
 
 
@@ -207,22 +258,15 @@ def _label_array(archive: Any, name: str, title: str, field: str) -> npt.NDArray
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
-def _feature_arrays(archive: Any, labels: Collection[str], rows: int, title: str) -> list[pandas.DataFrame]:
-    """Return the features: array X or, without one, all numeric arrays with as many rows as the labels."""
-    import pandas  # noqa: PLC0415
-
-    only_x = "X" in archive.files and "X" not in labels
-    frames = []
-    for name in ["X"] if only_x else [name for name in archive.files if name not in labels]:
-        array = _array(archive, name)
-        if array is not None and array.dtype.kind in "biuf" and array.ndim in (1, 2) and len(array) == rows:
-            names = [name] if array.ndim == 1 else [f"{name.lower()}{place}" for place in range(array.shape[1])]
-            frames.append(pandas.DataFrame(array, columns=names, copy=False))
-        elif only_x:
-            raise TableError(f"X of {title} should be numbers, ({rows:,} rows as the labels, features).", "file")
-    if not frames:
-        raise TableError(f"{title} has no array of numbers with {rows:,} rows, as its labels have.", "file")
-    return frames
+def _feature_array(archive: Any, labels: Collection[str], rows: int, title: str) -> npt.NDArray[Any]:
+    """Return the array X."""
+    if "X" not in archive.files or "X" in labels:
+        others = quoted([name for name in archive.files if name not in labels])
+        raise TableError(f"{title} has no array X with the features. Besides the labels it has {others}.", "file")
+    array = _array(archive, "X")
+    if array is None or array.dtype.kind not in "biuf" or array.ndim != 2 or len(array) != rows:
+        raise TableError(f"X of {title} should be numbers, ({rows:,} rows as the labels, features).", "file")
+    return array
 
 
 def _array(archive: Any, name: str) -> npt.NDArray[Any] | None:

@@ -70,10 +70,12 @@ class TableSource(CustomSource):
     Attributes:
         base: All rows, those of the validation split first; its seed set is empty.
         seed_size: Rows of each seed set, drawn with the class shares of the table.
+        report: What the table and its columns were taken for; see :class:`~dataselect_env.custom.tables.RawTable`.
     """
 
     base: Dataset
     seed_size: int
+    report: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pool = self.base.X_pool

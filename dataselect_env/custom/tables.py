@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.errors import TableError, quoted
-from dataselect_env.custom.features import check_cells, encode_features, prepare_features
+from dataselect_env.custom.errors import NAMES_SHOWN, TableError, quoted
+from dataselect_env.custom.features import Feature, check_cells, encode_features, prepare_features
 from dataselect_env.custom.labels import MIN_CLASS_ROWS, check_classes, label_codes, label_column, sorted_names
 from dataselect_env.custom.readers import TableReader, check_known, open_reader
 from dataselect_env.custom.splitting import stratified
@@ -36,6 +37,7 @@ class RawTable:
         classes: Names of the K classes by code, sorted; as numbers if all are numbers.
         annotators: Names of the annotators by code; empty if the table does not name them.
         annotator: Annotator of each row, (n,), codes; None if the table does not name them.
+        report: What the table and its columns were taken for, one sentence per line.
     """
 
     frame: pandas.DataFrame
@@ -45,6 +47,7 @@ class RawTable:
     classes: tuple[str, ...]
     annotators: tuple[str, ...]
     annotator: Labels | None
+    report: tuple[str, ...]
 
 
 def read_table(table: Table, folder: Path) -> RawTable:
@@ -64,7 +67,7 @@ def read_table(table: Table, folder: Path) -> RawTable:
     frame = reader.load([name for name in reader.names if name in wanted])
     if frame.empty:
         raise TableError(f"{reader.title} has no rows.", reader.field)
-    columns = {field: label_column(frame[name], field) for field, name in label_names.items()}
+    columns = {field: label_column(frame[name], field, table.classes or ()) for field, name in label_names.items()}
     for name in set(label_names.values()):
         del frame[name]  # selecting the others would copy them
     annotators = sorted_names(columns["annotator"].values) if "annotator" in columns else ()
@@ -73,13 +76,19 @@ def read_table(table: Table, folder: Path) -> RawTable:
     y, *others = (label_codes(columns[field], classes) for field in ("true_target", "target") if field in columns)
     given = others[0] if others else None
     check_classes(table, classes, y)
-    categorical = prepare_features(frame, table.categorical, table.columns or ())
+    features = prepare_features(frame, table.categorical, table.columns or ())
+    categorical = tuple(feature.name for feature in features if feature.kind == "category")
+    report = (
+        f"{reader.title}{reader.note}: {len(frame):,} rows, labels in {quoted([label_names['target']])}, {len(classes)}"
+        f" classes: {quoted(classes)}.",
+        *_feature_report(features),
+    )
     if table.max_rows is not None and table.max_rows < len(y):
         rows = _sampled_rows(y, table.max_rows)
         frame, y = frame.iloc[rows].reset_index(drop=True), y[rows]
         given, annotator = (None if codes is None else codes[rows] for codes in (given, annotator))
     check_cells(frame, categorical, reader.title)
-    return RawTable(frame, categorical, y, given, classes, annotators, annotator)
+    return RawTable(frame, categorical, y, given, classes, annotators, annotator, report)
 
 
 def encode(raw: RawTable, fit_rows: Indices) -> Floats:
@@ -103,6 +112,15 @@ def _sampled_rows(y: Labels, count: int) -> Indices:
     if count < fewest:
         raise TableError(f"max_rows should be at least {fewest}: {MIN_CLASS_ROWS} rows of each class.", "max_rows")
     return stratified(y, count, np.random.default_rng(0), min_per_class=MIN_CLASS_ROWS)
+
+
+def _feature_report(features: Sequence[Feature]) -> Iterator[str]:
+    """Yield what the features were taken for, one sentence for each kind."""
+    for kind, title in (("number", "Numbers"), ("date", "Dates, in seconds"), ("category", "Categories")):
+        names = [str(feature) for feature in features if feature.kind == kind]
+        if names:
+            more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+            yield f"{title}: {', '.join(names[:NAMES_SHOWN])}{more}."
 
 
 def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str]) -> list[str]:

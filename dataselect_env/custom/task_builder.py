@@ -109,9 +109,10 @@ def _try_strategy(task: Task, name: str, index: int) -> None:
     weights = tuple(float(one == name) for one in strategies_of(task))
     try:
         Episode(task, MEASURED_SEEDS[0]).select_batch(task.min_batch, weights)
-    except (InvalidInput, ValueError) as error:
-        reason = error.message if isinstance(error, InvalidInput) else str(error)
-        raise TaskDefinitionError(f"{name} cannot be used here: {reason}", ("strategies", str(index))) from None
+    except Exception as error:  # of any type: the strategy may be a user's plug-in
+        expected = isinstance(error, InvalidInput | ValueError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        raise TaskDefinitionError(f"{name} cannot be used here: {reason}", ("strategies", str(index))) from error
 
 
 def _generator_source(definition: TaskDefinition) -> SourceFactory:
@@ -154,7 +155,7 @@ def _table_source(definition: TaskDefinition, folder: Path) -> SourceFactory:
         noise: NoiseModel = RecordedNoise(given)
     else:
         noise = noise_model(definition.noise, raw.classes, raw.annotators, annotator)
-    return lambda learner: TableSource(base=base, seed_size=sizes.seed, noise=noise, learner=learner)
+    return lambda learner: TableSource(base=base, seed_size=sizes.seed, noise=noise, learner=learner, report=raw.report)
 
 
 def _is_balanced(definition: TaskDefinition) -> bool:

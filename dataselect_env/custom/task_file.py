@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, register
 from dataselect_env.custom.definitions import TaskDefinition, TaskFile
 from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.sources import TableSource
 from dataselect_env.custom.task_builder import make_task
 
 LineNumbers = dict[tuple[str, ...], int]
@@ -67,6 +68,12 @@ _recipes: dict[str, TaskRecipe] = {}
 def task_recipes() -> tuple[TaskRecipe, ...]:
     """Return the recipes of the custom tasks that are registered in this process, for :func:`restore`."""
     return tuple(recipe for name, recipe in _recipes.items() if name in TASKS)
+
+
+def data_report(name: str) -> tuple[str, ...]:
+    """Return what the table of a task and its columns were taken for, one sentence per line; empty without a table."""
+    source = TASKS[name].source
+    return source.report if isinstance(source, TableSource) else ()
 
 
 def task_digests() -> dict[str, str]:

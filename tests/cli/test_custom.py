@@ -31,6 +31,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tuning, "SEEDS", (0,))
     save(tmp_path)
+    save(tmp_path, "mixed.csv", x1=["1", "2", "3", "many"] * 75)
     (tmp_path / "tasks.yaml").write_text(TASK_FILE)
     with forgotten():
         yield
@@ -138,6 +139,19 @@ def test_options_are_the_fields_of_a_task() -> None:
     assert task.flip_y == pytest.approx(1 / 6, abs=0.03)
 
 
+def test_what_the_columns_were_taken_for_is_told() -> None:
+    policies = ("--policies", "stop", *FAST, "--no-files")
+    result = evaluate(
+        "--data", "mixed.csv", "--target", "label", "--categorical", "x1, x2", "--budget", "40", *policies
+    )
+    assert (
+        'mixed.csv (values separated by commas): 300 rows, labels in "label", 3 classes: "ant", "bee"' in result.stderr
+    )
+    assert 'Categories: "x1" (4 different), "x2" (300 different).' in result.stderr
+    listing = run("tasks", "--task-file", "tasks.yaml").stdout
+    assert 'wine: 178 rows, labels in "target", 3 classes' in listing
+
+
 def test_a_table_named_as_a_task_does_not_take_its_place() -> None:
     before = TASKS["easy"]
     Path("t.csv").rename("easy.csv")
@@ -159,7 +173,10 @@ def test_figures_do_not_depend_on_what_was_played_before() -> None:
     ("arguments", "option", "words"),
     [
         (("--data", "u.csv", "--target", "label"), "--data", "no file u.csv"),
-        (("--data", "t.doc", "--target", "label"), "--data", "unknown kind"),
+        (("--data", "t.doc", "--target", "label"), "--data", "no file t.doc"),
+        (("--data", "tasks.yaml", "--target", "label"), "--data", "tasks.yaml has an unknown suffix"),
+        (("--data", ".", "--target", "label"), "--data", ". is a folder, not a file"),
+        (("--data", "mixed.csv", "--target", "label"), "--categorical", 'Most values of column "x1" look like numbers'),
         (("--data", "t.csv"), "--data", "needs a target"),
         (("--data", "wine", "--target", "label"), "--data", "its own labels"),
         (("--data", "t.csv", "--target", "labl"), "--target", 'Did you mean "label"'),

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dataselect_env.custom import features, readers
 from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.errors import TableError
 from dataselect_env.custom.tables import RawTable, encode, read_table
 from tests.helpers.tabling import N, every, frame, refusal
 
@@ -56,7 +57,8 @@ def test_a_file_is_read(read: Read, name: str) -> None:
 def test_a_file_may_be_absolute_and_its_folder_is_not_told(tmp_path: Path) -> None:
     frame().to_csv(tmp_path / "t.csv", index=False)
     assert len(read_table(Table(file=str(tmp_path / "t.csv"), target="label"), Path("elsewhere")).y) == N
-    refusal(lambda: read_table(Table(file=str(tmp_path / "no.csv"), target="x"), tmp_path), "file", "no.csv")
+    with pytest.raises(TableError, match=r"^There is no file no\.csv\.$"):
+        read_table(Table(file=str(tmp_path / "no.csv"), target="x"), tmp_path)
 
 
 def test_a_csv_may_have_a_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
@@ -70,12 +72,13 @@ def test_a_csv_may_have_a_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
 def test_a_long_column_with_text_at_its_end_is_text(read: Read) -> None:
     rows = 150_000  # pandas reads such a file in parts
     mixed = [str(row % 9) for row in range(rows - 1)] + ["many"]
-    raw = read(frame(rows, mixed=mixed), columns=["mixed"])
+    raw = read(frame(rows, mixed=mixed), columns=["mixed"], categorical=["mixed"])
     assert set(raw.frame["mixed"]) == {*"012345678", "many"}
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    ("t.xlsx", b"a", "t.xlsx is of an unknown kind"),
+    ("t.xlsx", b"a", "t.xlsx has an unknown suffix. Names of files end with .csv, .csv.gz, .tsv"),
+    ("t.xlsx", None, "There is no file t.xlsx"),
     ("none.csv", None, "There is no file none.csv"),
     ("t.csv", b"", "t.csv is empty"),
     ("t.csv", b"\n \n", "t.csv is empty"),
@@ -162,7 +165,13 @@ def cells(value: object, others: object, where: Any = 0) -> list[Any]:
     ({"c": cells(np.inf, 1.0, [5, 6])}, {}, "exclude", 'Column "c" is infinite, or beyond 1e+100, in 2 of 60 rows'),
     ({"c": cells(-1e200, 1.0)}, {"categorical": ["c"]}, "exclude", 'Column "c" is infinite'),
     ({"c": [f"id{i}" for i in range(N)]}, {}, "exclude", 'Column "c" has 60 different values in 60 rows'),
-    ({"c": [*map(str, range(N - 1)), "?"]}, {}, "exclude", 'Most are numbers, but "?" is not'),
+    ({"c": [*range(N - 1), "many"]}, {}, "categorical", 'Most values of column "c" look like numbers, but "many" can'),
+    ({"c": ["12%", "5"] * (N // 2)}, {}, "categorical", 'but "12%" cannot be read with the others. Write'),
+    ({"c": ["1,5", "1.5"] * (N // 2)}, {}, "categorical", 'but "1,5" cannot'),
+    ({"c": ["5K", "3M", "7K"] * (N // 3)}, {}, "categorical", 'but "5K" cannot'),
+    ({"label": cells("None", "x", [3, 4])}, {}, "target", 'If "None" is a class, name all classes in classes.'),
+    ({"label": cells(" ", "x", [3, 4])}, {}, "target", '"label" is missing'),
+    ({"label": ["01", "02"] * (N // 2)}, {"classes": [1, 2]}, "classes", 'put names such as "01" into quotes'),
     ({"c": np.random.default_rng(0).permutation(N) + 7}, {}, "exclude", 'Column "c" numbers the rows'),
 ])  # fmt: skip
 def test_a_table_is_refused(
@@ -183,15 +192,88 @@ def test_long_columns_are_refused(read: Read) -> None:
 
 
 def test_labels_are_compared_as_text_and_share_one_list(read: Read) -> None:
-    true, noisy = np.arange(N) % 3 + 9, (np.arange(N) + 1) % 3 + 9.0
+    true, noisy = np.arange(N) % 3 + 9, (np.arange(N) + 1) % 3 + 9
     data = frame(label=noisy, true=true, who=np.arange(N) % 2)
     raw = read(data, true_target="true", annotator="who", classes=["9", 10, "11"])
+    floats = read(data.assign(label=noisy + 0.0), "t.parquet", true_target="true")
+    assert (floats.classes, floats.given is not None and floats.given.tolist()) == (raw.classes, (noisy - 9).tolist())
     assert (raw.classes, raw.annotators) == (("9", "10", "11"), ("0", "1"))
     assert raw.given is not None
     np.testing.assert_array_equal(raw.y, true - 9)
     np.testing.assert_array_equal(raw.given, noisy - 9)
     assert list(raw.frame.columns) == ["a", "b", "colour"]
     assert read(frame(label=np.arange(N) % 2 == 0)).classes == ("False", "True")
+
+
+@pytest.mark.parametrize("names", [
+    ["01", "02"], ["1", "01", "1.0"], ["true", "false"], ["TRUE", "True"], ["1e3", "1000"], ["a b", "a  b"],
+], ids=str)  # fmt: skip
+def test_labels_stay_as_they_stand_in_the_file(tmp_path: Path, names: list[str]) -> None:
+    labels = [names[row % len(names)] for row in range(N)]
+    rows = "\n".join(f"{row / 2}, {label} , {label}" for row, label in enumerate(labels))
+    (tmp_path / "t.csv").write_text(f"a,y,who\n{rows}\n", encoding="utf-8")
+    raw = read_table(Table(file="t.csv", target="y", annotator="who", classes=sorted(names)), tmp_path)
+    assert sorted(raw.classes) == sorted(raw.annotators) == sorted(names)
+    assert [raw.classes[code] for code in raw.y] == labels
+
+
+def test_words_for_nothing_are_labels_where_they_are_declared(read: Read) -> None:
+    labels = ["None", "NA", "mild"] * (N // 3)
+    assert read(frame(label=labels), classes=["None", "NA", "mild"]).classes == ("NA", "None", "mild")
+
+
+@pytest.mark.parametrize("values", [[[1], [2]], [{"k": 1}, {"k": 2}], [[[1]], [[2]]]], ids=str)
+@pytest.mark.parametrize("field", ["target", "true_target", "annotator"])
+def test_labels_that_are_lists_or_structs_are_refused(read: Read, values: list[Any], field: str) -> None:
+    data = frame(nested=values * (N // 2))
+    refusal(lambda: read(data, "t.parquet", **{field: "nested"}), field, '"nested" holds lists or structs')
+
+
+NUMBERS = [str(row % 9 + 1) for row in range(N)]
+
+
+@pytest.mark.parametrize(("column", "values", "reading"), [
+    ([number if row % 19 else "?" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"?" as missing; 4 missing'),
+    ([number if row % 19 else "-" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"-" as missing; 4 missing'),
+    ([f"{int(number) * 1250:,}" for number in NUMBERS], [1250, 2500, 3750], '"1,250" as 1250'),
+    ([f"{int(number) / 2}".replace(".", ",") for number in NUMBERS], [0.5, 1, 1.5], '"0,5" as 0.5'),
+    ([f"{number}%" for number in NUMBERS], [1, 2, 3], '"1%" as 1'),
+    ([f"${number}.50" for number in NUMBERS], [1.5, 2.5, 3.5], '"$1.50" as 1.5'),
+    ([f"{number},50 €" for number in NUMBERS], [1.5, 2.5, 3.5], '"1,50 €" as 1.5'),
+    ([f"{number} kg" for number in NUMBERS], [1, 2, 3], '"1 kg" as 1'),
+    ([f"1.00{number}.000" for number in NUMBERS], [1_001_000, 1_002_000, 1_003_000], '"1.001.000" as 1001000'),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_numbers_with_a_mark_are_read_and_reported(
+    read: Read, name: str, column: list[str], values: list[float], reading: str
+) -> None:
+    raw = read(frame(c=column), name)
+    assert raw.categorical == ("colour",)
+    np.testing.assert_array_equal(raw.frame["c"][:3], values)
+    assert f'"c" ({reading})' in raw.report[1]
+    assert read(frame(c=column), name, categorical=["c"]).categorical == ("colour", "c")
+
+
+@pytest.mark.parametrize("column", [
+    ["18-25", "26-35", "65+"], ["1st", "2nd", "3rd"], ["1.2.3", "1.2.4", "2.0.0"], ["T1", "T2", "T3"],
+    ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["25.12.2020", "26.12.2020", "1.1.2021"], ["1", "a", "b"], ["?", "-", "."],
+], ids=str)  # fmt: skip
+def test_texts_with_digits_that_are_no_numbers_are_categories(read: Read, column: list[str]) -> None:
+    assert read(frame(c=column * (N // 3))).categorical == ("colour", "c")
+
+
+def test_the_report_names_every_column_and_what_it_was_taken_for(read: Read) -> None:
+    day = [None, *[datetime.date(1970, 1, 2)] * (N - 1)]
+    raw = read(frame(c=["1,250", "?"] * (N // 2), day=day, gap=[np.nan, 8.0] * (N // 2), b=True), "t.parquet")
+    assert raw.report == (
+        't.parquet: 60 rows, labels in "label", 2 classes: "no", "yes".',
+        'Numbers: "a", "c" ("1,250" as 1250, "?" as missing; 30 missing), "gap" (30 missing).',
+        'Dates, in seconds: "day" (1 missing).',
+        'Categories: "b" (1 different), "colour" (3 different).',
+    )
+    assert read().report[0].startswith("t.csv (values separated by commas): 60 rows")
+    many = read(frame().assign(**{f"x{place}": 1.0 for place in range(30)}))
+    assert many.report[1].endswith('"x17" and 12 more.')
 
 
 def test_rows_are_drawn_by_class_in_their_order(read: Read) -> None:

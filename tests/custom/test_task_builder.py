@@ -299,6 +299,17 @@ def test_a_strategy_that_cannot_be_used_on_the_data_is_refused() -> None:
                 made(**{**WINE, "strategies": ["margin", "broken"], "mixing": mixing})
 
 
+@pytest.mark.parametrize("error", [KeyError("x"), TypeError("no"), ZeroDivisionError(), RecursionError()])
+def test_whatever_a_strategy_raises_is_told_with_its_name(error: Exception) -> None:
+    def raising(_candidates: Candidates, _count: int) -> Floats:
+        raise error
+
+    with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", raising)):
+        path, message = problem(**{**WINE, "strategies": ["margin", "broken"]})
+    assert path == ("strategies", "1")
+    assert message.startswith(f"broken cannot be used here: {type(error).__name__}")
+
+
 def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
     pytest.importorskip("skactiveml")
     with pytest.raises(TaskDefinitionError, match="skactiveml_epistemic_uncertainty_sampling cannot be used here"):
