@@ -18,8 +18,8 @@ from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
 
 LARGEST_PICTURE = 150_000
-LEAST_COVERAGE = 0.85
-"""Of any case: the page names the lowest."""
+LEAST_COVERAGE = {10: 0.84, 20: 0.88, 50: 0.91}
+"""Lowest coverage of any case by number of seeds; the page names it."""
 REPEATED = ("stop", "best-constant", "probing", "oracle")
 """Policies that play a whole block again here; it takes some seconds."""
 
@@ -117,7 +117,7 @@ def test_evaluate_covers_at_least_as_often_as_the_methods_that_know_no_more() ->
     assert {row["task"] for row in kept["rows"]} == set(TASKS)
     for row in kept["rows"]:
         assert row["evaluate"]["coverage"] >= row["t within worlds"]["coverage"]
-        assert row["evaluate"]["coverage"] >= LEAST_COVERAGE
+        assert row["evaluate"]["coverage"] >= LEAST_COVERAGE[row["seeds"]]
 
 
 # --- candidates -----------------------------------------------------------------------------------------------------
