@@ -51,9 +51,10 @@ def test_a_server_open_to_all_is_warned_about(caplog: pytest.LogCaptureFixture, 
 def test_it_is_said_once_connections_are_accepted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def run(_: FastAPI, settings: Settings, *__: object, on_start: Callable[[], None]) -> None:
+    def run(served: FastAPI, settings: Settings, *__: object, on_start: Callable[[], None]) -> None:
         assert caplog.records == []
         on_start()
+        served.state.get_service().close()  # and the store with it, as at the end of a run
 
     monkeypatch.setattr(app, "run", run)
     with caplog.at_level(logging.INFO):
