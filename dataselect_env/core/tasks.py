@@ -319,7 +319,8 @@ def split_of(seed: int) -> str | None:
 def get_spec(split_name: str, index: int) -> TaskSpec:
     """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
 
-    Specs of the built-in tasks come first, so that custom tasks do not change their indices.
+    Specs of the pinned tasks come first, then those of ``open``, then those of custom tasks, so that further tasks
+    change no indices.
 
     Raises:
         UnknownSplit: No split of this name.
@@ -330,8 +331,10 @@ def get_spec(split_name: str, index: int) -> TaskSpec:
         raise TaskIndexOutOfRange(
             f"index: must lie in 0 to {split.num_tasks - 1} for split {split.name}", field="index"
         )
-    first_own = split.seeds * len(BUILT_IN)
-    names, place = (BUILT_IN, index) if index < first_own else (tuple(TASKS)[len(BUILT_IN) :], index - first_own)
+    place, groups = index, [PINNED, BUILT_IN[len(PINNED) :], tuple(TASKS)[len(BUILT_IN) :]]
+    while place >= split.seeds * len(groups[0]):
+        place -= split.seeds * len(groups.pop(0))
+    names = groups[0]
     offset, position = divmod(place, len(names))
     task_id = names[position]
     seed = split.first_seed + offset

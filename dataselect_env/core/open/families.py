@@ -56,7 +56,7 @@ def clusters(rng: np.random.Generator, shape: Shape) -> tuple[Floats, Labels]:
     """Normal or heavy-tailed clusters, several to a class, of different widths."""
     y = _classes(rng, shape)
     which = rng.integers(shape.clusters, size=shape.rows)
-    distance = 0.5 + 3.5 * shape.separation
+    distance = 0.5 + 4.5 * shape.separation
     centres = distance * rng.standard_normal((shape.n_classes, shape.clusters, shape.rank))
     widths = np.exp(0.4 * rng.standard_normal((shape.n_classes, shape.clusters, shape.rank)))
     latent = centres[y, which] / np.sqrt(shape.rank) * 1.5 + widths[y, which] * _noise(rng, (shape.rows, shape.rank))
@@ -171,7 +171,7 @@ def _standard(values: Floats) -> Floats:
 
 def _by_scores(rng: np.random.Generator, scores: Floats, shape: Shape) -> Labels:
     """Draw labels by the softmax of scores, (rows, n_classes), which is sharper the better classes are separated."""
-    temperature = np.exp(-0.5 + 3.5 * shape.separation)
+    temperature = np.exp(-0.5 + 4.0 * shape.separation)
     y: Labels = (temperature * scores + np.log(shape.shares) + rng.gumbel(size=scores.shape)).argmax(axis=1)
     return y
 

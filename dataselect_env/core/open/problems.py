@@ -32,6 +32,8 @@ CLASSES: Final = (2, OPEN.n_classes)
 FEATURES: Final = (4, 64)
 """Columns before categories and nuisance are added."""
 RANK: Final = (2, 24)
+SEPARATION_POWER: Final = 1.7
+"""Separation is 1 - u^1.7 for uniform u: real classes are more often nearly separable than not."""
 SEED_SAMPLES_PER_CLASS: Final = (3, 6)
 LEAST_SEED: Final = 12
 VALIDATION: Final = (60, 300)
@@ -136,7 +138,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
         rows=seed_size + validation + pool,
         features=features,
         rank=min(features, round(_log_uniform(rng, RANK))),
-        separation=float(rng.random()),
+        separation=float(1 - rng.random() ** SEPARATION_POWER),
         clusters=int(rng.integers(1, 5)),
         shares=shares,
     )
