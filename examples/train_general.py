@@ -69,6 +69,11 @@ class Play:
         self.history.see(reply)
         self.reply: Reply = reply
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Play:
+        twin = copy.copy(self)  # replies are never changed
+        twin.env, twin.history = copy.deepcopy(self.env, memo), copy.deepcopy(self.history, memo)
+        return twin
+
     def step(self, option: Option) -> None:
         """Play an option."""
         self.reply = self.env.step(option.action(self.history.task.extra_strategies))

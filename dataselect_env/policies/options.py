@@ -10,6 +10,7 @@ Like :mod:`.features`, they contain only what an agent can see. ``FEATURES_VERSI
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -110,6 +111,11 @@ class History:
         self._seed_size = self._n_features = 0
         self._reply: Reply | None = None
 
+    def __deepcopy__(self, _memo: object) -> History:
+        twin = copy(self)  # arrays are replaced, never changed
+        twin.performances = list(self.performances)
+        return twin
+
     def see(self, reply: Reply) -> None:
         """Add a reply: the reply to the reset first, then the reply to each step."""
         self._reply = reply
@@ -122,9 +128,9 @@ class History:
             return
         counts = np.array([info.bought_by.get(name, 0) for name in self.strategies], dtype=np.float64)
         share = counts / info.batch_size
-        self._bought += counts
-        self._wrong += share * (info.mislabelled or 0)  # attributed in proportion to the numbers bought
-        self._gain += share * (self.performances[-1] - self.performances[-2])
+        self._bought = self._bought + counts
+        self._wrong = self._wrong + share * (info.mislabelled or 0)  # attributed in proportion to the numbers bought
+        self._gain = self._gain + share * (self.performances[-1] - self.performances[-2])
         self._used = np.where(counts > 0, reply.step, self._used)
         self._last = share
 
