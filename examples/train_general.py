@@ -191,7 +191,7 @@ def fit(
         model.intercepts_ = [bias.astype(np.float32) for bias in before.biases]
     best, curve = network_of(model), []
     for epoch in range(EPOCHS):
-        model._optimizer.learning_rate_init = LEARNING_RATE * (1 - epoch / EPOCHS)  # noqa: SLF001
+        model._optimizer.learning_rate_init = LEARNING_RATE * (1 - epoch / EPOCHS)
         order = rng.permutation(len(X))
         for begin in range(0, len(X) - BATCH + 1, CHUNK):
             rows = order[begin : begin + CHUNK]

@@ -102,7 +102,7 @@ def mcp(url: str | None, store: str | None) -> None:
 def baseline(as_json: bool) -> None:
     """Compare five simple policies on fixed seeds.
 
-    Plays all tasks at the seeds of GET /baseline; this takes a few seconds.
+    Plays easy, medium and hard at the seeds of GET /baseline; this takes a few seconds.
     """
     from dataselect_env.evaluation.baseline import baseline_report, episode_count
     from dataselect_env.rendering.terminal import baseline_table
@@ -126,12 +126,13 @@ def baseline(as_json: bool) -> None:
 @reward_mode_option("shaped: reward formula plus a terminal term. grade: rewards add up to the grade.")
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Play one episode and show it step by step."""
+    from dataselect_env.core.problem import as_described
     from dataselect_env.evaluation import rollout
     from dataselect_env.rendering import terminal
 
-    chosen = get_task(task)
     replies = rollout.play(policy, task, seed, reward_mode=reward_mode)
     last = next(replies)
+    chosen = as_described(get_task(task), last.problem)
     say(terminal.header(chosen, policy, last, reward_mode))
     episode_return = 0.0
     for reply in replies:

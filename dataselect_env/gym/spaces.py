@@ -1,6 +1,6 @@
 """Observation and action spaces of the Gymnasium environments, and the conversion from and to them.
 
-All built-in tasks have the same spaces. Each extra strategy of a custom task widens the action space: by an entry of
+All tasks have the same observation spaces. Each extra strategy of a task widens the action space: by an entry of
 ``box``, a weight of ``multi_discrete`` or ``len(MENU_SIZES)`` items of ``discrete``.
 """
 

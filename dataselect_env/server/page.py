@@ -54,7 +54,7 @@ def described(task: Task) -> dict[str, Any]:
     """Return a task as the page shows it."""
     plain = dataclasses.asdict(dataclasses.replace(task, source=None))
     del plain["source"], plain["digest"]
-    texts = ("built_in", "success_criteria", "score_formula")
+    texts = ("pinned", "success_criteria", "score_formula")
     return plain | {name: getattr(task, name) for name in texts}
 
 

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from dataselect_env.core.errors import NotFound
 from dataselect_env.core.models import SpecIndex, SplitName
-from dataselect_env.core.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
+from dataselect_env.core.specs import TaskSpec, get_spec, get_spec_range
+from dataselect_env.core.tasks import SPLITS, get_split
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json

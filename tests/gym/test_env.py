@@ -12,8 +12,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.gym.env import DataSelectGymEnv, info_of
+from dataselect_env.gym.env import DataSelectGymEnv, info_of, numbers_of
 from dataselect_env.gym.registration import env_id
 from dataselect_env.gym.spaces import largest
 from dataselect_env.policies.features import FEATURES, decode
@@ -35,13 +36,16 @@ def test_it_passes_gymnasiums_own_check(actions: str, observations: str, reward_
 @EACH_TASK
 def test_it_plays_the_episode_of_the_seed(task_id: str) -> None:
     env, core = DataSelectGymEnv(task_id), DataSelectEnv()
-    actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, 5))
+    width = 5 + len(TASKS[task_id].extra_strategies)
+    actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, width))
     _, info = env.reset(seed=20_003)
     reply = core.reset(task_id=task_id, seed=20_003)
-    assert info == {"task_id": task_id, "seed": 20_003, "step": 0}
+    described = {} if reply.problem is None else {"problem": numbers_of(reply.problem)}
+    assert info == {"task_id": task_id, "seed": 20_003, "step": 0, **described}
+    task = as_described(TASKS[task_id], reply.problem)
     for action in actions:
         observation, reward, terminated, truncated, info = env.step(action)
-        reply = core.step(decode(TASKS[task_id], action))
+        reply = core.step(decode(task, action))
         assert reply.info is not None
         assert (reward, terminated, truncated) == (reply.reward, reply.done, False)
         assert {**info, **reply.info.model_dump(exclude_none=True)} == info

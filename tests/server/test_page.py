@@ -60,7 +60,7 @@ def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
         told = answer.json()
         assert list(told["tasks"]) == [*before.json()["tasks"], "mine"]
         assert told["tasks"]["mine"]["pool_size"] == TASKS["mine"].pool_size
-        assert not told["tasks"]["mine"]["built_in"]
+        assert not told["tasks"]["mine"]["pinned"]
         actions = {policy["name"]: policy["actions"] for policy in told["policies"] if policy["actions"]}
         assert actions["random"]["mine"]["batch_size"] == -(-WINE["budget"] // WINE["max_steps"])
         assert actions["best-constant"]["mine"] is None

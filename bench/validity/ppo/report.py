@@ -19,7 +19,7 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
-from dataselect_env.core.tasks import SPLITS, TASKS
+from dataselect_env.core.tasks import PINNED, SPLITS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
 from dataselect_env.rendering import palette
@@ -117,7 +117,7 @@ def table(runs: dict[str, list[Run]], shipped: dict[str, Run]) -> str:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
     found: list[Run] = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    runs = {task_id: group for task_id in TASKS if (group := [run for run in found if run["task"] == task_id])}
+    runs = {task_id: group for task_id in PINNED if (group := [run for run in found if run["task"] == task_id])}
     shipped = {task_id: max(group, key=best_point) for task_id, group in runs.items()}
     TRAINED.mkdir(exist_ok=True)
     for task_id, run in shipped.items():

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.arrays import Indices, Labels
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.learner import MOST_PASSES
 from dataselect_env.core.open import columns, families, noise
@@ -31,11 +31,14 @@ OPEN: Final = TASKS["open"]
 CLASSES: Final = (2, OPEN.n_classes)
 FEATURES: Final = (4, 64)
 """Columns before categories and nuisance are added."""
+MOST_COLUMNS: Final = 2 * FEATURES[1] * columns.MOST_CATEGORIES
+"""Columns at most: each cut into categories, and as many of nuisance."""
 RANK: Final = (2, 24)
 SEPARATION_POWER: Final = 1.7
 """Separation is 1 - u^1.7 for uniform u: real classes are more often nearly separable than not."""
 SEED_SAMPLES_PER_CLASS: Final = (3, 6)
 LEAST_SEED: Final = 12
+MOST_SEED: Final = SEED_SAMPLES_PER_CLASS[1] * CLASSES[1]
 VALIDATION: Final = (60, 300)
 POOL: Final = (150, OPEN.pool_size)
 BUDGET: Final = (24, OPEN.budget)
@@ -52,6 +55,7 @@ LARGEST_RATE: Final = OPEN.flip_y
 """Largest declared noise rate."""
 KEPT: Final = 64
 """Problems kept in memory, up to 1.5 MB each."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnProblem:
@@ -108,8 +112,8 @@ def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem
         return None
     pool_size = len(dataset.y_pool)
     budget = int(min(_log_uniform(rng, BUDGET), LARGEST_SHARE * pool_size))
-    steps = int(min(rng.integers(STEPS[0], STEPS[1] + 1), budget // MIN_BATCH))
-    labels = _noise(rng, dataset.n_classes, testing=testing)
+    steps = min(int(rng.integers(STEPS[0], STEPS[1] + 1)), budget // MIN_BATCH)
+    labels = _noise(rng, testing=testing)
     numbers = replace(
         OPEN,
         flip_y=_declared(rng, labels.rate),
@@ -200,11 +204,11 @@ def performance_after(start: WarmStart, bought: Indices, rng: np.random.Generato
     return performance_on(dataset, learner, dataset.y, rows)
 
 
-def _noise(rng: np.random.Generator, n_classes: int, *, testing: bool) -> noise.NoiseDraw:
+def _noise(rng: np.random.Generator, *, testing: bool) -> noise.NoiseDraw:
     kinds = noise.TESTING if testing else noise.TRAINING
     weights = np.array([_NOISE_KIND_WEIGHTS.get(kind, 1.0) for kind in kinds])
     kind = str(rng.choice(kinds, p=weights / weights.sum()))
-    confusion: noise.Confusion = ("any", "next", "likely")[int(rng.integers(3))]  # type: ignore[assignment]
+    confusion: noise.Confusion = ("any", "next", "likely")[int(rng.integers(3))]
     return noise.NoiseDraw(
         kind=kind,
         rate=0.0 if kind == "none" else float(rng.uniform(*RATE)),
