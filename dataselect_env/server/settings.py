@@ -84,7 +84,10 @@ class Settings(BaseSettings):
         "0: no limit.",
     )
     max_sessions: int = Field(
-        256, ge=1, description="Simultaneous sessions of WebSocket connections and MCP clients, per worker."
+        256,
+        ge=1,
+        description="WebSocket connections, and MCP sessions without one, at the same time, per worker. At the limit a"
+        " new client gets the place of the MCP session that has been idle longest.",
     )
     max_live_episodes: int = Field(
         64,
@@ -96,9 +99,11 @@ class Settings(BaseSettings):
     )
     body_timeout: float = Field(30, gt=0, description="Seconds within which a request body must arrive.")
     idle_timeout: float = Field(
-        1_800, gt=0, description="Seconds without a message after which a WebSocket session is closed."
+        1_800, gt=0, description="Seconds without a message after which a WebSocket or MCP session is closed."
     )
-    session_lifetime: float = Field(86_400, gt=0, description="Longest duration of a WebSocket session, in seconds.")
+    session_lifetime: float = Field(
+        86_400, gt=0, description="Longest duration of a WebSocket or MCP session, in seconds."
+    )
     ping_interval: float = Field(20, gt=0, description="Seconds between pings of a WebSocket client.")
     ping_timeout: float = Field(
         20, gt=0, description="Seconds to wait for the answer to a ping, after which the connection is closed."

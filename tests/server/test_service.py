@@ -47,7 +47,7 @@ def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service:
     run(service.check_ready())
     service.sessions.stop()
     for begin in (
-        lambda: service.sessions.open("websocket"),
+        service.sessions.create,
         lambda: run(service.check_ready()),
         service.baseline,
     ):
