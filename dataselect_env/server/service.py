@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 
@@ -23,6 +24,8 @@ from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.retention import Retention
+
+logger = logging.getLogger(__name__)
 
 PRUNE_INTERVAL = 60.0
 """Seconds between searches for expired episodes."""
@@ -159,6 +162,9 @@ class Service:
             try:
                 more = await self._store.prune(keep)
             except EnvError:  # the store has logged the cause
+                more = False
+            except Exception:  # a defect must not end the removal for good
+                logger.exception("expired episodes could not be removed; it is tried again later")
                 more = False
             await self.sessions.wait_for_stop(PRUNE_PAUSE if more else PRUNE_INTERVAL)
 
