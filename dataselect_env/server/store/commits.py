@@ -51,14 +51,20 @@ class Committer:
         patient: Another connection to the same database, with a busy timeout; takes over while another process
             writes. None for a database that no other connection writes to.
         lock: Held while ``connection`` is in use.
+        check: Called before each commit; rolls it back by raising an exception.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, patient: sqlite3.Connection | None, lock: threading.RLock
+        self,
+        connection: sqlite3.Connection,
+        patient: sqlite3.Connection | None,
+        lock: threading.RLock,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._patient = patient
         self._lock = lock
+        self._check = check
         self._transactions = 0
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
         self._queued: deque[_Request] = deque()  # for the thread
@@ -88,7 +94,7 @@ class Committer:
     def _commit_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
         requests = self._gathered.pop(loop)
         with self._lock:
-            outcomes = _commit(self._connection, requests)
+            outcomes = self._commit(self._connection, requests)
         for request, error in zip(requests, outcomes, strict=True):
             if self._patient is not None and _is_busy(error):
                 self._queued.append(request)
@@ -103,30 +109,30 @@ class Committer:
     def _commit_queued(self, connection: sqlite3.Connection) -> None:
         """Commit all queued changes; on the thread."""
         requests = [self._queued.popleft() for _ in range(len(self._queued))]
-        for request, error in zip(requests, _commit(connection, requests), strict=True):
+        for request, error in zip(requests, self._commit(connection, requests), strict=True):
             with suppress(RuntimeError):  # its event loop has ended
                 request.done.get_loop().call_soon_threadsafe(request.settle, error)
 
-
-def _commit(connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Exception | None]:
-    """Make the changes in one transaction; where that fails, each in its own. Return the error of each, or None."""
-    if not requests:
-        return []
-    try:
-        connection.execute("BEGIN IMMEDIATE")
+    def _commit(self, connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Exception | None]:
+        """Make the changes in one transaction; where that fails, each in its own. Return the error of each, or None."""
+        if not requests:
+            return []
         try:
-            for request in requests:
-                request.change(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    except Exception as error:
-        if len(requests) == 1 or _is_busy(error):
-            return [error] * len(requests)
-        return [outcome for request in requests for outcome in _commit(connection, [request])]
-    return [None] * len(requests)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for request in requests:
+                    request.change(connection)
+                self._check()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except Exception as error:
+            if len(requests) == 1 or _is_busy(error):
+                return [error] * len(requests)
+            return [outcome for request in requests for outcome in self._commit(connection, [request])]
+        return [None] * len(requests)
 
 
 def _is_busy(error: Exception | None) -> bool:

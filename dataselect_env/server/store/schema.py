@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 
 SCHEMA_VERSION = 2
+PROBE_BYTES = 16_384
+"""Bytes that a probe writes. A reset or step changes one to five pages of 4,096 bytes."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS episodes (
@@ -31,6 +33,11 @@ CREATE TABLE IF NOT EXISTS steps (
     reward      REAL NOT NULL,
     PRIMARY KEY (episode, step)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (
+    name  TEXT PRIMARY KEY,
+    value NOT NULL
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO marks VALUES ('probes', 0);
 """
 
 
@@ -53,7 +60,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.executescript(SCHEMA)
     _add_task_digest(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    write_nothing(connection)  # fails if the database is read-only
+    count_probe(connection)  # fails if the database is read-only
 
 
 def _add_task_digest(connection: sqlite3.Connection) -> None:
@@ -65,6 +72,20 @@ def _add_task_digest(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def write_nothing(connection: sqlite3.Connection) -> None:
-    """Execute a write that changes nothing."""
-    connection.execute("DELETE FROM episodes WHERE number < 0")
+def count_probe(connection: sqlite3.Connection) -> int:
+    """Add one to the number of probes and return it; writes as many pages as an episode does, so that they must fit."""
+    connection.execute("UPDATE marks SET value = value + 1 WHERE name = 'probes'")
+    connection.execute("INSERT OR REPLACE INTO marks VALUES ('padding', zeroblob(?))", (PROBE_BYTES,))
+    return probes(connection)
+
+
+def probes(connection: sqlite3.Connection) -> int:
+    """Return the number of probes that the database has.
+
+    Raises:
+        sqlite3.DatabaseError: The row is missing.
+    """
+    row = connection.execute("SELECT value FROM marks WHERE name = 'probes'").fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("its table of marks is incomplete")
+    return int(row[0])

@@ -17,8 +17,9 @@ from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNo
 from dataselect_env.core.models import Grade
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
+from dataselect_env.server.store.files import DatabaseFiles
 from dataselect_env.server.store.retention import MEMORY_EPISODES, Retention, find_expired, remove
-from dataselect_env.server.store.schema import connect, prepare, write_nothing
+from dataselect_env.server.store.schema import connect, count_probe, prepare, probes
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,11 @@ MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits while another process is writing. A write takes about a millisecond."""
+LOAD_EPISODE = (
+    "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
+    " FROM episodes WHERE episode_id = ?"
+)
+LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
 
 
 class SQLiteStore:
@@ -53,10 +59,11 @@ class SQLiteStore:
             prepare(self._patient or self._connection)
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # left to the committer's thread
+            self._check_files = DatabaseFiles(self._path).check if self._path else _nothing_to_check
         except BaseException:
             self._close_connections()
             raise
-        self._committer = Committer(self._connection, self._patient, self._lock)
+        self._committer = Committer(self._connection, self._patient, self._lock, self._check_files)
 
     @property
     def url(self) -> str:
@@ -111,17 +118,11 @@ class SQLiteStore:
 
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode. Raises EpisodeNotFound."""
-        found = self._read(
-            "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
-            " FROM episodes WHERE episode_id = ?",
-            episode_id,
-        )
+        found = self._read(LOAD_EPISODE, episode_id)
         if not found:
             raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
         number, grade, *header = found[0]
-        steps = self._read(
-            "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step", number
-        )
+        steps = self._read(LOAD_STEPS, number)
         return StoredEpisode(
             header=EpisodeHeader(*header),
             steps=tuple(StoredStep(stored_action(action), *results) for action, *results in steps),
@@ -154,12 +155,26 @@ class SQLiteStore:
         return self._examined > 0
 
     async def check(self) -> None:
-        """Return if the store can be written."""
+        """Return if the store can be written, and has what was written; reads every table."""
+        written = 0
+
+        def probe(connection: sqlite3.Connection) -> None:
+            nonlocal written
+            written = count_probe(connection)
+
         with _client_errors():
-            await self._committer.make(write_nothing)
+            await self._committer.make(probe)
+            with self._lock:
+                found = probes(self._connection)
+                for query in (LOAD_EPISODE, LOAD_STEPS):
+                    self._connection.execute(query, (None,)).fetchall()
+            if found < written:  # it may be higher: other processes probe the same store
+                raise sqlite3.DatabaseError(f"probe {written} was written, and {found} read back")
 
     def size(self) -> int:
         """Return the size of the store in bytes."""
+        with _client_errors():
+            self._check_files()
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
 
@@ -176,6 +191,10 @@ class SQLiteStore:
     def _read(self, query: str, *parameters: object) -> list[Any]:
         with _client_errors(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
+
+
+def _nothing_to_check() -> None:
+    """Stand in for the check of files where the database is in memory."""
 
 
 @contextmanager
