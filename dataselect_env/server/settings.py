@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENV_PREFIX = "DATASELECT_"
 DEFAULT_PORT = 7860
+Synchronous = Literal["normal", "full"]
 WITHOUT_PREFIX = frozenset({"PORT", "SPACE_HOST"})
 """Variables that container platforms set without the prefix."""
 
@@ -53,6 +54,11 @@ class Settings(BaseSettings):
         None,
         description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "
         "process can use. Default: a SQLite file in the user's data folder.",
+    )
+    synchronous: Synchronous = Field(
+        "normal",
+        description="What acknowledged steps survive. normal: the end of the process at any moment. full: a power"
+        " failure too; each step then waits for the disk.",
     )
     tasks: str | None = Field(None, description="YAML file with custom tasks, in addition to the built-in ones.")
     token: SecretStr | None = Field(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from dataselect_env.server.settings import Synchronous
+
 SCHEMA_VERSION = 2
+LOG_BYTES = 4_194_304
+"""Size to which the write-ahead log shrinks when it starts anew. It grows beyond while another process reads."""
 PROBE_BYTES = 16_384
 """Bytes that a probe writes. A reset or step changes one to five pages of 4,096 bytes."""
 
@@ -41,9 +45,19 @@ INSERT OR IGNORE INTO marks VALUES ('probes', 0);
 """
 
 
-def connect(path: Path | None, *, patience: float) -> sqlite3.Connection:
-    """Return a connection for any thread, in autocommit mode; ``patience`` is the busy timeout in seconds."""
-    return sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
+def connect(path: Path | None, *, patience: float, synchronous: Synchronous = "normal") -> sqlite3.Connection:
+    """Return a connection for any thread, in autocommit mode, that leaves checkpoints to its caller.
+
+    Args:
+        path: File of the database; None for one in memory.
+        patience: Busy timeout in seconds.
+        synchronous: Whether a commit waits for the disk (``full``) or not.
+    """
+    connection = sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    return connection
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -56,7 +70,6 @@ def prepare(connection: sqlite3.Connection) -> None:
     if not 0 <= version <= SCHEMA_VERSION:  # 0: a new file
         raise sqlite3.DatabaseError(f"it belongs to another version of the package (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
     connection.executescript(SCHEMA)
     _add_task_digest(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -15,6 +15,7 @@ from typing import Any
 from dataselect_env.core.actions import stored_action
 from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.core.models import Grade
+from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
 from dataselect_env.server.store.files import DatabaseFiles
@@ -37,33 +38,34 @@ LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps
 class SQLiteStore:
     """An episode store in one SQLite database. Several processes may use one file.
 
-    A file has a write-ahead log and is synchronised at checkpoints (``synchronous=NORMAL``). Acknowledged writes
-    survive the death of the process at any moment; a power failure may lose the last of them.
+    Acknowledged writes to a file survive the death of the process at any moment.
 
     Args:
         path: File of the database, which is created with its folder if it is missing; None for a database in memory.
+        synchronous: ``normal`` writes to the disk at checkpoints, so that a power failure may lose the last writes;
+            ``full`` with each commit, which takes milliseconds and runs beside the event loop.
 
     Raises:
         OSError, sqlite3.Error: The file cannot be used.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path and path.absolute()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
-        self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT)
+        self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
         self._examined = 0  # number of the last episode that prune has examined
         try:
             prepare(self._patient or self._connection)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # left to the committer's thread
+            probes(self._connection)  # opens the file now, and not only when its name may be another's
             self._check_files = DatabaseFiles(self._path).check if self._path else _nothing_to_check
         except BaseException:
             self._close_connections()
             raise
-        self._committer = Committer(self._connection, self._patient, self._lock, self._check_files)
+        on_thread = path is not None and synchronous == "full"
+        self._committer = Committer(self._connection, self._patient, self._lock, self._check_files, on_thread=on_thread)
 
     @property
     def url(self) -> str:
