@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from dataselect_env.server.settings import Synchronous
 
@@ -42,6 +43,9 @@ CREATE TABLE IF NOT EXISTS marks (
     value NOT NULL
 ) WITHOUT ROWID;
 INSERT OR IGNORE INTO marks VALUES ('probes', 0);
+INSERT OR IGNORE INTO marks SELECT 'pass', coalesce(
+    (SELECT started_at FROM episodes ORDER BY number DESC LIMIT 1), strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+);
 """
 
 
@@ -87,18 +91,18 @@ def _add_task_digest(connection: sqlite3.Connection) -> None:
 
 def count_probe(connection: sqlite3.Connection) -> int:
     """Add one to the number of probes and return it; writes as many pages as an episode does, so that they must fit."""
-    connection.execute("UPDATE marks SET value = value + 1 WHERE name = 'probes'")
-    connection.execute("INSERT OR REPLACE INTO marks VALUES ('padding', zeroblob(?))", (PROBE_BYTES,))
-    return probes(connection)
+    count = int(read_mark(connection, "probes") or 0) + 1
+    write_mark(connection, "probes", count)
+    write_mark(connection, "padding", bytes(PROBE_BYTES))
+    return count
 
 
-def probes(connection: sqlite3.Connection) -> int:
-    """Return the number of probes that the database has.
+def read_mark(connection: sqlite3.Connection, name: str) -> Any:
+    """Return what was last written under a name, None if there is nothing."""
+    row = connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
 
-    Raises:
-        sqlite3.DatabaseError: The row is missing.
-    """
-    row = connection.execute("SELECT value FROM marks WHERE name = 'probes'").fetchone()
-    if row is None:
-        raise sqlite3.DatabaseError("its table of marks is incomplete")
-    return int(row[0])
+
+def write_mark(connection: sqlite3.Connection, name: str, value: object) -> None:
+    """Write a value under a name."""
+    connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,18 @@ from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
 from dataselect_env.server.store.files import DatabaseFiles
-from dataselect_env.server.store.retention import MEMORY_EPISODES, Retention, find_expired, remove
-from dataselect_env.server.store.schema import connect, count_probe, prepare, probes
+from dataselect_env.server.store.retention import (
+    MEMORY_EPISODES,
+    Pass,
+    Retention,
+    as_text,
+    is_noted,
+    is_paused,
+    note_pass,
+    remove,
+    utc_now,
+)
+from dataselect_env.server.store.schema import connect, count_probe, prepare, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +65,11 @@ class SQLiteStore:
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
         self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
-        self._examined = 0  # number of the last episode that prune has examined
+        self._passes = 0  # searches for expired episodes
+        self._pass: Pass | None = None  # the one that has not ended
         try:
             prepare(self._patient or self._connection)
-            probes(self._connection)  # opens the file now, and not only when its name may be another's
+            read_mark(self._connection, "probes")  # opens the file now, and not only when its name may be another's
             self._check_files = DatabaseFiles(self._path).check if self._path else _nothing_to_check
         except BaseException:
             self._close_connections()
@@ -74,7 +84,7 @@ class SQLiteStore:
 
     async def create(self, header: EpisodeHeader) -> None:
         """Add an episode; on return it is stored. Raises EpisodeExists if its id is in use."""
-        started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        started_at = as_text(utc_now())
         row = (
             header.episode_id,
             header.transport,
@@ -150,11 +160,23 @@ class SQLiteStore:
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
         with _client_errors():
+            current = self._pass or await self._begin_pass()
             with self._lock:
-                expired, self._examined = find_expired(self._connection, keep, self._examined)
+                expired, has_more = current.find_expired(self._connection, keep)
             if expired:
                 await self._committer.make(lambda connection: remove(connection, expired))
-        return self._examined > 0
+            self._pass = current if has_more else None
+        return has_more
+
+    async def _begin_pass(self) -> Pass:
+        with self._lock:
+            noted = is_noted(self._connection)
+        if not noted:
+            await self._committer.make(note_pass)
+        with self._lock:
+            begun = Pass(self._passes, by_age=not is_paused(self._connection))
+        self._passes += 1
+        return begun
 
     async def check(self) -> None:
         """Return if the store can be written, and has what was written; reads every table."""
@@ -167,7 +189,7 @@ class SQLiteStore:
         with _client_errors():
             await self._committer.make(probe)
             with self._lock:
-                found = probes(self._connection)
+                found = read_mark(self._connection, "probes") or 0
                 for query in (LOAD_EPISODE, LOAD_STEPS):
                     self._connection.execute(query, (None,)).fetchall()
             if found < written:  # it may be higher: other processes probe the same store
