@@ -51,13 +51,21 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         store: Store of the episodes; the application closes it. None opens the store that the settings name.
     """
     opened: list[Service] = []
+    tasks: list[asyncio.Task[None]] = []
 
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
             load_custom_tasks(chosen)
-            opened.append(Service(chosen, store or open_store(chosen.store)))
+            opened.append(Service(chosen, store or open_store(chosen.store, chosen.synchronous)))
         return opened[0]
+
+    def get_serving() -> Service:
+        """Return the service; at the first request or at the start, whichever is earlier, begin to prune."""
+        service = get_service()
+        if not tasks:
+            tasks.append(asyncio.create_task(service.prune()))
+        return service
 
     async def prepare_document(service: Service) -> None:
         await service.sessions.wait_for_stop(DOCUMENT_DELAY)
@@ -66,13 +74,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service = get_service()
-        tasks = [asyncio.create_task(service.prune()), asyncio.create_task(prepare_document(service))]
+        service = get_serving()
+        tasks.append(asyncio.create_task(prepare_document(service)))
         yield
         service.sessions.stop()
         try:
             await asyncio.gather(*tasks)
         finally:
+            tasks.clear()
             opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
@@ -90,7 +99,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_service)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_serving)  # type: ignore[method-assign]
     return app
 
 
@@ -154,7 +163,7 @@ def serve(settings: Settings) -> None:
         SystemExit: The server could not start, or did not stop in time.
     """
     load_custom_tasks(settings)
-    store = open_store(settings.store)  # before the server starts, so that an error is reported in a sentence
+    store = open_store(settings.store, settings.synchronous)  # before the start, so that an error is one sentence
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return

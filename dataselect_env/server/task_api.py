@@ -5,7 +5,7 @@ The wire format is that of OpenEnv 0.10: ``GET`` lists environments and splits, 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +15,7 @@ from pydantic import Field
 from dataselect_env.core.errors import NotFound
 from dataselect_env.core.models import SpecIndex, SplitName
 from dataselect_env.core.specs import TaskSpec, get_spec, get_spec_range
-from dataselect_env.core.tasks import SPLITS, get_split
+from dataselect_env.core.tasks import SPLITS, TASKS, get_split
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
@@ -116,9 +116,14 @@ def specification(spec: TaskSpec) -> TaskSpecification:
     return TaskSpecification.model_validate(spec, from_attributes=True)
 
 
-@cache
 def spec_texts(split: str) -> list[str]:
     """Return the JSON of each task specification of a split; cached, since splits have thousands."""
+    return _spec_texts(split, tuple((task.task_id, task.difficulty) for task in TASKS.values()))
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _spec_texts(split: str, _tasks: tuple[tuple[str, str], ...]) -> list[str]:
+    """Return the texts for the tasks that are registered now, which is all that specifications depend on."""
     return [specification(spec).model_dump_json() for spec in get_spec_range(split)]
 
 

@@ -4,6 +4,7 @@ from fastapi.testclient import TestClient
 
 from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.server.catalogue import NAME
+from tests.helpers.owning import WINE, forgotten, offered
 
 
 def ask(client: TestClient, route: str, **body: Any) -> Any:
@@ -44,3 +45,18 @@ def test_seeds_and_ids_of_different_splits_are_disjoint(client: TestClient) -> N
     ids = [task["id"] for split in SPLITS for task in ask(client, "tasks", split=split)["tasks"]]
     assert len(set.union(*seeds)) == sum(len(of_split) for of_split in seeds)
     assert len(set(ids)) == len(ids)
+
+
+def test_a_task_that_is_registered_later_is_counted_listed_and_described(client: TestClient) -> None:
+    def counts() -> list[int]:
+        listed = ask(client, "tasks", split="test")["tasks"], ask(client, "task_range", split="test")["tasks"]
+        return [ask(client, "num_tasks", split="test")["num_tasks"], *map(len, listed)]
+
+    before, document = counts(), client.get("/openapi.json").json()
+    with forgotten():
+        offered("mine", **{**WINE, "strategies": ["margin"]})
+        assert counts() == [number + 1_000 for number in before]
+        schemas = client.get("/openapi.json").json()["components"]["schemas"].values()
+        assert any("margin" in schema.get("properties", {}) for schema in schemas)
+    assert counts() == before
+    assert client.get("/openapi.json").json() == document
