@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         if not opened:
             chosen = settings or Settings.load()
             load_custom_tasks(chosen)
-            opened.append(Service(chosen, store or open_store(chosen.store)))
+            opened.append(Service(chosen, store or open_store(chosen.store, chosen.synchronous)))
         return opened[0]
 
     async def prepare_document(service: Service) -> None:
@@ -164,7 +164,7 @@ def serve(settings: Settings) -> None:
         SystemExit: The server could not start, or did not stop in time.
     """
     load_custom_tasks(settings)
-    store = open_store(settings.store)  # before the server starts, so that an error is reported in a sentence
+    store = open_store(settings.store, settings.synchronous)  # before the start, so that an error is one sentence
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return

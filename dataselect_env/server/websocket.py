@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import get_args
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -92,7 +90,7 @@ async def serve(websocket: WebSocket, service: Service) -> None:
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        with _session(service, websocket.query_params.get("session_id"), timeout) as session:
+        with service.sessions.connected(timeout, websocket.query_params.get("session_id")) as session:
             async with timeout.conversation():
                 await _converse(websocket, session, service, timeout)
             if timeout.reason is not None:
@@ -103,23 +101,6 @@ async def serve(websocket: WebSocket, service: Service) -> None:
         await websocket.close(SERVICE_RESTART if isinstance(error, ServerStopping) else NORMAL)
     except WebSocketDisconnect:
         pass  # the client is gone; its finished steps are in the store
-
-
-@contextmanager
-def _session(service: Service, session_id: str | None, timeout: SessionTimeout) -> Iterator[Session]:
-    if session_id is not None:
-        with service.mcp_sessions.attached(session_id) as session:
-            service.sessions.attach(session, timeout)
-            try:
-                yield session
-            finally:
-                service.sessions.attach(session, None)
-        return
-    session = service.sessions.open("websocket", timeout)
-    try:
-        yield session
-    finally:
-        service.sessions.close(session)
 
 
 async def _converse(websocket: WebSocket, session: Session, service: Service, timeout: SessionTimeout) -> None:

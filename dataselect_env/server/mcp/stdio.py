@@ -51,7 +51,7 @@ def in_process(settings: Settings) -> Iterator[Respond]:
     Raises:
         SettingsError: The store cannot be used.
     """
-    store = open_store(settings.store)
+    store = open_store(settings.store, settings.synchronous)
     service = Service(settings, store)
     try:
         backend = SessionBackend(Session(store, "mcp"), service)
