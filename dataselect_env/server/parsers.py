@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 MOST_HEADERS = 100
 """Header lines of a request, its trailers included; as many as other servers accept."""
 FRAMES_PER_SECOND = 1_000
-"""Pings, pongs and continuations that a connection may send in a second."""
+"""Pings, pongs and continuations that a connection may send in a second, and messages after the end."""
 LINGER = 1.0
 """Seconds that a refused client has to read the answer before its connection is closed."""
 
@@ -140,6 +140,11 @@ class WebSocketParser(WebSocketsSansIOProtocol):
         """Add a fragment to the current message."""
         if self._is_allowed():
             super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """Queue a message; one that comes after the close frame is discarded, and counts as well."""
+        if not self.close_sent or self._is_allowed():
+            super().send_receive_event_to_app()
 
     def _is_allowed(self) -> bool:
         """Count a frame that is no message of its own; close the connection when there are too many."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -33,6 +35,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.accept"})
         while (event := await receive())["type"] == "websocket.receive":
             text = event["text"]
+            if text == "end":
+                await send({"type": "websocket.close"})
+                return
             await send({"type": "websocket.send", "text": text.upper() if event.get("queued") else text})
 
 
@@ -69,6 +74,18 @@ def test_a_connection_with_too_many_control_frames_is_closed(host: Host, many: b
     host.until_closed()
 
 
+def test_a_connection_that_sends_on_after_the_end_is_cut(host: Host) -> None:
+    with closing(host.connect()) as client:
+        client.sendall(UPGRADE)
+        assert b" 101 " in client.recv(4_096)
+        client.sendall(frame(TEXT, b"end"))
+        assert client.recv(4_096) == b"\x88\x02\x03\xe8"
+        client.sendall(frame(TEXT, b"more") * 1_010)
+        client.settimeout(5)  # less than the time that a client has to answer the close frame
+        assert read_all(client) == b""
+    host.until_closed()
+
+
 def test_some_control_frames_and_fragments_are_fine(host: Host) -> None:
     text = frame(TEXT, b"a", final=False) + frame(PING, b"p") + frame(CONTINUATION, b"b")
     answer = talk(host, frame(PING) * 100, frame(PONG) * 100, text, until=b"\x81\x02ab")
@@ -80,6 +97,35 @@ def test_a_message_that_did_not_wait_is_marked(host: Host) -> None:
         talk(host, frame(TEXT, b"a") * 3, frame(TEXT, b"z"), until=b"Z")
         == b"\x81\x01a" + b"\x81\x01A" * 2 + b"\x81\x01Z"
     )
+
+
+def test_connections_take_turns() -> None:
+    """Many messages of one connection are waiting when the first of another one arrives."""
+    order: list[str] = []
+    begin = threading.Event()
+
+    async def taking_turns(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.to_thread(begin.wait)
+        while (event := await receive())["type"] == "websocket.receive":
+            order.append(event["text"])
+            if event["text"] == "z":
+                await send({"type": "websocket.send", "text": "end"})
+
+    with (
+        hosted(taking_turns, Settings(), lifespan="off") as host,
+        closing(host.connect()) as first,
+        closing(host.connect()) as second,
+    ):
+        for client, text in ((first, b"a"), (second, b"b")):
+            client.sendall(UPGRADE)
+            assert b" 101 " in client.recv(4_096)
+            client.sendall(frame(TEXT, text) * 50 + frame(TEXT, b"z"))
+        time.sleep(0.2)  # both have been read
+        begin.set()
+        assert [client.recv(100) for client in (first, second)] == [b"\x81\x03end"] * 2
+    assert all({one, other} == {"a", "b"} for one, other in zip(order[10:90:2], order[11:90:2], strict=True))
 
 
 @pytest.mark.parametrize(
