@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         store: Store of the episodes; the application closes it. None opens the store that the settings name.
     """
     opened: list[Service] = []
+    tasks: list[asyncio.Task[None]] = []
 
     def get_service() -> Service:
         if not opened:
@@ -63,6 +64,13 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
             opened.append(Service(chosen, store or open_store(chosen.store, chosen.synchronous)))
         return opened[0]
 
+    def get_serving() -> Service:
+        """Return the service; at the first request or at the start, whichever is earlier, begin to prune."""
+        service = get_service()
+        if not tasks:
+            tasks.append(asyncio.create_task(service.prune()))
+        return service
+
     async def prepare_document(service: Service) -> None:
         await service.sessions.wait_for_stop(DOCUMENT_DELAY)
         if not service.sessions.is_stopping:
@@ -70,13 +78,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service = get_service()
-        tasks = [asyncio.create_task(service.prune()), asyncio.create_task(prepare_document(service))]
+        service = get_serving()
+        tasks.append(asyncio.create_task(prepare_document(service)))
         yield
         service.sessions.stop()
         try:
             await asyncio.gather(*tasks)
         finally:
+            tasks.clear()
             opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
@@ -95,7 +104,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     app.add_exception_handler(ClientDisconnect, _note_departure)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_service)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_serving)  # type: ignore[method-assign]
     return app
 
 

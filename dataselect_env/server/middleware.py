@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect
+from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect, route_of
 from dataselect_env.server.logs import RequestContext, request_context
 from dataselect_env.server.service import Service
 
@@ -115,7 +115,7 @@ class ResponseRecorder:
 
     def log(self) -> None:
         """Log the request."""
-        level = logging.DEBUG if self._scope["path"] in OPEN_PATHS else logging.INFO  # probes come all day long
+        level = logging.DEBUG if route_of(self._scope) in OPEN_PATHS else logging.INFO  # probes come all day long
         if not logger.isEnabledFor(level):
             return
         path = quote(self._scope["path"])[:LOGGED_PATH_LENGTH]  # quoted: a line break in it could forge a line

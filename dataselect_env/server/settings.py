@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def secret(self) -> str | None:
+        """The token itself."""
+        return None if self.token is None else self.token.get_secret_value()
+
+    @property
     def origins(self) -> frozenset[str]:
         """Allowed origins: those of ``allowed_origins`` and that of the Space."""
         named = frozenset(part.strip() for part in self.allowed_origins.split(",")) - {""}

@@ -41,6 +41,23 @@ def test_an_application_works_where_nobody_tells_it_of_its_start(monkeypatch: py
     app.state.get_service().close()
 
 
+def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Starlette sends lifespan events to the outer application alone."""
+    app, parent = create_app(Settings(store="memory:", episode_lifetime=1e-6)), FastAPI()
+    parent.mount("/env", app)
+    monkeypatch.setattr("dataselect_env.server.service.PRUNE_INTERVAL", 0.01)
+    with TestClient(parent) as client:
+        client.post("/env/reset", json={"episode_id": "old"})
+        for _ in range(1_000):
+            if client.post("/env/grader", json={"episode_id": "old"}).status_code == 404:
+                break
+        else:
+            pytest.fail("the episode stays")
+    app.state.get_service().close()
+
+
 def test_applications_share_nothing() -> None:
     with (
         TestClient(create_app(Settings(store="memory:"))) as first,
