@@ -128,6 +128,24 @@ class MethodNotAllowed(EnvError):
     code, status = "METHOD_NOT_ALLOWED", 405
 
 
+class MalformedRequest(EnvError):
+    """What a client sent is not an HTTP request."""
+
+    code, status = "MALFORMED_REQUEST", 400
+
+
+class URITooLong(EnvError):
+    """The address of a request is too long."""
+
+    code, status = "URI_TOO_LONG", 414
+
+
+class HeadersTooLarge(EnvError):
+    """The headers of a request are too many or too large."""
+
+    code, status = "HEADERS_TOO_LARGE", 431
+
+
 class PayloadTooLarge(EnvError):
     """The request body exceeds the size limit."""
 

@@ -19,6 +19,8 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Match
 
 from dataselect_env import __version__
@@ -38,6 +40,8 @@ from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
 DOCUMENT_DELAY = 0.5
 """Seconds after the start at which a thread makes the OpenAPI document, so that clients need not wait for it."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request whose client has gone, for the log and the metrics; nginx uses the same."""
 STOP_MARGIN = 5.0
 """Seconds that worker processes have to exit, in addition to the time for running requests."""
 
@@ -97,6 +101,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.add_exception_handler(ClientDisconnect, _note_departure)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: RequestMiddleware(build(), get_serving)  # type: ignore[method-assign]
@@ -118,6 +123,11 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     reported = as_client_error(error)
     routes.service_of(request).metrics.count_error(reported)
     return JSONResponse(reported.body(), status_code=reported.status, headers=headers | reported.headers)
+
+
+async def _note_departure(_request: Request, _error: Exception) -> Response:
+    """Return the response to a client that hung up while it sent the body; it reaches nobody."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -82,12 +82,28 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's lines about handshakes: they contain the query string. The middleware logs handshakes too."""
+HANDSHAKES = '%s - "WebSocket'
+"""Start of uvicorn's lines about handshakes, which contain the query string; the middleware logs handshakes too."""
+CLIENT_FAULTS = (
+    "Invalid HTTP request received",
+    "Unsupported upgrade request",
+    "Invalid UTF-8 sequence received from client",
+    "opening handshake failed",
+    "ASGI callable returned without completing handshake",
+)
+"""Starts of lines that uvicorn and websockets log as warnings or errors, although the fault is the client's."""
+
+
+class LibraryLines(logging.Filter):
+    """Corrects what uvicorn logs: no line about handshakes, and faults of clients at level info, without traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged."""
-        return not str(record.msg).startswith('%s - "WebSocket')
+        text = str(record.msg)
+        if text.startswith(CLIENT_FAULTS):
+            record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+            return logging.getLogger(record.name).isEnabledFor(logging.INFO)
+        return not text.startswith(HANDSHAKES)
 
 
 def server_level(log_level: str) -> str:
@@ -109,9 +125,7 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"chosen": {"()": formatter}},
-        "filters": {"without_handshakes": {"()": WithoutHandshakes}},
-        "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["without_handshakes"]}
-        },
+        "filters": {"library_lines": {"()": LibraryLines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["library_lines"]}},
         "loggers": {"uvicorn": of_server, "dataselect_env": logger, "py.warnings": logger},
     }

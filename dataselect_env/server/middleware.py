@@ -28,6 +28,9 @@ SECURITY_HEADERS = (
         b"frame-ancestors 'self' https://huggingface.co https://*.huggingface.co https://*.hf.space",
     ),
 )
+PIECE = 65_536
+"""Bytes of a body that are sent at once. The server waits between pieces for a client that has not read the last ones,
+so that it holds little for clients that read slowly."""
 LOGGED_PATH_LENGTH = 200
 """Characters after which a path is cut in the log."""
 
@@ -97,9 +100,18 @@ class ResponseRecorder:
             message = {**message, "headers": [*message.get("headers", ()), self._id_header()]}
             if SUBPROTOCOL in self._scope.get("subprotocols", ()):
                 message["subprotocol"] = SUBPROTOCOL
-        elif kind == "http.response.body" and self._is_head:
-            message = {**message, "body": b""}
+        elif kind == "http.response.body":
+            await self._send_body(message)
+            return
         await self._send(message)
+
+    async def _send_body(self, message: Message) -> None:
+        """Send a part of the body in pieces; the response to HEAD has none."""
+        body = b"" if self._is_head else message.get("body", b"")
+        while len(body) > PIECE:
+            piece, body = body[:PIECE], memoryview(body)[PIECE:]
+            await self._send({"type": message["type"], "body": bytes(piece), "more_body": True})
+        await self._send({**message, "body": bytes(body)})
 
     def log(self) -> None:
         """Log the request."""

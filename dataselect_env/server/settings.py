@@ -114,7 +114,15 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         262_144, ge=1_024, le=16_777_216, description="Largest request body or WebSocket frame, in bytes."
     )
-    body_timeout: float = Field(30, gt=0, description="Seconds within which a request body must arrive.")
+    max_header_bytes: int = Field(
+        16_384, ge=1_024, le=1_048_576, description="Largest head of a request: its first line and headers, in bytes."
+    )
+    body_timeout: float = Field(
+        30, gt=0, description="Seconds within which the head of a request must arrive, and then its body."
+    )
+    write_timeout: float = Field(
+        30, gt=0, description="Seconds after which the connection of a client that does not read is cut."
+    )
     idle_timeout: float = Field(
         1_800, gt=0, description="Seconds without a message after which a WebSocket or MCP session is closed."
     )

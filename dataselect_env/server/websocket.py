@@ -1,8 +1,9 @@
 """The OpenEnv protocol on ``/ws``: one connection, one session, one answer for each message.
 
 Frames are ``{"type": ..., "data": ...}``. A frame that is refused is answered by an ``error`` message, and the
-connection goes on. It ends with an oversize frame, with bytes that are not WebSocket frames, when the client is idle or
-the session has reached its lifetime, and when the server stops.
+connection goes on. It ends with an oversize frame, with bytes that are not WebSocket frames, with many refused messages
+whose answers the client did not wait for, when the client is idle or the session has reached its lifetime, and when the
+server stops.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataselect_env.core.errors import (
     PayloadTooLarge,
     ServerStopping,
     SessionNotFound,
+    TooManyRequests,
     UnknownType,
     as_client_error,
 )
@@ -37,8 +39,15 @@ from dataselect_env.server.session import Session
 
 logger = logging.getLogger(__name__)
 
-NORMAL, TOO_BIG = 1000, 1009
+NORMAL, POLICY_VIOLATION, TOO_BIG = 1000, 1008, 1009
 """Close codes of RFC 6455."""
+
+MOST_UNAWAITED = 100
+"""Refused messages after which a connection is closed; those count that the client sent before it had the last answer.
+"""
+
+RATE_PAUSE = 0.05
+"""Seconds before a message above the rate limit is refused, so that refusals do not cost as much as answers."""
 
 SERVICE_RESTART = 1012
 """Close code that IANA registers for a server that stops or restarts."""
@@ -106,6 +115,7 @@ async def serve(websocket: WebSocket, service: Service) -> None:
 async def _converse(websocket: WebSocket, session: Session, service: Service, timeout: SessionTimeout) -> None:
     limit, limiter = service.settings.max_message_bytes, service.limiter
     client = client_name(websocket.client.host if websocket.client else None)
+    unawaited = 0
     while timeout.reason is None:
         event = await websocket.receive()
         timeout.begin()
@@ -123,7 +133,13 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, ti
             refusal = as_client_error(error)
             service.metrics.count_error(refusal)
             reply = error_message(refusal)
-            close_code = TOO_BIG if isinstance(error, PayloadTooLarge) else None
+            unawaited += event.get("queued", False)  # set by our own connections
+            if isinstance(error, PayloadTooLarge):
+                close_code = TOO_BIG
+            elif unawaited > MOST_UNAWAITED:
+                close_code = POLICY_VIOLATION
+            elif isinstance(error, TooManyRequests):
+                await asyncio.sleep(RATE_PAUSE)
         timeout.done()
         if reply is not None:
             await websocket.send_text(reply)

@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 
 from dataselect_env import __version__
 from dataselect_env.server.app import create_app, main
+from dataselect_env.server.parsers import HTTPParser
+from dataselect_env.server.process import options
 from dataselect_env.server.settings import Settings
 
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
@@ -77,9 +79,9 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
 
 def test_the_fast_event_loop_and_parser_are_used_where_they_are_installed() -> None:
     uvloop, httptools = pytest.importorskip("uvloop"), pytest.importorskip("uvicorn.protocols.http.httptools_impl")
-    config = uvicorn.Config(create_app(Settings(store="memory:")))
-    config.load()
-    assert config.http_protocol_class is httptools.HttpToolsProtocol
+    settings = Settings(store="memory:")
+    config = uvicorn.Config(create_app(settings), **{**options(settings), "log_config": None})
+    assert issubclass(HTTPParser, httptools.HttpToolsProtocol)
     factory = config.get_loop_factory()
     assert factory is not None
     with closing(factory()) as loop:

@@ -1,8 +1,12 @@
+import asyncio
+import json
 from typing import Any
 
+from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 
 from dataselect_env.core.tasks import SPLITS, TASKS
+from dataselect_env.server import task_api
 from dataselect_env.server.catalogue import NAME
 from tests.helpers.owning import WINE, forgotten, offered
 
@@ -60,3 +64,16 @@ def test_a_task_that_is_registered_later_is_counted_listed_and_described(client:
         assert any("margin" in schema.get("properties", {}) for schema in schemas)
     assert counts() == before
     assert client.get("/openapi.json").json() == document
+
+
+def test_a_list_is_made_while_it_is_sent() -> None:
+    """So that a client that does not read holds the server to no more than a piece."""
+
+    async def pieces() -> list[bytes]:
+        response = await task_api.listed("train", slice(None))
+        assert isinstance(response, StreamingResponse)
+        return [bytes(piece) async for piece in response.body_iterator]  # type: ignore[arg-type]
+
+    made = asyncio.run(pieces())
+    assert max(map(len, made)) < 100_000 < len(b"".join(made))
+    assert len(json.loads(b"".join(made))["tasks"]) > 1_000
