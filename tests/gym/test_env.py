@@ -36,7 +36,7 @@ def test_it_passes_gymnasiums_own_check(actions: str, observations: str, reward_
 def test_it_plays_the_episode_of_the_seed(task_id: str) -> None:
     env, core = DataSelectGymEnv(task_id), DataSelectEnv()
     actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, 5))
-    _, info = env.reset(seed=20_003)
+    _, info = env.reset(seed=np.int64(20_003))  # type: ignore[arg-type]  # Gymnasium itself takes no numpy integers
     reply = core.reset(task_id=task_id, seed=20_003)
     assert info == {"task_id": task_id, "seed": 20_003, "step": 0}
     for action in actions:
