@@ -44,7 +44,7 @@ class TrainingSet:
         """Standard deviation over all entries of the feature matrix."""
         entries = len(self.rows) * len(self._sum)
         mean = float(self._sum.sum()) / entries
-        return math.sqrt(self._sum_of_squares / entries - mean * mean)
+        return math.sqrt(max(self._sum_of_squares / entries - mean * mean, 0.0))  # rounding can make it negative
 
     def extend(self, rows: Indices, X: Floats) -> None:
         """Add rows, (k,), with features (k, n_features)."""

@@ -9,7 +9,7 @@ Gymnasium is installed with the extra ``gym`` and imported only by :mod:`datasel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,7 @@ from dataselect_env.core.arrays import Mask
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, Reply, RewardMode
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.problem import Problem, as_described
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
@@ -151,6 +152,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             EnvError: The options are not valid, or the server refuses the reset.
             gymnasium.error.Error: The seed is negative or not an integer.
         """
+        seed = cast("int | None", as_integer(seed))
         super().reset(seed=seed, options=options)
         task, split = read_options(options, self.task, self.split)
         chosen = choose_seed(seed, split, self.np_random)

@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from dataselect_env.core.actions import offered, request_models
 from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
 from dataselect_env.core.specs import get_spec_range
-from dataselect_env.core.tasks import PINNED, get_split
+from dataselect_env.core.tasks import PINNED, TASKS, get_split
 from dataselect_env.core.validation import WireModel
 from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS

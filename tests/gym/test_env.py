@@ -38,7 +38,7 @@ def test_it_plays_the_episode_of_the_seed(task_id: str) -> None:
     env, core = DataSelectGymEnv(task_id), DataSelectEnv()
     width = 5 + len(TASKS[task_id].extra_strategies)
     actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, width))
-    _, info = env.reset(seed=20_003)
+    _, info = env.reset(seed=np.int64(20_003))  # type: ignore[arg-type]  # Gymnasium itself takes no numpy integers
     reply = core.reset(task_id=task_id, seed=20_003)
     described = {} if reply.problem is None else {"problem": numbers_of(reply.problem)}
     assert info == {"task_id": task_id, "seed": 20_003, "step": 0, **described}
