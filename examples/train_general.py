@@ -46,11 +46,12 @@ PACE_SHARES = (0.2, 0.6, 0.2)
 """How often each of ``PACES`` is tried."""
 STATES = 3
 """States of each training episode in which the options are tried; the first is that of the reset."""
-HIDDEN = (64, 32)
+HIDDEN = (96, 48)
 NETWORKS = 5
-EPOCHS = 24
+EPOCHS = 16
 LEARNING_RATE, PENALTY, BATCH, CHUNK = 1e-3, 1e-4, 256, 8192
-FIRST_SEED = SPLITS["train"].first_seed
+FIRST_SEED = 1_000_000
+"""Training problems come from seeds outside every split, which are drawn from the families of the train split."""
 UNDESCRIBED = 0.1
 """Share of the options whose statistics are left out while fitting."""
 FIRST_STATISTIC = SHARED.index("described")
@@ -139,6 +140,16 @@ def collect(seeds: range, tail: Scorer | None, processes: int, seconds: float = 
     return found
 
 
+def keep(found: list[tuple[Floats, Floats]], path: Path) -> None:
+    """Write states to a file, in half precision."""
+    np.savez_compressed(
+        path,
+        features=np.concatenate([features for features, _ in found]).astype(np.float16),
+        scores=np.concatenate([scores for _, scores in found]).astype(np.float16),
+        options=np.array([len(scores) for _, scores in found]),
+    )
+
+
 # --- fitting --------------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +179,7 @@ def fit(
     """Return the network of the best epoch on held-out states, and its curve: the value of its choices by epoch."""
     rng = np.random.default_rng([seed, 32])
     X, y = centred(found)
-    model = MLPRegressor(HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed)
+    model = MLPRegressor(hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed)
     model.partial_fit(X[:BATCH], y[:BATCH])
     if before is not None:
         model.coefs_ = [weight.astype(np.float32) for weight in before.weights]
@@ -226,9 +237,10 @@ def compare(scorer: Scorer, seeds: range, processes: int) -> dict[str, Any]:
 @click.option("--held-out", default=250, help="Problems of the validation split that choose the epoch.")
 @click.option("--compare-on", default=200, help="Other problems of the validation split, for the comparison.")
 @click.option("--processes", default=os.cpu_count() or 1, help="Worker processes.")
+@click.option("--keep-states", is_flag=True, help="Write the states of each round too.")
 @click.option("--out", default="general", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
 def main(
-    problems: int, seconds: float, rounds: int, held_out: int, compare_on: int, processes: int, out: Path
+    problems: int, seconds: float, rounds: int, held_out: int, compare_on: int, processes: int, keep_states: bool, out: Path
 ) -> None:
     """Train the network and write it to ``<out>/general.npz``, with ``<out>/general.json`` beside it."""
     out.mkdir(parents=True, exist_ok=True)
@@ -241,6 +253,8 @@ def main(
         found = collect(range(first, first + problems), tail, processes, seconds)
         unseen = collect(range(validation, validation + held_out), tail, processes, 0)
         collected = time.perf_counter()
+        if keep_states:
+            keep(found, out / f"states-{number}.npz")
         before = [None] * NETWORKS if tail is None else list(tail.networks)
         with ProcessPoolExecutor(min(processes, NETWORKS)) as pool:
             fitted = list(pool.map(partial(fit, found, unseen), range(NETWORKS), before))
