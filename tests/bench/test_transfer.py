@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -12,16 +14,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench.transfer import contenders, exam, problems, tables
+from bench.transfer import contenders, exam, open_constant, page, problems, tables
 from bench.transfer.contenders import CONTENDERS, FIRST_SEED, Constant
 from bench.transfer.exam import Job, jobs_of
 from bench.transfer.standings import Standings, over_tables
-from dataselect_env.core.tasks import Task, register
+from dataselect_env.core.tasks import SPLITS, Task, register
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
 from tests.helpers.owning import forgotten
 
 AUDITS = ((True, False), (True,), (False,))
+LARGEST_PICTURE = 150_000
 LIKED = ("confident_random, batches x 1.5", "uncertainty+random")
 
 
@@ -219,3 +222,34 @@ def test_the_quick_way(folder: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(exam.main, ["--tables", "unheard-of"])
     assert refused.exit_code == 2
     assert "unheard-of" in refused.output
+
+
+def test_the_page_is_rendered_from_the_results() -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.rendered(text) == text, "run python -m bench.transfer.page"
+    assert set(re.findall(r"<!-- rendered: (\w+) -->", text)) == set(page.RENDERERS)
+    assert page.PICTURE.stat().st_size < LARGEST_PICTURE
+
+
+def test_everyone_has_played_everything() -> None:
+    found = page.standings()
+    assert found.contenders == tuple(CONTENDERS)
+    assert {*found.tables, *found.left_out} == set(tables.TABLES)
+    assert set(found.questions) == set(tables.HUMAN)
+    played = {(name, len(grades)) for (name, *_), grades in found.cells.items()}
+    assert played == {(name, one.most_seeds) for name, one in CONTENDERS.items()}
+
+
+def test_the_fair_constant_was_chosen_on_validation_problems() -> None:
+    found = json.loads(open_constant.RESULTS.read_text(encoding="utf-8"))
+    assert all(seed in SPLITS["validation"] for seed in found["seeds"])
+    best = max(found["means"], key=found["means"].get)
+    assert {one["constant"] for one in exam.read(exam.RESULTS) if one["contender"] == "open-constant"} == {best}
+
+
+@pytest.mark.slow
+def test_results_are_what_the_package_does(folder: Path) -> None:
+    recorded = {exam.key_of(one): one["grades"] for one in exam.read(exam.RESULTS)}
+    asked = (("held_out_random", None), ("ppo:easy", True), ("probing", False), ("general", True))
+    for found in exam.play_job(Job("wine", "worlds", asked, contenders.SEEDS), folder):
+        assert found["grades"] == pytest.approx(recorded[exam.key_of(found)], abs=1e-3), found["contender"]
