@@ -4,7 +4,7 @@ An option is a strategy with a batch size, or a stop. Its features are those of 
 and a row of its own. A row names the parts of the strategy, a filter and a ranking, and what is known about it here, so
 that a network can score strategies that it was not trained on, in any number and order.
 
-Like :mod:`.features`, they contain only what an agent can see. ``FEATURES_VERSION`` counts both.
+Like :mod:`.features`, they contain only what an agent can see.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from dataselect_env.core.strategies.rankings import BASE
 from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import Task
 
-OPTIONS_VERSION: Final = 1
-"""Increased whenever the features of an option change."""
+OPTIONS_VERSION: Final = 2
+"""Increased whenever the features of an option change; version 1 of an agent's features is the vector of
+:mod:`.features`."""
 
 PACES: Final = (0.5, 1.0, 2.0)
 """Batch sizes, as multiples of an even share of the budget left over the steps left."""
