@@ -149,7 +149,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
     X, y = of[family](rng, shape)
     rows = columns.duplicated(rng, shape.rows)
     X, y = columns.roughen(rng, X[rows]), y[rows].astype(np.int64)
-    order = _division(rng, y, shape, seed_size)
+    order = _division(rng, y, shape, seed_size, validation)
     if order is None:
         return None, family
     X, y, first = X[order], y[order], seed_size + validation
@@ -167,10 +167,13 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
     return warm_up(dataset, np.random.default_rng([seed, _STREAM, 0])), family
 
 
-def _division(rng: np.random.Generator, y: Labels, shape: families.Shape, seed_size: int) -> Indices | None:
-    """Return the rows in random order, those of the seed set first, then the validation split, then the pool.
+def _division(
+    rng: np.random.Generator, y: Labels, shape: families.Shape, seed_size: int, validation: int
+) -> Indices | None:
+    """Return the rows, those of the seed set first, then the validation split, then the pool.
 
     Seed set and validation split get at least two rows of each class, the pool ``MIN_BATCH``; None if there are fewer.
+    The pool is in random order: a strategy sees the position of each sample, which must not tell its class.
     """
     order = rng.permutation(len(y))
     by_class = [order[y[order] == label] for label in range(shape.n_classes)]
@@ -179,8 +182,9 @@ def _division(rng: np.random.Generator, y: Labels, shape: families.Shape, seed_s
     fixed = [np.concatenate([rows[begin : begin + 2] for rows in by_class]) for begin in (0, 2)]
     kept = np.concatenate([rows[4 : 4 + MIN_BATCH] for rows in by_class])
     others = order[~np.isin(order, np.concatenate([*fixed, kept]))]
-    rest = seed_size - len(fixed[0])
-    return np.concatenate([fixed[0], others[:rest], fixed[1], others[rest:], kept])
+    in_seed, outside = seed_size - len(fixed[0]), seed_size + validation - len(fixed[0]) - len(fixed[1])
+    pool = rng.permutation(np.concatenate([others[outside:], kept]))
+    return np.concatenate([fixed[0], others[:in_seed], fixed[1], others[in_seed:outside], pool])
 
 
 def _with_best_alpha(start: WarmStart, seed: int) -> WarmStart:

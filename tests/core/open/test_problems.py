@@ -103,6 +103,16 @@ def test_numbers_stay_within_their_ranges_and_below_those_of_the_list() -> None:
         assert not task.varies, seed
 
 
+def test_the_place_of_a_sample_in_the_pool_does_not_tell_its_class() -> None:
+    """Strategies see the candidates in the order of the pool."""
+    alike = []
+    for drawn in many().values():
+        y = drawn.start.dataset.y_pool
+        last, others = y[-MIN_BATCH * drawn.task.n_classes :], y[: -MIN_BATCH * drawn.task.n_classes]
+        alike.append((last[1:] == last[:-1]).mean() - (others[1:] == others[:-1]).mean())
+    assert abs(np.mean(alike)) < 4 * np.std(alike) / np.sqrt(len(alike))
+
+
 def test_the_pool_has_an_exact_share_of_wrong_labels() -> None:
     for seed, drawn in list(many().items())[::7]:
         episode = Episode(OPEN, seed)
