@@ -37,7 +37,7 @@ from dataselect_env.core.tasks import SPLITS, get_task
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference
 from dataselect_env.policies import get_policy
-from dataselect_env.policies.options import PACES, SHARED, History, Option
+from dataselect_env.policies.options import OWN, PACES, SCALED, SHARED, History, Option
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.policies.policy import Policy
 from dataselect_env.policies.scorer import Network, Scorer, start_scorer
@@ -54,6 +54,9 @@ FIRST_SEED = 1_000_000
 """Training problems come from seeds outside every split, which are drawn from the families of the train split."""
 UNDESCRIBED = 0.1
 """Share of the options whose statistics are left out while fitting."""
+WITHOUT_RANGE = 0.2
+"""Share of the options whose performance range is left out while fitting, as on a user's own data."""
+SCALED_COLUMNS = [*map(SHARED.index, SCALED), len(SHARED) + OWN.index("score_gain")]
 FIRST_STATISTIC = SHARED.index("described")
 KEEP = 0.6
 """Probability that the behaviour policy buys by the strategy of the step before again."""
@@ -172,9 +175,10 @@ def chosen(network: Network | Scorer, found: list[tuple[Floats, Floats]]) -> flo
 
 
 def undescribed(X: Floats, rng: np.random.Generator) -> Floats:
-    """Return features in which some states lack the statistics of the pool, as on the pinned tasks."""
+    """Return features in which some options lack the statistics of the pool, or the performance range."""
     without = X.copy()
     without[rng.random(len(X)) < UNDESCRIBED, FIRST_STATISTIC : len(SHARED)] = 0.0
+    without[np.ix_(rng.random(len(X)) < WITHOUT_RANGE, SCALED_COLUMNS)] = 0.0
     return without
 
 

@@ -31,6 +31,9 @@ OPTIONS_VERSION: Final = 2
 PACES: Final = (0.5, 1.0, 2.0)
 """Batch sizes, as multiples of an even share of the budget left over the steps left."""
 
+UNKNOWN_RANGE: Final = (0.0, 1.0)
+"""The performance range of a task whose warm start and ceiling are not known."""
+
 _FILTERS: Final = ("agree", "neighbours", "confident", "held_out")
 _RANKINGS: Final = ("uncertainty", "diversity", "random")
 _OWN_STATISTICS: Final = ("passes", "uncertain", "far")
@@ -52,12 +55,19 @@ SHARED: Final = (
     "performance_change",  # since the reset, times 4
     "last_change",  # times 10
     "best_before",  # highest performance so far less the current one, times 10
+    "score",  # the grade's performance score as if the episode ended now, not clipped at 0; needs a known range
+    "score_change",  # since the reset
+    "last_score_change",  # doubled
+    "range",  # width of the performance range, times 4
+    "range_known",
     "noise_estimate",  # doubled
     "noise_found",  # audited share of wrong labels among all bought, doubled; 0 if not audited
     "described",  # whether statistics are known
     *STATISTICS,
 )
 """Names of the features that all options of a state share, in order."""
+SCALED: Final = ("score", "score_change", "last_score_change", "range", "range_known")
+"""Those of them that need a known performance range; 0 otherwise."""
 
 OWN: Final = (
     "stop",
@@ -70,6 +80,7 @@ OWN: Final = (
     "tried",  # ln(1 + samples), over 5
     "noise",  # audited noise ratio of its purchases less the declared rate, times 2
     "gain",  # performance change per even batch of its purchases, times 10
+    "score_gain",  # the same in scores; needs a known range
     "recency",  # 1 over the steps since the last purchase
     "last",  # share of the last batch
 )
@@ -111,6 +122,8 @@ class History:
         self._statistics: dict[str, float] = {}
         self._seed_size = self._n_features = 0
         self._reply: Reply | None = None
+        low, high = task.performance_range
+        self._scale = 0.0 if (low, high) == UNKNOWN_RANGE else 1 / (high - low)
 
     def __deepcopy__(self, _memo: object) -> History:
         twin = copy(self)  # arrays are replaced, never changed
@@ -183,6 +196,11 @@ class History:
                 4 * (performances[-1] - performances[0]),
                 10 * (performances[-1] - before),
                 10 * (max(performances) - performances[-1]),
+                self._scale * (performances[-1] - task.performance_range[0]),
+                self._scale * (performances[-1] - performances[0]),
+                self._scale * (performances[-1] - before) * 2,
+                4 / self._scale if self._scale else 0.0,
+                float(bool(self._scale)),
                 2 * seen.noise_estimate,
                 2 * found,
                 float(bool(known)),
@@ -203,6 +221,7 @@ class History:
                 np.log1p(self._bought) / 5,
                 np.where(self._bought > 0, noise, 0.0),
                 10 * self._gain * usual / tried,
+                2 * self._scale * self._gain * usual / tried,
                 np.where(self._used > 0, 1 / np.maximum(1, self._step - self._used + 1), 0.0),
                 self._last,
             ]
