@@ -3,8 +3,8 @@
     pip install "dataselect-env"
     python examples/train_general.py --problems 4000 --rounds 2 --processes 2
 
-This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification", 2003).
-In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it and is
+This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification",
+2003). In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it and is
 played to its end. The first round plays on with the same strategy; later rounds with the network of the round before.
 A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how much its
 final grade differs from the mean of the state's options. All copies of a state share their random draws, so few
@@ -188,7 +188,9 @@ def fit(
     """Return the network of the best epoch on held-out states, and its curve: the value of its choices by epoch."""
     rng = np.random.default_rng([seed, 32])
     X, y = centred(found)
-    model = MLPRegressor(hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed)
+    model = MLPRegressor(
+        hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed
+    )
     model.partial_fit(X[:BATCH], y[:BATCH])
     if before is not None:
         model.coefs_ = [weight.astype(np.float32) for weight in before.weights]
@@ -249,7 +251,15 @@ def compare(scorer: Scorer, seeds: range, processes: int) -> dict[str, Any]:
 @click.option("--keep-states", is_flag=True, help="Write the states of each round too.")
 @click.option("--out", default="general", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
 def main(
-    problems: int, seconds: float, rounds: int, held_out: int, compare_on: int, processes: int, keep_states: bool, out: Path
+    *,
+    problems: int,
+    seconds: float,
+    rounds: int,
+    held_out: int,
+    compare_on: int,
+    processes: int,
+    keep_states: bool,
+    out: Path,
 ) -> None:
     """Train the network and write it to ``<out>/general.npz``, with ``<out>/general.json`` beside it."""
     out.mkdir(parents=True, exist_ok=True)

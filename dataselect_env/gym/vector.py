@@ -95,6 +95,12 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.max_episode_steps = max_episode_steps
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        if observations == "options":
+            raise InvalidInput(
+                "observations: options are those of single environments; use gymnasium.vector.SyncVectorEnv or its"
+                " AsyncVectorEnv",
+                field="observations",
+            )
         self.single_observation_space = spaces.observation_space(observations)
         self.single_action_space = spaces.action_space(actions, self.task.extra_strategies)
         self._episodes: list[Episode | None] = [None] * num_envs

@@ -90,6 +90,11 @@ WIDTH: Final = len(SHARED) + len(OWN)
 """Number of features of an option."""
 
 
+def state_width(strategies: int) -> int:
+    """Return the length of :meth:`History.state` for a number of strategies."""
+    return len(SHARED) + strategies * len(OWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A strategy with a batch size; no strategy stands for a stop."""
@@ -160,6 +165,17 @@ class History:
         """Return the features of options in the current state, (len(options), WIDTH), each in [-1, 1]."""
         shared = np.broadcast_to(self._shared(), (len(options), len(SHARED)))
         return np.clip(np.hstack([shared, self._rows(options)]), -1.0, 1.0)
+
+    def state(self) -> Floats:
+        """Return the features of the state as one vector, (:func:`state_width`,), each in [-1, 1].
+
+        They are the shared features, followed by the row of each strategy at an even pace. The number of strategies is
+        that of the task, so a network on this vector plays tasks with the same strategies only.
+        """
+        left = self._observation.remaining_budget
+        even = max(1, round(left / max(1, self.task.max_steps - self._step)))
+        rows = self._rows([Option(name, even) for name in self.strategies])
+        return np.clip(np.concatenate([self._shared(), rows.reshape(-1)]), -1.0, 1.0)
 
     @property
     def _observation(self) -> ObservationFields:

@@ -18,6 +18,7 @@ from dataselect_env.gym.env import DataSelectGymEnv, info_of, numbers_of
 from dataselect_env.gym.registration import env_id
 from dataselect_env.gym.spaces import largest
 from dataselect_env.policies.features import FEATURES, decode
+from dataselect_env.policies.options import History
 
 DIVERSITY = np.array([-1, 0, -1, 1, -1], np.float32)
 STOP = np.array([1, 0, 0, 0, 0], np.float32)
@@ -26,11 +27,29 @@ EACH_TASK = pytest.mark.parametrize("task_id", TASKS)
 
 @pytest.mark.parametrize(
     ("actions", "observations", "reward_mode"),
-    [("box", "flat", "shaped"), ("multi_discrete", "dict", "grade"), ("discrete", "flat", "grade")],
+    [
+        ("box", "flat", "shaped"),
+        ("multi_discrete", "dict", "grade"),
+        ("discrete", "flat", "grade"),
+        ("discrete", "options", "grade"),
+    ],
 )
 def test_it_passes_gymnasiums_own_check(actions: str, observations: str, reward_mode: str) -> None:
     choices: Any = {"actions": actions, "observations": observations, "reward_mode": reward_mode}
     check_env(gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0", **choices).unwrapped)
+
+
+@pytest.mark.parametrize("task_id", ["medium", "open"])
+def test_options_observations_hold_what_a_scorer_sees(task_id: str) -> None:
+    env = DataSelectGymEnv(task_id, observations="options", actions="discrete")
+    observation, _ = env.reset(seed=7)
+    for action in (3, 5):
+        assert env.observation_space.contains(observation)
+        history = History(as_described(TASKS[task_id], env.replies[0].problem))
+        for reply in env.replies:
+            history.see(reply)
+        assert np.array_equal(observation, history.state().astype(np.float32))
+        observation, *_ = env.step(action)
 
 
 @EACH_TASK

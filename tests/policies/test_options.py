@@ -72,7 +72,9 @@ def test_a_strategy_that_it_does_not_know_is_an_option_too() -> None:
     with forgotten():
         task = offered("mine", **WINE, strategies=["k_center", "margin"])
         _, history, _ = played(task.task_id, 3, 2)
-        rows = history.features([Option("k_center", 5), Option("margin", 5), Option("uncertainty", 5)])[:, len(SHARED) :]
+        rows = history.features([Option("k_center", 5), Option("margin", 5), Option("uncertainty", 5)])[
+            :, len(SHARED) :
+        ]
     ranking = [place for place, name in enumerate(OWN) if name.startswith("ranking_")]
     assert rows[:, ranking].argmax(axis=1).tolist() == [3, 0, 0]
 
