@@ -164,7 +164,8 @@ class History:
     def features(self, options: Sequence[Option]) -> Floats:
         """Return the features of options in the current state, (len(options), WIDTH), each in [-1, 1]."""
         shared = np.broadcast_to(self._shared(), (len(options), len(SHARED)))
-        return np.clip(np.hstack([shared, self._rows(options)]), -1.0, 1.0)
+        features: Floats = np.clip(np.hstack([shared, self._rows(options)]), -1.0, 1.0)
+        return features
 
     def state(self) -> Floats:
         """Return the features of the state as one vector, (:func:`state_width`,), each in [-1, 1].
@@ -175,7 +176,8 @@ class History:
         left = self._observation.remaining_budget
         even = max(1, round(left / max(1, self.task.max_steps - self._step)))
         rows = self._rows([Option(name, even) for name in self.strategies])
-        return np.clip(np.concatenate([self._shared(), rows.reshape(-1)]), -1.0, 1.0)
+        vector: Floats = np.clip(np.concatenate([self._shared(), rows.reshape(-1)]), -1.0, 1.0)
+        return vector
 
     @property
     def _observation(self) -> ObservationFields:

@@ -154,8 +154,13 @@ def test_a_large_batch_costs_no_more_than_one_of_the_candidates(name: str, monke
     rng, pool = np.random.default_rng(0), 30_000
     left = rng.random(pool) < 0.9
     candidates = Candidates(
-        *(rng.random((pool, 2)), np.full((pool, 2), 0.5), left),
-        *(np.zeros((1, 2)), np.array([0]), rng, np.zeros(pool, np.int64)),
+        X=rng.random((pool, 2)),
+        probabilities=np.full((pool, 2), 0.5),
+        left=left,
+        X_acquired=np.zeros((1, 2)),
+        y_acquired=np.array([0]),
+        rng=rng,
+        labels=np.zeros(pool, np.int64),
     )
     batch = pick(get_strategy(name), candidates, 20_000)
     assert len(np.unique(batch)) == 20_000
