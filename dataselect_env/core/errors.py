@@ -93,7 +93,7 @@ class EpisodeExists(EnvError):
 
 
 class EpisodeConflict(EnvError):
-    """Another process has already played this step of the episode."""
+    """Another request has already played this step of the episode."""
 
     code, status = "EPISODE_CONFLICT", 409
 

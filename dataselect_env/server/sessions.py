@@ -82,6 +82,7 @@ class Sessions:
             ServerStopping: The server is stopping.
             SessionNotFound: There is no session with this id, or it has ended.
         """
+        self.check_running()
         shared = None if session_id is None else self._find(session_id)
         if shared is None or shared.connections:  # the first connection takes over the slot of its session
             self._make_room()
@@ -105,6 +106,7 @@ class Sessions:
             CapacityReached: All slots are taken by connections.
             ServerStopping: The server is stopping.
         """
+        self.check_running()
         self._make_room()
         session_id, now = secrets.token_urlsafe(24), self._clock()
         self._mcp[session_id] = _McpSession(Session(self._store, "mcp"), now, now)
@@ -161,7 +163,6 @@ class Sessions:
 
     def _make_room(self) -> None:
         """Raise CapacityReached unless a slot is free, if need be that of an idle MCP session."""
-        self.check_running()
         if len(self) >= self._limit:
             idle = next((session_id for session_id, one in self._mcp.items() if not one.connections), None)
             if idle is None:

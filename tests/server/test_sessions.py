@@ -165,6 +165,8 @@ def test_a_server_that_stops_ends_every_connection(sessions: Sessions) -> None:
     assert [one.reason and one.reason.code for one in connections] == ["SERVER_STOPPING", None]
     with pytest.raises(ServerStopping):
         sessions.create()
+    with pytest.raises(ServerStopping), sessions.connected(Connection(), session_id):
+        pass
 
 
 # --- over the wire ---------------------------------------------------------------------------------------------------
