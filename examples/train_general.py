@@ -5,10 +5,10 @@
 
 This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification",
 2003). In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it
-and is played to its end. The first round plays on with the same strategy; later rounds with the network of the round before.
-A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how much its
-final grade differs from the mean of the state's options. All copies of a state share their random draws, so few
-rollouts are enough. Problems come from the train split; the validation split decides when to stop fitting.
+and is played to its end. The first round plays on with the same strategy; later rounds with the network of the round
+before. A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how
+much its final grade differs from the mean of the state's options. All copies of a state share their random draws, so
+few rollouts are enough. Problems come from the train split; the validation split decides when to stop fitting.
 """
 # ruff: noqa: E402  (threads are limited before numpy starts them)
 
@@ -177,7 +177,8 @@ def centred(found: list[State]) -> State:
 
 def chosen(network: Network | Scorer, found: list[State]) -> float:
     """Return the mean final score of the options that a network would choose among those that were tried."""
-    return float(np.mean([scores[int(network.scores(features).argmax())] for features, scores in found]))
+    return float(np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in
+    found]))
 
 
 def undescribed(X: Features, rng: np.random.Generator) -> Features:

@@ -98,7 +98,7 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
         place = "".join(f", in row {row} for instance" for row in itertools.islice(odd, 1))
         message = f'Column "{name}" holds neither numbers nor text nor dates{place}. Put it into exclude, or encode it.'
         raise TableError(message, "exclude")
-    missing = int(frame[name].isna().sum()) if frame[name].notna().any() else 0
+    missing = int(frame[name].isna().sum()) % len(frame)
     reading = ", ".join(filter(None, (reading, rewritten)))
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
@@ -109,17 +109,16 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
 
 def _why_number(column: pandas.Series, kind: str) -> str:
     """Return why a prepared column is a number or date: its range, or that it tells nothing."""
-    distinct = int(column.nunique())
-    if not distinct:
+    low, high = float(column.min()), float(column.max())
+    if np.isnan(low):
         return "no values, so it is left out"
     if kind in TIME_KINDS:
         return "durations in seconds" if kind.startswith("timedelta") else "dates as seconds since 1970"
-    if distinct == 1:
-        return f"always {column.dropna().iloc[0]:.6g}, which tells nothing"
-    span = f"{column.min():.6g} to {column.max():.6g}"
-    if kind == "integer" and distinct <= FEW_CODES:
-        return f"{distinct} whole numbers, {span}; if they are codes, name the column in categorical"
-    return f"numbers, {span}"
+    if low == high:
+        return f"always {low:.6g}, which tells nothing"
+    if kind == "integer" and (distinct := int(column.nunique())) <= FEW_CODES:
+        return f"{distinct} whole numbers, {low:.6g} to {high:.6g}; if they are codes, name the column in categorical"
+    return f"numbers, {low:.6g} to {high:.6g}"
 
 
 def _why_category(column: pandas.Series, kind: str, *, is_named: bool) -> str:

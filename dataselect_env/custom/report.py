@@ -26,7 +26,7 @@ class ColumnReport(NamedTuple):
         name: Name of the column.
         role: What it was taken for.
         why: The reason, from its values or from the definition.
-        missing: Number of missing cells; 0 if all are.
+        missing: Number of missing cells; 0 if all are missing.
         reading: How cells were read that are not plain values, such as ``"1,250" as 1250``; empty if all are.
     """
 
