@@ -1,6 +1,6 @@
 """The distribution of the task ``open``, and the problem that a seed draws from it.
 
-``DISTRIBUTION`` states what is drawn and from what range; docs/environment.md renders it. A draw that cannot be
+The constants state what is drawn and from what range; docs/environment.md renders them. A draw that cannot be
 played, because a class is missing or buying does not help, is rejected and drawn again from the same stream, so a
 problem is a function of its seed alone.
 """
