@@ -177,8 +177,9 @@ def centred(found: list[State]) -> State:
 
 def chosen(network: Network | Scorer, found: list[State]) -> float:
     """Return the mean final score of the options that a network would choose among those that were tried."""
-    return float(np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in
-    found]))
+    return float(
+        np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in found])
+    )
 
 
 def undescribed(X: Features, rng: np.random.Generator) -> Features:

@@ -156,17 +156,21 @@ class Service:
 
     async def prune(self) -> None:
         """Close expired sessions and remove expired episodes, a few at a time, until the server stops."""
-        keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
         while not self.sessions.is_stopping:
             self.sessions.expire()
-            try:
-                more = await self._store.prune(keep)
-            except EnvError:  # the store has logged the cause
-                more = False
-            except Exception:  # a defect must not end the removal for good
-                logger.exception("expired episodes could not be removed; it is tried again later")
-                more = False
+            more = await self.prune_some()
             await self.sessions.wait_for_stop(PRUNE_PAUSE if more else PRUNE_INTERVAL)
+
+    async def prune_some(self) -> bool:
+        """Remove a few expired episodes, which takes about a millisecond; return whether there may be more."""
+        keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
+        try:
+            return await self._store.prune(keep)
+        except EnvError:  # the store has logged the cause
+            return False
+        except Exception:  # a defect must not end the removal for good
+            logger.exception("expired episodes could not be removed; it is tried again later")
+            return False
 
     def close(self) -> None:
         """Release the store; the service is not used afterwards."""
