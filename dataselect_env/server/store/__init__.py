@@ -31,6 +31,8 @@ def open_store(url: str | None) -> EpisodeStore:
     if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
         raise SettingsError("DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:")
     path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
+    if not path.parent.is_dir():  # a misspelt name should not become a folder
+        raise SettingsError(f"DATASELECT_STORE: there is no folder {path.parent}; make it first")
     try:
         return SQLiteStore(path)
     except (OSError, sqlite3.Error) as error:
@@ -40,6 +42,7 @@ def open_store(url: str | None) -> EpisodeStore:
 def _open_default() -> SQLiteStore:
     path = default_store_path()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return SQLiteStore(path)
     except (OSError, sqlite3.Error) as error:
         temporary = Path(tempfile.mkdtemp(prefix="dataselect-env-")) / path.name
