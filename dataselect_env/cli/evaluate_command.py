@@ -19,7 +19,7 @@ from dataselect_env.cli.console import (
     say,
 )
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
-from dataselect_env.core.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
+from dataselect_env.core.tasks import BUILT_IN, PINNED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.core.models import RewardMode
@@ -290,12 +290,12 @@ def write(report: Report, targets: Targets) -> None:
 
 
 def best_constants(tasks: tuple[str, ...], processes: int) -> dict[str, str]:
-    """Return the best constant policy of each task that is not built in, found on seeds of the train split."""
+    """Return the best constant policy of each task that is not pinned, found on seeds of the train split."""
     from dataselect_env.evaluation.tuning import episode_count, find_best_constant
 
     found = {}
     for task in tasks:
-        if task not in BUILT_IN:
+        if task not in PINNED:
             with progress(episode_count(task), f"Finding the best constant for {task}") as advance:
                 found[task] = find_best_constant(task, processes=processes, progress=advance)
     return found

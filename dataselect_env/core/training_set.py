@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -25,6 +26,12 @@ class TrainingSet:
         self._sum = np.zeros(X.shape[1])
         self._sum_of_squares = 0.0
         self.extend(rows, X)
+
+    def copy(self) -> TrainingSet:
+        """Return an independent training set with the same rows."""
+        twin = copy(self)
+        twin._sum = self._sum.copy()  # the rows are replaced, never changed
+        return twin
 
     @property
     def centroid(self) -> Floats:

@@ -40,7 +40,7 @@ class Plan:
         tasks: Names of tasks, each once.
         seeds: Seeds of the episodes, each in [0, 2^32), each once.
         reward_mode: ``shaped`` or ``grade``.
-        best_constants: For tasks that are not built in, the policy that plays under the name ``best-constant``.
+        best_constants: For tasks that are not pinned, the policy that plays under the name ``best-constant``.
     """
 
     policies: tuple[str, ...]

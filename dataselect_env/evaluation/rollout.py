@@ -13,6 +13,7 @@ import numpy as np
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import get_task
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.policies.policy import AnyPolicy, OraclePolicy
@@ -91,7 +92,8 @@ def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Rep
     """Start a policy on an episode; return the function that plays the next step and returns its reply."""
     if isinstance(policy, OraclePolicy) and not isinstance(env, OracleEnv):
         raise InvalidInput(f"policy: {policy.name} sees hidden labels and needs an OracleEnv", field="policy")
-    found: Any = policy.start(get_task(first.task_id), policy_rng(policy.name, first.seed))
+    task = as_described(get_task(first.task_id), first.problem)
+    found: Any = policy.start(task, policy_rng(policy.name, first.seed))
     if not callable(found):
         name, kind = policy.name, type(found).__name__
         raise InvalidInput(f"policy: the start of {name} returned {kind}, not a function that plays", field="policy")

@@ -149,6 +149,7 @@ def test_what_cannot_be_made_is_refused() -> None:
     for choices, message in (
         ({"num_envs": 0}, "at least 1"),
         ({"actions": "tuple"}, "box, multi_discrete, discrete"),
+        ({"observations": "options"}, "SyncVectorEnv"),
         ({"reward_mode": "sparse"}, "shaped, grade"),
         ({"autoreset_mode": "Never"}, "NextStep, SameStep, Disabled"),
         ({"url": "ws://localhost"}, 'vectorization_mode="async"'),

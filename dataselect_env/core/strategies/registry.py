@@ -93,17 +93,18 @@ def _skactiveml_strategy(class_name: str) -> Strategy:
     kind = scikit_activeml.find(class_name)
 
     def utilities(candidates: Candidates, count: int) -> Floats:
-        rows = rankings.considered(candidates, count, scikit_activeml.MOST_CANDIDATES)
-        chosen, others = scikit_activeml.query(
-            kind,
-            candidates.X[rows],
-            candidates.X_acquired,
-            candidates.y_acquired,
-            classes=candidates.probabilities.shape[1],
-            count=count,
-            seed=int(candidates.rng.integers(2**31)),
-        )
-        return rankings.in_order(chosen, others, rows, len(candidates.X))
+        def choose(rows: Indices, size: int) -> tuple[Indices, Floats]:
+            return scikit_activeml.query(
+                kind,
+                candidates.X[rows],
+                candidates.X_acquired,
+                candidates.y_acquired,
+                classes=candidates.probabilities.shape[1],
+                count=size,
+                seed=int(candidates.rng.integers(2**31)),
+            )
+
+        return rankings.among_some(candidates, count, choose, scikit_activeml.MOST_CANDIDATES)
 
     title, source = scikit_activeml.title_and_source(kind)
     name = scikit_activeml.action_name(class_name)
