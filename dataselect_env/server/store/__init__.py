@@ -35,6 +35,8 @@ def open_store(url: str | None, synchronous: Synchronous = "normal") -> EpisodeS
     if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
         raise SettingsError("DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:")
     path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
+    if not path.parent.is_dir():  # a misspelt name should not become a folder
+        raise SettingsError(f"DATASELECT_STORE: there is no folder {path.parent}; make it first")
     try:
         return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
@@ -48,6 +50,7 @@ def _unusable(path: Path, error: Exception) -> SettingsError:
 def _open_default(synchronous: Synchronous) -> SQLiteStore:
     path = default_store_path()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
         if not isinstance(error, OSError) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in NOT_WRITABLE:

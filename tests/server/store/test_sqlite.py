@@ -94,8 +94,10 @@ def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
 
 def test_a_configured_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(SettingsError, match="cannot be used as a store"):
-        open_store(f"sqlite:///{tmp_path}/file/episodes.db")
+    for folder in ("file", "misspelt"):
+        with pytest.raises(SettingsError, match=f"there is no folder {tmp_path}/{folder}; make it first"):
+            open_store(f"sqlite:///{tmp_path}/{folder}/episodes.db")
+    assert not (tmp_path / "misspelt").exists()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
