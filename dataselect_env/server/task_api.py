@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from dataselect_env.core.tasks import SPLITS, TASKS, TaskSpec, get_spec, get_spe
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
+from dataselect_env.server.threads import SHOW
 
 router = APIRouter(tags=["Task API"])
 EXAMPLE_SPLIT = {"split": "test"}
@@ -138,7 +138,7 @@ async def listed(split: str, chosen: slice, end: bytes = b"") -> Response:
         chosen: Which specifications.
         end: What follows in the object.
     """
-    texts = (await run_in_threadpool(spec_texts, get_split(split).name, tuple(TASKS)))[chosen]
+    texts = (await SHOW.run(spec_texts, get_split(split).name, tuple(TASKS)))[chosen]
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b'{"tasks":['
