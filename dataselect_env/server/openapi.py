@@ -48,10 +48,12 @@ _making = threading.Lock()
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the document of an application; the first call takes some tenths of a second."""
+    """Return the document of an application; making it takes some tenths of a second, again after a task was added."""
     with _making:
-        if app.openapi_schema is None:
+        tasks = (tuple(TASKS), offered())
+        if app.openapi_schema is None or app.state.documented_tasks != tasks:
             app.openapi_schema = _make(app)
+            app.state.documented_tasks = tasks
         return app.openapi_schema
 
 

@@ -25,7 +25,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "log_config": logs.config(settings.log_format, settings.log_level),
-        "log_level": settings.log_level,
+        "log_level": logs.server_level(settings.log_level),
         "access_log": False,  # the application writes its own, with ids
         "server_header": False,
         "forwarded_allow_ips": settings.trusted_proxies,

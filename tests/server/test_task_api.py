@@ -51,15 +51,6 @@ def test_seeds_and_ids_of_different_splits_are_disjoint(client: TestClient) -> N
     assert len(set(ids)) == len(ids)
 
 
-def test_a_list_has_the_tasks_that_are_registered_now(client: TestClient) -> None:
-    before = ask(client, "tasks", split="test")["tasks"]
-    with forgotten():
-        offered("wine", **WINE)
-        assert len(ask(client, "tasks", split="test")["tasks"]) == ask(client, "num_tasks", split="test")["num_tasks"]
-        assert "wine" in {task["task_id"] for task in ask(client, "task_range", split="test", start=0)["tasks"]}
-    assert ask(client, "tasks", split="test")["tasks"] == before
-
-
 def test_a_list_is_made_while_it_is_sent() -> None:
     """So that a client that does not read holds the server to no more than a piece."""
 
@@ -71,3 +62,18 @@ def test_a_list_is_made_while_it_is_sent() -> None:
     made = asyncio.run(pieces())
     assert max(map(len, made)) < 100_000 < len(b"".join(made))
     assert len(json.loads(b"".join(made))["tasks"]) > 1_000
+
+
+def test_a_task_that_is_registered_later_is_counted_listed_and_described(client: TestClient) -> None:
+    def counts() -> list[int]:
+        listed = ask(client, "tasks", split="test")["tasks"], ask(client, "task_range", split="test")["tasks"]
+        return [ask(client, "num_tasks", split="test")["num_tasks"], *map(len, listed)]
+
+    before, document = counts(), client.get("/openapi.json").json()
+    with forgotten():
+        offered("mine", **{**WINE, "strategies": ["margin"]})
+        assert counts() == [number + 1_000 for number in before]
+        schemas = client.get("/openapi.json").json()["components"]["schemas"].values()
+        assert any("margin" in schema.get("properties", {}) for schema in schemas)
+    assert counts() == before
+    assert client.get("/openapi.json").json() == document
