@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,8 @@ def fixed_limits() -> str:
         "prefix that identifies an IPv6 client, in bits": limits.IPV6_CLIENT_BITS,
         "episodes in a store in memory": f"{retention.MEMORY_EPISODES:,}",
         "episodes removed from the store at a time": retention.REMOVED_AT_ONCE,
+        "jump of the clock after which removal by age pauses, in hours": f"{retention.JUMP / timedelta(hours=1):g}",
+        "pause of removal by age, in hours": f"{retention.PAUSE / timedelta(hours=1):g}",
     }
     return table("limit | value", rows.items())
 
@@ -204,10 +207,10 @@ def speed() -> str:
 
 
 def transfer() -> str:
-    """Return the results on real data of policies that were tuned on synthetic tasks."""
+    """Return mean grades on real tables."""
     from bench.transfer import page  # noqa: PLC0415  (it imports this module)
 
-    return page.summary(page.load())
+    return page.summary()
 
 
 def rules(of_check: dict[str, Rule]) -> str:

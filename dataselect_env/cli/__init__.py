@@ -76,7 +76,9 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
 
 
 @main.command()
-@click.option("--url", help="Address of a running server to play on. Default: play in this process.")
+@click.option(
+    "--url", help="Address of a running server to play on, with or without /ws. Default: play in this process."
+)
 @click.option("--store", help="Episode store of this process, as for serve.")
 def mcp(url: str | None, store: str | None) -> None:
     """Serve MCP tools over stdin and stdout.
@@ -86,13 +88,14 @@ def mcp(url: str | None, store: str | None) -> None:
     """
     import sys
 
+    from dataselect_env.integrations.remote import websocket_url
     from dataselect_env.server.mcp import stdio
     from dataselect_env.server.settings import Settings
 
     try:
-        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(url)
+        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(websocket_url(url))
         with backend as ask:
-            stdio.converse(ask, sys.stdin, sys.stdout)
+            stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
     except stdio.ServerUnreachable as error:
         raise UsageError(f"--url: the server cannot be reached: {error}") from error
 

@@ -192,12 +192,16 @@ def evaluate(
     depend on the number of processes.
     """
     from dataselect_env.cli.ladder import ladder_table
+    from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan, cores
     from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)
     targets = choose_targets(json_file, plot_file, resume, no_files=no_files)
-    names = chosen_tasks(tasks, task_from_options(data))
+    own = task_from_options(data)
+    if own is not None and (table := data_report(own)) is not None:
+        click.echo(table.summary(), err=True)
+    names = chosen_tasks(tasks, own)
     policies = with_strategies(policies, names)
     compared = reference_of(policies, reference)
     workers = processes or cores()

@@ -7,6 +7,7 @@ which everything reported about the step is read.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,6 +108,14 @@ class Episode:
         self.end_reason: EndReason | None = None
         self._return = 0.0  # sum of the rewards so far
         self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Episode:
+        """Return an independent copy. What depends on the pool alone is shared."""
+        twin = copy(self)
+        twin._available, twin.trace = self._available.copy(), list(self.trace)
+        twin._acquired, twin.learner = self._acquired.copy(), self.learner.copy()
+        twin._selection_rng, twin._training_rng = deepcopy((self._selection_rng, self._training_rng), memo)
+        return twin
 
     # --- properties -------------------------------------------------------------------------------------------------
 

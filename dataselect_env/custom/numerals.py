@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dataselect_env.core.arrays import Floats
+from dataselect_env.custom.columns import EMPTY_WORDS
 
-MISSING_MARKS = frozenset({"", "?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "\\N"})
-"""Texts that stand for a missing number."""
+MISSING_MARKS = EMPTY_WORDS | {"?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "\\N"}
+"""Texts that stand for a missing number or date."""
 MAX_LENGTH = 40
 """Longest text, in characters, that is taken for a number."""
 _SEPARATORS = r"\w\s.,'+<>~=/\\:()\-"
@@ -67,12 +68,12 @@ class Numbers(NamedTuple):
 
     Attributes:
         values: The numbers, (n,); NaN for a missing value.
-        example: A text that is not a plain number, and its number; None if all are plain.
+        example: A text that is not a plain number, if there is one, or any other, and its number.
         marks: The texts that stand for a missing value.
     """
 
     values: Floats
-    example: tuple[str, float] | None
+    example: tuple[str, float]
     marks: tuple[str, ...]
 
 
@@ -95,9 +96,9 @@ def read_numbers(texts: Sequence[str]) -> Numbers | None:
     for notation, pattern in NOTATIONS.items():
         if all(pattern.fullmatch(match["body"]) for match in found):
             values = np.array([np.nan if match is None else _value(match, notation) for match in matches])
-            unusual = (place for place, text in enumerate(texts) if matches[place] and not _is_plain(text))
-            place = next(unusual, None)
-            return Numbers(values, None if place is None else (texts[place], float(values[place])), marks)
+            numeric = [place for place, match in enumerate(matches) if match is not None]
+            place = next((place for place in numeric if not _is_plain(texts[place])), numeric[0])
+            return Numbers(values, (texts[place], float(values[place])), marks)
     return None
 
 
@@ -127,7 +128,7 @@ def _looks_numeric(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
+    return re.fullmatch(r"\s*[-+]?((0|[1-9]\d*)\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
 
 
 def _value(match: re.Match[str], notation: Notation) -> float:

@@ -86,9 +86,16 @@ def _task(name: str, definition: TaskDefinition, source: CustomSource, strategie
         mixing=definition.mixing,
         noise_trap=definition.noise_trap,
         has_ground_truth=definition.has_ground_truth,
+        audited=definition.audited,
         source=source,
-        digest=hashlib.sha256(f"{definition.model_dump_json()} {source.digest()}".encode()).hexdigest(),
+        digest=_digest(definition, source),
     )
+
+
+def _digest(definition: TaskDefinition, source: CustomSource) -> str:
+    """Return the fingerprint of definition and data; audited tasks keep that of the time before there was a choice."""
+    text = definition.model_dump_json(exclude={"audited"} if definition.audited else None)
+    return hashlib.sha256(f"{text} {source.digest()}".encode()).hexdigest()
 
 
 def _strategy_name(text: str, index: int) -> str:
@@ -109,10 +116,8 @@ def _try_strategy(task: Task, name: str, index: int) -> None:
     weights = tuple(float(one == name) for one in strategies_of(task))
     try:
         Episode(task, MEASURED_SEEDS[0]).select_batch(task.min_batch, weights)
-    except Exception as error:  # of any type: the strategy may be a user's plug-in
-        expected = isinstance(error, InvalidInput | ValueError)
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        raise TaskDefinitionError(f"{name} cannot be used here: {reason}", ("strategies", str(index))) from error
+    except InvalidInput as error:
+        raise TaskDefinitionError(f"{name} cannot be used here: {error.message}", ("strategies", str(index))) from error
 
 
 def _generator_source(definition: TaskDefinition) -> SourceFactory:

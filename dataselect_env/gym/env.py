@@ -9,7 +9,7 @@ Gymnasium is installed with the extra ``gym`` and imported only by :mod:`datasel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -18,6 +18,7 @@ from dataselect_env.core.arrays import Mask
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, Reply, RewardMode
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.problem import Problem, as_described
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
@@ -25,6 +26,7 @@ from dataselect_env.gym import spaces
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
 from dataselect_env.integrations.remote import RemoteEnv
 from dataselect_env.policies.features import EpisodeProgress
+from dataselect_env.policies.options import History
 from dataselect_env.rendering import frames
 
 OPTIONS = ("task_id", "split")
@@ -104,7 +106,9 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         Args:
             task_id: Name of the task.
             observations: ``flat``: the features ``features.FEATURES``, (21,), in [-1, 1]. ``dict``: the unscaled fields
-                of an observation and the ``step``, each (1,).
+                of an observation and the ``step``, each (1,). ``options``: the vector of
+                :meth:`~dataselect_env.policies.options.History.state`, with the statistics of the pool and a row of
+                features for each strategy, in [-1, 1].
             actions: ``box``: an action vector, ``features.ACTIONS``, (5,), in [-1, 1]. ``multi_discrete``: stop or a
                 batch size, and a weight for each strategy. ``discrete``: an index into ``spaces.MENU``. Each extra
                 strategy of the task adds an entry, a weight or menu items.
@@ -132,11 +136,11 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         if render_mode == "rgb_array":
             frames.check()
         self.observations, self.actions, self.reward_mode = observations, actions, reward_mode
-        self.observation_space = spaces.observation_space(observations)
+        self.observation_space = spaces.observation_space(observations, self.task.extra_strategies)
         self.action_space = spaces.action_space(actions, self.task.extra_strategies)
         self.render_mode = render_mode
         self._core: DataSelectEnv | RemoteEnv = RemoteEnv(url) if url is not None else DataSelectEnv()
-        self._progress = EpisodeProgress(self.task)
+        self._progress, self._history = EpisodeProgress(self.task), History(self.task)
         self.replies: list[Reply] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -151,11 +155,13 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             EnvError: The options are not valid, or the server refuses the reset.
             gymnasium.error.Error: The seed is negative or not an integer.
         """
+        seed = cast("int | None", as_integer(seed))
         super().reset(seed=seed, options=options)
         task, split = read_options(options, self.task, self.split)
         chosen = choose_seed(seed, split, self.np_random)
         reply = self._core.reset(task_id=task.task_id, seed=chosen, reward_mode=self.reward_mode)
-        self.replies, self._progress = [reply], EpisodeProgress(as_described(task, reply.problem))
+        described = as_described(task, reply.problem)
+        self.replies, self._progress, self._history = [reply], EpisodeProgress(described), History(described)
         return self._observe(reply), info_of(reply)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -199,6 +205,9 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
 
     def _observe(self, reply: Reply) -> Any:
         self._progress.see(reply)
+        if self.observations == "options":
+            self._history.see(reply)
+            return self._history.state().astype(np.float32)
         return spaces.lane(self.observations, spaces.observe(self.observations, self._progress), 0)
 
 

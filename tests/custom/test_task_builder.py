@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dataselect_env.core.arrays import Floats
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import ALPHA
 from dataselect_env.core.strategies import Candidates, Strategy, registry
 from dataselect_env.core.tasks import Task
@@ -291,11 +292,10 @@ def test_a_strategy_that_cannot_be_used_on_the_data_is_refused() -> None:
     def broken(candidates: Candidates, _count: int) -> Floats:
         return np.full(len(candidates.left), np.nan)
 
-    with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", broken)):
+    with patch.dict(registry.STRATEGIES):
+        registry.register(Strategy("broken", "Nothing.", "none", broken))
         for mixing in ("quotas", "ranks"):
-            with pytest.raises(
-                TaskDefinitionError, match="broken cannot be used here: broken: utilities must be numbers"
-            ):
+            with pytest.raises(TaskDefinitionError, match="broken cannot be used here: strategy broken returned NaN"):
                 made(**{**WINE, "strategies": ["margin", "broken"], "mixing": mixing})
 
 
@@ -304,10 +304,11 @@ def test_whatever_a_strategy_raises_is_told_with_its_name(error: Exception) -> N
     def raising(_candidates: Candidates, _count: int) -> Floats:
         raise error
 
-    with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", raising)):
+    with patch.dict(registry.STRATEGIES):
+        registry.register(Strategy("broken", "Nothing.", "none", raising))
         path, message = problem(**{**WINE, "strategies": ["margin", "broken"]})
     assert path == ("strategies", "1")
-    assert message.startswith(f"broken cannot be used here: {type(error).__name__}")
+    assert message.startswith(f"broken cannot be used here: strategy broken failed: {type(error).__name__}")
 
 
 def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
@@ -319,3 +320,15 @@ def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
 def test_a_seed_set_has_a_place_for_every_class() -> None:
     with pytest.raises(TaskDefinitionError, match="2 is too small for 3 classes"):
         made(**{**WINE, "split": {"seed": 2}})
+
+
+def test_a_task_that_nobody_audits_keeps_its_truth_for_oracles() -> None:
+    audited, silent = made(**WINE, noise={"uniform": 0.3}), made(**WINE, noise={"uniform": 0.3}, audited=False)
+    assert (silent.has_ground_truth, silent.audited) == (True, False)
+    assert np.array_equal(Episode(silent, 3).mislabelled, Episode(audited, 3).mislabelled)
+    assert Episode(silent, 3).mislabelled.any()
+
+
+def test_whether_a_task_is_audited_belongs_to_its_definition() -> None:
+    digests = [made(**WINE, **fields).digest for fields in ({}, {"audited": True}, {"audited": False})]
+    assert digests[0] == digests[1] != digests[2]

@@ -108,8 +108,9 @@ async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, objec
         KeyError: There is no such tool.
     """
     tool = TOOLS[name]
+    model = tool.model()
     try:
-        result, failed = await tool.call(backend, parse(tool.model(), dict(arguments))), False
+        result, failed = await tool.call(backend, parse(model, _given(model, arguments))), False
     except EnvError as error:
         result, failed = ToolResult(error.message, error.body()), True
     except Exception as defect:
@@ -117,6 +118,12 @@ async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, objec
         reported = as_client_error(defect)
         result, failed = ToolResult(reported.message, reported.body()), True
     return {"content": [{"type": "text", "text": result.text}], "structuredContent": result.data, "isError": failed}
+
+
+def _given(model: type[WireModel], arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments without optional ones that are null or empty text: some clients send every argument."""
+    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    return {name: value for name, value in arguments.items() if name not in optional or value not in (None, "")}
 
 
 async def _list_tasks(_backend: EpisodeBackend, _: NoArguments) -> ToolResult:

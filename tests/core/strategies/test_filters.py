@@ -216,11 +216,11 @@ def test_names_of_filters_that_are_refused(name: str) -> None:
         register_filter(LabelFilter(name, "", "", lambda one: one.X[:, 0]))
 
 
-@pytest.mark.parametrize("credibility", [np.zeros(39), np.full(40, np.nan)], ids=["shape", "nan"])
-def test_what_a_filter_of_ones_own_returns_is_checked(credibility: Floats) -> None:
-    broken = filtered(LabelFilter("broken", "", "", lambda _: credibility), rankings.random)
-    with pytest.raises(ValueError, match="broken: credibility must be"):
-        broken(make(0), 3)
+@pytest.mark.parametrize("credibility", [np.zeros(39), np.full(40, np.nan), None], ids=["shape", "nan", "none"])
+def test_what_a_filter_of_ones_own_returns_is_checked(credibility: Any) -> None:
+    register_filter(LabelFilter("broken", "", "", lambda _: credibility))
+    with pytest.raises(InvalidInput, match=r"filter broken returned .*; it should return a number for each of 40"):
+        pick(get_strategy("broken_random"), make(0), 3)
 
 
 # --- what no strategy can reach -------------------------------------------------------------------------------------
