@@ -1,44 +1,38 @@
 """Feature columns of a table as a matrix that a classifier can learn from.
 
 Every column becomes numbers or categories (:func:`prepare_features`), and all columns together a matrix
-(:func:`encode_features`). The kind of a column follows from the whole table, its scale only from the rows to fit on.
+(:mod:`~dataselect_env.custom.encoding`). The kind of a column follows from the whole table, its scale only from the
+rows to fit on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dataselect_env.core.arrays import Floats, Indices
+from dataselect_env.core.arrays import Floats
 from dataselect_env.custom.columns import (
     FREE_TEXT_KINDS,
     NUMBER_KINDS,
     TEXT_KINDS,
     TIME_KINDS,
+    TextColumn,
     inferred_kind,
     text_column,
 )
-from dataselect_env.custom.errors import TableError
-from dataselect_env.custom.numerals import nearly_numbers, read_numbers
+from dataselect_env.custom.errors import TableError, quoted
+from dataselect_env.custom.numerals import Notation, Numbers, nearly_numbers, read_numbers
 
 if TYPE_CHECKING:
     import pandas
 
 MAX_NUMBER = 1e100
 """Largest magnitude of a number: its square must be finite, too."""
-MAX_CATEGORIES = 50
-"""Most one-hot columns of one feature; its rarest categories share one."""
 MANY_TEXTS = 100
 """A text column with more distinct values than this may be free text."""
-MAX_CELLS = 20_000_000
-"""Largest number of rows times encoded features, 160 MB."""
-BLOCK = 8
-"""Columns encoded at once; limits the memory for scikit-learn's own copies."""
-MISSING = "missing"
-"""Category of an empty cell."""
 
 
 class Feature(NamedTuple):
@@ -50,6 +44,7 @@ class Feature(NamedTuple):
         reading: How its texts were read as numbers, such as ``"1,250" as 1250``; empty if there was nothing to decide.
         missing: Number of missing cells.
         categories: Number of categories; 0 for other kinds.
+        notation: How its texts write numbers; None if they are no numbers, or the column has none.
     """
 
     name: str
@@ -57,6 +52,7 @@ class Feature(NamedTuple):
     reading: str
     missing: int
     categories: int
+    notation: Notation | None = None
 
     def __str__(self) -> str:
         remarks = [f"{self.categories:,} different"] if self.kind == "category" else [self.reading] * bool(self.reading)
@@ -88,9 +84,9 @@ def prepare_features(
 
 
 def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool) -> Feature:
-    kind, reading = inferred_kind(frame[name]), ""
+    kind, reading, notation = inferred_kind(frame[name]), "", None
     if kind in FREE_TEXT_KINDS and not is_category:
-        reading = _read_texts(frame, name)
+        reading, notation = _read_texts(frame, name)
         kind = inferred_kind(frame[name])
     if kind in NUMBER_KINDS:
         _prepare_numbers(frame, name, kind, row_numbers_allowed=is_named or is_category)
@@ -103,34 +99,40 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
         return Feature(name, "category", "", missing, int(frame[name].nunique()))
-    return Feature(name, "date" if kind in TIME_KINDS else "number", reading, missing, 0)
+    return Feature(name, "date" if kind in TIME_KINDS else "number", reading, missing, 0, notation)
 
 
-def _read_texts(frame: pandas.DataFrame, name: str) -> str:
+def _read_texts(frame: pandas.DataFrame, name: str) -> tuple[str, Notation | None]:
     """Turn the texts of a column into numbers, if they are numbers, and return how they were read.
 
     Raises:
         TableError: Most texts look like numbers, but one notation does not fit all of them.
     """
-    codes, texts = text_column(frame[name])
-    distinct = list(dict.fromkeys(texts))
+    texts = text_column(frame[name])
+    distinct = list(dict.fromkeys(texts.values))
     numbers = read_numbers(distinct)
     if numbers is None:
         odd = nearly_numbers(distinct)
         if odd is None:
-            return ""
+            return "", None
         raise TableError(
             f'Most values of column "{name}" look like numbers, but "{odd}" cannot be read with the others. Write plain'
             " numbers, such as 1250.5, and leave missing ones empty. If the values are categories, name the column in"
             " categorical.",
             "categorical",
         )
-    value_of = dict(zip(distinct, numbers.values.tolist(), strict=True))
-    values = np.array([*map(value_of.__getitem__, texts), np.nan])[codes]  # -1, a missing cell, takes the last
+    values = _values(texts, distinct, numbers)
     whole = np.isfinite(values).all() and (values == np.floor(values)).all() and np.abs(values).max() < 2**53
     frame[name] = values.astype(np.int64) if whole else values
     readings = [f'"{numbers.example[0]}" as {numbers.example[1]:.17g}'] if numbers.example is not None else []
-    return ", ".join([*readings, *(f'"{mark}" as missing' for mark in numbers.marks if mark.strip())])
+    readings += [f'"{mark}" as missing' for mark in numbers.marks if mark.strip()]
+    return ", ".join(readings), numbers.notation
+
+
+def _values(texts: TextColumn, distinct: list[str], numbers: Numbers) -> Floats:
+    """Return a column of texts as numbers, (n,); NaN where a cell is missing."""
+    value_of = dict(zip(distinct, numbers.values.tolist(), strict=True))
+    return np.array([*map(value_of.__getitem__, texts.values), np.nan])[texts.codes]  # -1, missing, takes the last
 
 
 def _prepare_numbers(frame: pandas.DataFrame, name: str, kind: str, *, row_numbers_allowed: bool) -> None:
@@ -183,71 +185,49 @@ def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: boo
     frame[name] = pandas.Series(texts, index=frame.index, dtype=object)
 
 
-def check_cells(frame: pandas.DataFrame, categories: Collection[str], title: str) -> None:
-    """Check the size of the matrix that prepared features will make.
-
-    Raises:
-        TableError: It has more than ``MAX_CELLS`` cells.
-    """
-    distinct = (int(frame[name].nunique(dropna=False)) for name in categories)
-    features = frame.shape[1] - len(categories) + sum(min(count, MAX_CATEGORIES) for count in distinct)
-    cells = len(frame) * features
-    if cells > MAX_CELLS:
-        message = f"{title} is too large: {len(frame):,} rows x {features:,} encoded features make {cells:,} cells, and"
-        advice = f"{MAX_CELLS:,} are allowed. Choose fewer features by columns or fewer rows by max_rows."
-        raise TableError(f"{message} {advice}", "max_rows")
-
-
-def encode_features(frame: pandas.DataFrame, categories: Collection[str], fit_rows: Indices) -> Floats:
-    """Return prepared features as a matrix: numbers first, then categories, each in the order of the frame.
-
-    A missing number becomes the median; then numbers are standardised to mean 0 and standard deviation 1. A category
-    becomes one column of 0 and 1, minus its mean. A missing cell is a category; a category without any of ``fit_rows``
-    is 0 in all columns (minus the mean). Categories are not divided by their standard deviation, which would make a
-    rare category outweigh everything else: their span of 1 equals one standard deviation of a number. Columns without
-    any value in ``fit_rows`` are left out; columns with a single value there become 0 in these rows.
+def prepare_like(frame: pandas.DataFrame, features: Sequence[Feature]) -> pandas.DataFrame:
+    """Return further rows of a table, prepared as :func:`prepare_features` prepared the table.
 
     Args:
-        frame: As :func:`prepare_features` leaves it, (n, n_columns).
-        categories: Names of its text columns.
-        fit_rows: Rows that medians, means, deviations and categories come from, at least one.
+        frame: The rows, (n, n_columns); columns that are no features are left out.
+        features: What the columns of the table were taken for.
 
     Returns:
-        Finite numbers, (n, n_features), C-contiguous.
+        The features, in their order, (n, len(features)).
 
     Raises:
-        TableError: No column has a value in ``fit_rows``.
+        TableError: A column is missing, or its values are of another kind than in the table.
     """
-    names = [name for name in frame.columns if frame[name].iloc[fit_rows].notna().any()]
-    if not names:
-        raise TableError("No feature has a value in the rows to learn from.", "columns")
-    numbers = [name for name in names if name not in categories]
-    blocks = [numbers[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
-    blocks += [[name] for name in names if name in categories]
+    missing = [feature.name for feature in features if feature.name not in frame.columns]
+    if missing:
+        raise TableError(f"The rows lack columns that are features: {quoted(missing)}.", "columns")
+    prepared = frame[[feature.name for feature in features]].copy()
+    for feature in features:
+        kind = inferred_kind(prepared[feature.name])
+        if feature.kind == "category":
+            _prepare_texts(prepared, feature.name, free_text_allowed=True)
+        elif feature.kind == "number" and kind in FREE_TEXT_KINDS:
+            _read_texts_like(prepared, feature)
+        elif feature.kind == "number" and kind in NUMBER_KINDS:
+            _prepare_numbers(prepared, feature.name, kind, row_numbers_allowed=True)
+        elif feature.kind == "date" and kind in {*TIME_KINDS, "empty"}:
+            _prepare_times(prepared, feature.name, kind)
+        else:
+            raise _other_kind(feature, str(prepared[feature.name].dropna().iloc[0]))
+    return prepared
 
-    def values(block: list[str]) -> npt.NDArray[Any]:  # a copy, which transformers may overwrite
-        dtype = object if block[0] in categories else np.float64
-        copy: npt.NDArray[Any] = frame[block].to_numpy(dtype=dtype, copy=True)
-        return copy
 
-    fitted = [_transformer(block[0] in categories).fit(values(block)[fit_rows]) for block in blocks]
-    stops = np.cumsum([pipeline[-1].n_features_in_ for pipeline in fitted])
-    X = np.empty((len(frame), stops[-1]))
-    for block, pipeline, stop in zip(blocks, fitted, stops, strict=True):
-        X[:, stop - pipeline[-1].n_features_in_ : stop] = pipeline.transform(values(block))
-    return X
+def _read_texts_like(frame: pandas.DataFrame, feature: Feature) -> None:
+    """Turn texts into numbers, in the notation of the table."""
+    texts = text_column(frame[feature.name])
+    distinct = list(dict.fromkeys(texts.values))
+    notation = feature.notation or Notation("", ".")
+    numbers = read_numbers(distinct, [notation])
+    if numbers is None:
+        raise _other_kind(feature, next((one for one in distinct if not read_numbers([one], [notation])), distinct[0]))
+    frame[feature.name] = _values(texts, distinct, numbers)
 
 
-def _transformer(is_text: bool) -> Any:
-    """Return a scikit-learn pipeline for columns of one kind; its last step is a scaler."""
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
-
-    if not is_text:
-        return make_pipeline(SimpleImputer(strategy="median", copy=False), StandardScaler(copy=False))
-    return make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=MISSING, copy=False),
-        OneHotEncoder(handle_unknown="ignore", max_categories=MAX_CATEGORIES, sparse_output=False),
-        StandardScaler(with_std=False, copy=False),
-    )
+def _other_kind(feature: Feature, value: str) -> TableError:
+    message = f'Column "{feature.name}" holds {feature.kind}s in the table, but "{value}" in these rows.'
+    return TableError(message, "columns")

@@ -15,8 +15,9 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.encoding import check_cells, fit_encoding
 from dataselect_env.custom.errors import NAMES_SHOWN, TableError, quoted
-from dataselect_env.custom.features import Feature, check_cells, encode_features, prepare_features
+from dataselect_env.custom.features import Feature, prepare_features
 from dataselect_env.custom.labels import MIN_CLASS_ROWS, check_classes, label_codes, label_column, sorted_names
 from dataselect_env.custom.readers import TableReader, check_known, open_reader
 from dataselect_env.custom.splitting import stratified
@@ -81,7 +82,7 @@ def read_table(table: Table, folder: Path) -> RawTable:
     report = (
         f"{reader.title}{reader.note}: {len(frame):,} rows, labels in {quoted([label_names['target']])}, {len(classes)}"
         f" classes: {quoted(classes)}.",
-        *_feature_report(features),
+        *feature_report(features),
     )
     if table.max_rows is not None and table.max_rows < len(y):
         rows = _sampled_rows(y, table.max_rows)
@@ -94,12 +95,12 @@ def read_table(table: Table, folder: Path) -> RawTable:
 def encode(raw: RawTable, fit_rows: Indices) -> Floats:
     """Return the features as a matrix, (n, n_features), C-contiguous, fitted on ``fit_rows`` only.
 
-    See :func:`~dataselect_env.custom.features.encode_features` for the encoding.
+    See :class:`~dataselect_env.custom.encoding.Encoding`.
 
     Raises:
         TableError: No feature has a value in ``fit_rows``.
     """
-    return encode_features(raw.frame, raw.categorical, fit_rows)
+    return fit_encoding(raw.frame, raw.categorical, fit_rows).transform(raw.frame)
 
 
 def _sampled_rows(y: Labels, count: int) -> Indices:
@@ -114,7 +115,7 @@ def _sampled_rows(y: Labels, count: int) -> Indices:
     return stratified(y, count, np.random.default_rng(0), min_per_class=MIN_CLASS_ROWS)
 
 
-def _feature_report(features: Sequence[Feature]) -> Iterator[str]:
+def feature_report(features: Sequence[Feature]) -> Iterator[str]:
     """Yield what the features were taken for, one sentence for each kind."""
     for kind, title in (("number", "Numbers"), ("date", "Dates, in seconds"), ("category", "Categories")):
         names = [str(feature) for feature in features if feature.kind == kind]
