@@ -34,6 +34,7 @@ WINGS: dict[str, set[str]] = {
     "policies": {"numpy"},
     "evaluation": {"numpy", "pydantic", "scipy", "sklearn"},
     "rendering": {"click", "matplotlib", "numpy", "pydantic"},
+    "curation": {"joblib", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "threadpoolctl"},
     "server": {
         "fastapi",
         "numpy",
