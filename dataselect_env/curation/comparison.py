@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.arrays import Floats, Indices, Labels, Mask
 from dataselect_env.curation.buying import Audit, buy
 from dataselect_env.curation.model import best_penalty, fit_on_chosen, losses
 from dataselect_env.curation.problem import NoisyTable, Settings, make_task
@@ -75,7 +75,9 @@ def compare(
             steps = buy(one, task, settings.seed, audit)
             choices[name] = [(step.batch.rows, step.batch.labels) for step in steps]
         for name, batches in choices.items():
-            _judge(tallies[name], rest, held_out, fold, batches, settings.seed)
+            tally = tallies[name]
+            tally.right[fold], points = _judge(rest, held_out, batches, settings.seed)
+            tally.folds.append(points)
         if progress is not None:
             progress(1)
     return Comparison(folds=len(folds), contenders=_contenders(tallies, policy.name))
@@ -93,15 +95,12 @@ def fold_rows(y: Labels, seed: int) -> list[Indices]:
     return [fold for _, fold in folds.split(np.zeros((len(y), 1)), y)]
 
 
-def _judge(
-    tally: _Tally,
-    rest: NoisyTable,
-    held_out: NoisyTable,
-    fold: Indices,
-    batches: Sequence[Choice],
-    seed: int,
-) -> None:
-    """Fit a model after each batch, and add what it makes of the fold to the tally."""
+def _judge(rest: NoisyTable, held_out: NoisyTable, batches: Sequence[Choice], seed: int) -> tuple[Mask, Floats]:
+    """Fit a model after each batch, and judge it on the trusted rows held out.
+
+    Returns:
+        Which of them the last model predicts, and a point of the tally for each model.
+    """
     nothing = np.empty(0, dtype=np.intp)
     rows = np.concatenate([nothing, *(batch for batch, _ in batches)])
     labels = np.concatenate([nothing, *(given for _, given in batches)])
@@ -111,8 +110,7 @@ def _judge(
         model = fit_on_chosen(rest, rows[:count], labels[:count], penalty)
         right = model.predict(held_out.X_trusted) == held_out.y_trusted
         points.append((count, right.sum(), losses(model, held_out.X_trusted, held_out.y_trusted).sum()))
-    tally.right[fold] = right
-    tally.folds.append(np.array(points, dtype=np.float64))
+    return right, np.array(points, dtype=np.float64)
 
 
 def _contenders(tallies: dict[str, _Tally], chosen: str) -> tuple[Contender, ...]:

@@ -158,8 +158,9 @@ def estimate_noise_rate(table: NoisyTable) -> float:
     """Return an estimate of the share of wrong labels in a table, in [0, ``HIGHEST_NOISE``].
 
     A model that is trained on all other rows disagrees with a share e of the trusted labels: its own mistakes. With a
-    share r of wrong labels it disagrees with d = (1 - r) e + r (1 - e / (K - 1)) of the given labels, if its mistakes do
-    not depend on whether the given label is wrong and all K - 1 other classes are equally likely. This is solved for r.
+    share r of wrong labels it disagrees with d = (1 - r) e + r (1 - e / (K - 1)) of the given labels, if its mistakes
+    do not depend on whether the given label is wrong, and if all K - 1 other classes are equally likely. This is solved
+    for r.
     """
     others = table.n_classes - 1
     given = _disagreement(table.X, table.given, table.X_trusted, table.y_trusted, table.n_classes)
