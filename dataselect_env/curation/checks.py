@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,20 @@ def _integer(name: str, value: object, low: int, high: int, limit: str) -> int:
     if number > high:
         raise InvalidInput(f"{name}: {number:,} exceeds {limit}", field=name)
     return number
+
+
+def check_columns(X: Any, X_trusted: Any) -> None:
+    """Check that two arrays have the same number of columns; columns of DataFrames are found by name.
+
+    Raises:
+        InvalidInput: They do not.
+    """
+    if hasattr(X, "columns") or hasattr(X_trusted, "columns"):
+        return
+    ours, theirs = np.shape(X)[1], np.shape(X_trusted)[1]
+    if ours != theirs:
+        message = f"X_trusted: has {theirs:,} columns, and the table has {ours:,}"
+        raise InvalidInput(message, field="X_trusted")
 
 
 def check_lengths(codes: Mapping[str, Labels], rows: Mapping[str, int]) -> None:

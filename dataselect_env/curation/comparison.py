@@ -119,6 +119,7 @@ def _contenders(tallies: dict[str, _Tally], chosen: str) -> tuple[Contender, ...
     gaps = corrected([difference(ours, tallies[name].right.tolist()) for name in others])
     advantage = dict(zip(others, gaps, strict=True))
     curves = {name: _curve(tally) for name, tally in tallies.items()}
+    curves = {name: (curves[NOTHING][-1], *curve[1:]) for name, curve in curves.items()}  # all start without a choice
     return tuple(
         Contender(
             name=name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,19 +15,23 @@ from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.selection import strategies_of
 from dataselect_env.core.tasks import Task
+from dataselect_env.curation import picture
 from dataselect_env.curation.buying import Audit, Step, buy
-from dataselect_env.curation.checks import check_lengths, check_trusted, checked_settings
+from dataselect_env.curation.checks import check_columns, check_lengths, check_trusted, checked_settings
 from dataselect_env.curation.comparison import Advance, compare
 from dataselect_env.curation.encoder import TableEncoder, as_frame
 from dataselect_env.curation.labels import Classes, code_labels
 from dataselect_env.curation.model import best_penalty, fit_classifier
-from dataselect_env.curation.problem import NoisyTable, Settings, make_task
+from dataselect_env.curation.problem import EXTRA_STRATEGIES, NoisyTable, Settings, make_task
 from dataselect_env.curation.report import CurationReport, StepReport
 from dataselect_env.evaluation.journal import Versions
 from dataselect_env.policies import Policy, get_policy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
+    from matplotlib.figure import Figure
 
 DEFAULT_POLICY = "held_out_uncertainty"
 AskedAudit = Callable[[Indices, npt.NDArray[Any]], Any]
@@ -75,6 +79,16 @@ class Curation:
             columns |= {"given": self.given, "wrong": self.labels != self.given}
         return pandas.DataFrame(columns)
 
+    def figure(self) -> Figure:
+        """Return a picture of the comparison, or of the steps if there was none; needs matplotlib."""
+        return picture.figure(self.report)
+
+    def save_model(self, path: str | Path) -> None:
+        """Write the model into a file for ``joblib.load``, which needs this package and the same scikit-learn."""
+        import joblib  # noqa: PLC0415  (slow to import)
+
+        joblib.dump(self.model, path)
+
 
 def curate(
     X: Any,
@@ -118,7 +132,8 @@ def curate(
         columns: Names of the features; None for every column.
         exclude: Names of columns that are no features.
         categorical: Names of features that are categories even if they are written as numbers.
-        classes: All classes that may occur; None takes those that do.
+        classes: All classes that may occur; None allows any. Labels such as "None" or "NA" count as missing unless they
+            are among them.
         progress: Called with 1 after the choice, and after each fold of the comparison.
 
     Raises:
@@ -134,16 +149,18 @@ def curate(
     player = find(policy)
     frame, trusted = as_frame(X), as_frame(X_trusted, "X_trusted")
     settings = checked_settings(budget=budget, steps=steps, noise_rate=noise_rate, seed=seed, rows=len(frame))
+    settings = replace(settings, extra_strategies=tuple(dict.fromkeys([*EXTRA_STRATEGIES, *player.needs])))
     revealed = None if audit is None or callable(audit) else audit
     arguments = {"y": y, "y_trusted": y_trusted} | ({} if revealed is None else {"audit": revealed})
     names, codes = code_labels(arguments, classes)
+    check_columns(X, X_trusted)
     check_lengths(codes, {"y": len(frame), "y_trusted": len(trusted), "audit": len(frame)})
     check_trusted(codes, names)
     encoder = TableEncoder(columns, exclude, categorical).fit(frame)
     table = NoisyTable(
         X=encoder.transform(frame),
         given=codes["y"],
-        X_trusted=encoder.transform(trusted),
+        X_trusted=_encoded(encoder, trusted),
         y_trusted=codes["y_trusted"],
         n_classes=len(names.names),
     )
@@ -173,6 +190,14 @@ def find(policy: str | Policy) -> Policy:
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _encoded(encoder: TableEncoder, trusted: pandas.DataFrame) -> Floats:
+    """Return the trusted rows, encoded as the table is."""
+    try:
+        return encoder.transform(trusted)
+    except InvalidInput as error:
+        raise InvalidInput(f"X_trusted: {error.message}", field="X_trusted") from None
 
 
 def _auditor(audit: Labels | AskedAudit | None, classes: Classes) -> Audit | None:

@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from dataselect_env.core.arrays import Labels
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.curation.encoder import table_errors
 from dataselect_env.custom.columns import TextColumn, cell_text
-from dataselect_env.custom.errors import quoted
+from dataselect_env.custom.errors import TableError, quoted
 from dataselect_env.custom.labels import label_codes, label_column, sorted_names
 
 if TYPE_CHECKING:
@@ -51,23 +50,22 @@ def code_labels(columns: Mapping[str, Any], classes: Sequence[Any] | None = None
 
     Args:
         columns: Labels by name of the argument, each (n,), of any type. The first column decides the type of a label.
-        classes: All classes that may occur; None takes those that do.
+        classes: All classes that may occur; None allows any.
 
     Raises:
         InvalidInput: A label is missing, the labels are quantities, or a label is none of ``classes``.
     """
     declared = [cell_text(label).strip() for label in classes or ()]
     series = {name: _series(column, name) for name, column in columns.items()}
-    with table_errors():
-        texts = {name: label_column(one, "target", declared) for name, one in series.items()}
-    names = sorted_names([*declared, *(value for one in texts.values() for value in one.values)])
+    texts = {name: _texts(one, name, declared) for name, one in series.items()}
+    names = sorted_names(value for one in texts.values() for value in one.values)
     others = [name for name in names if name not in declared]
     if classes is not None and others:
         raise InvalidInput(f"classes: the labels {quoted(others)} are none of the classes", field="classes")
     found: dict[str, Any] = {}
     for name, one in texts.items():
         _collect(found, series[name], one)
-    values = np.array([found.get(name, name) for name in names])
+    values = np.array([found[name] for name in names])
     return Classes(names, values), {name: label_codes(one, names) for name, one in texts.items()}
 
 
@@ -84,6 +82,18 @@ def _series(column: Any, name: str) -> pandas.Series:
             )
         column = pandas.Series(array)
     return column.rename(name) if column.name is None else column
+
+
+def _texts(series: pandas.Series, name: str, declared: Sequence[str]) -> TextColumn:
+    """Return a column as text.
+
+    Raises:
+        InvalidInput: A label is missing, or the labels are quantities.
+    """
+    try:
+        return label_column(series, "target", declared)
+    except TableError as error:
+        raise InvalidInput(f"{name}: {error.message}", field=name) from None
 
 
 def _collect(found: dict[str, Any], series: pandas.Series, texts: TextColumn) -> None:

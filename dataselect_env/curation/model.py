@@ -56,7 +56,7 @@ def fit_classifier(X: Floats, y: Any, penalty: float) -> Any:
 
 
 def losses(classifier: Any, X: Floats, y: Labels) -> Floats:
-    """Return the log loss of each row, (n,), in nats; the classifier knows every code in ``y``."""
-    logarithms = classifier.predict_log_proba(X)[np.arange(len(y)), y]
-    found: Floats = -np.maximum(logarithms, np.log(np.finfo(np.float64).tiny))
+    """Return the log loss of each row, (n,), in nats; the classifier knows every label in ``y``, (n,)."""
+    probabilities = classifier.predict_proba(X)[np.arange(len(y)), np.searchsorted(classifier.classes_, y)]
+    found: Floats = -np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     return found

@@ -31,7 +31,7 @@ EXTRA_STRATEGIES = (
     "confident_random",
     "confident_uncertainty",
 )
-"""Query strategies that a curation offers beside uncertainty, diversity and random: they see the given labels."""
+"""Query strategies that every curation offers beside uncertainty, diversity and random: they see the given labels."""
 HIGHEST_NOISE = 0.45
 """Upper bound of the estimated share of wrong labels."""
 _HALVES_STREAM = 105
@@ -69,12 +69,14 @@ class Settings:
         steps: Steps at most.
         noise_rate: Expected share of wrong labels, in [0, 0.5); None estimates it.
         seed: Seed of all draws, in [0, 2^32).
+        extra_strategies: Query strategies offered beside uncertainty, diversity and random.
     """
 
     budget: int
     steps: int
     noise_rate: float | None
     seed: int
+    extra_strategies: tuple[str, ...] = EXTRA_STRATEGIES
 
 
 @dataclass(eq=False, kw_only=True)
@@ -135,7 +137,7 @@ def make_task(table: NoisyTable, settings: Settings, *, audited: bool) -> Task:
         min_batch=min(MIN_BATCH, settings.budget),
         pool_size=len(table.X),
         n_classes=table.n_classes,
-        extra_strategies=EXTRA_STRATEGIES,
+        extra_strategies=settings.extra_strategies,
         noise_trap=False,
         has_ground_truth=audited,
         source=source,

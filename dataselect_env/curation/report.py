@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from dataselect_env.core.validation import WireModel
@@ -9,7 +11,7 @@ from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.statistics import Difference
 
 CurvePoint = tuple[float, float, float]
-NAME_WIDTH = 26
+NAME_WIDTH = 22
 
 
 class StepReport(WireModel):
@@ -66,7 +68,7 @@ class CurationReport(WireModel):
     versions: Versions = Field(description="Versions of the libraries.")
 
     def __str__(self) -> str:
-        lines = [self._purchase(), f"Rows by strategy: {_counted(self.bought_by) or 'none'}.", self._noise()]
+        lines = [self._purchase(), f"Rows by strategy: {_counted(self.bought_by) or 'none'}.", *self._noise()]
         return "\n".join(lines + ([] if self.comparison is None else self._comparison(self.comparison)))
 
     def _purchase(self) -> str:
@@ -75,14 +77,13 @@ class CurationReport(WireModel):
             f" (budget {self.budget:,})."
         )
 
-    def _noise(self) -> str:
-        text = f"Wrong labels: {self.noise_rate:.0%} of the table as far as can be estimated"
-        if self.wrong is None or not self.bought:
-            return f"{text}."
-        return f"{text}; {self.wrong:,} of the {self.bought:,} rows chosen were wrong, and were corrected."
+    def _noise(self) -> Iterator[str]:
+        yield f"Estimated share of wrong labels in the table: {self.noise_rate:.0%}."
+        if self.wrong is not None:
+            yield f"Wrong labels that the audit found among the rows chosen, and corrected: {self.wrong:,}."
 
     def _comparison(self, comparison: Comparison) -> list[str]:
-        heading = f"{'model fitted on':<{NAME_WIDTH}} {'rows':>7} {'accuracy':>9} {'performance':>12}  advantage"
+        heading = f"{'model fitted on':<{NAME_WIDTH}} {'rows':>7} {'accuracy':>8} {'performance':>11}  advantage"
         return [
             "",
             f"Judged on the {self.trusted_rows:,} trusted rows, by cross-validation in {comparison.folds} folds:",
@@ -90,13 +91,13 @@ class CurationReport(WireModel):
             heading,
             *map(_line, comparison.contenders),
             "",
-            f"performance is 1 / (1 + log loss). advantage: accuracy of {self.policy} less that of the row,",
-            "with its 95 % interval; * marks a difference that is not chance (p < 0.05, corrected).",
+            f"performance: 1 / (1 + log loss). advantage: accuracy of {self.policy}",
+            "less that of the line, with its 95 % interval; * marks a corrected p value below 0.05.",
         ]
 
 
 def _line(one: Contender) -> str:
-    numbers = f"{one.rows:>7,.0f} {one.accuracy:>9.3f} {one.performance:>12.3f}"
+    numbers = f"{one.rows:>7,.0f} {one.accuracy:>8.3f} {one.performance:>11.3f}"
     name = one.name if len(one.name) <= NAME_WIDTH else f"{one.name[: NAME_WIDTH - 3]}..."
     gap = one.advantage
     if gap is None:

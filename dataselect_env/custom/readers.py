@@ -79,8 +79,13 @@ class TableReader:
     note: str = ""
 
 
-def open_reader(table: Table, folder: Path) -> TableReader:
+def open_reader(table: Table, folder: Path, as_text: Collection[str] = ()) -> TableReader:
     """Open a table without loading its columns.
+
+    Args:
+        table: The table to read.
+        folder: Folder that a relative file name starts at.
+        as_text: Columns of a CSV file that are loaded as they are written, beside those of labels.
 
     Raises:
         TableError: The table does not exist or cannot be read, or a library is missing.
@@ -91,7 +96,7 @@ def open_reader(table: Table, folder: Path) -> TableReader:
     except ImportError:
         raise TableError(_EXTRA, field) from None
     if table.file is not None:
-        reader = _file(table, folder)
+        reader = _file(table, folder, as_text)
     else:
         reader = _bundled(table) if table.bundled is not None else _openml(table)
     duplicates = [name for name, count in Counter(reader.names).items() if count > 1]
@@ -113,7 +118,7 @@ def _file_errors(title: str) -> Iterator[None]:
         raise TableError(f"{title} cannot be read: it is damaged, or its suffix is wrong.", "file") from None
 
 
-def _file(table: Table, folder: Path) -> TableReader:
+def _file(table: Table, folder: Path, as_text: Collection[str]) -> TableReader:
     path = folder / str(table.file)
     title = path.name if Path(str(table.file)).is_absolute() else str(table.file)
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
@@ -136,7 +141,7 @@ def _file(table: Table, folder: Path) -> TableReader:
         else:
             separator = "\t" if suffix == ".tsv" else _separator(path)
             note = f" (values separated by {SEPARATORS[separator]})"
-            names, rows, load = _csv(path, title, separator, _label_names(table).values())
+            names, rows, load = _csv(path, title, separator, {*_label_names(table).values(), *as_text})
 
     def load_safely(columns: list[str]) -> pandas.DataFrame:
         _check_bytes(title, 8 * rows * len(columns))  # a small file may unpack to billions of cells
