@@ -1,4 +1,4 @@
-"""Array types of the numerical modules, and a sum whose order of addition is fixed."""
+"""Array types of the numerical modules, ranks, and a sum whose order of addition is fixed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
+
+
+def ranks(values: Floats) -> Floats:
+    """Return the ranks of values in [0, 1], (n,), the highest last; ties are ranked by index."""
+    rank = np.empty(len(values))
+    rank[np.argsort(values, kind="stable")] = np.linspace(0, 1, len(values))
+    return rank
 
 
 def total(values: Iterable[float]) -> float:

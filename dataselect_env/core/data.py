@@ -15,7 +15,7 @@ from importlib import resources
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels, Mask
+from dataselect_env.core.arrays import Floats, Indices, Labels, Mask, ranks
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, POOL_SIZE, Task, split_of
 
 SEED_ROWS = slice(0, 100)
@@ -174,9 +174,7 @@ def placement(dataset: Dataset, world: str, margins: Floats) -> Floats:
     """
     X = dataset.X_pool
     by = margins if world == "confident" else -((X - X.mean(axis=0)) ** 2).sum(axis=1)
-    rank = np.empty(len(by))
-    rank[np.argsort(by, kind="stable")] = np.linspace(0, 1, len(by))
-    return rank
+    return ranks(by)
 
 
 def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generator) -> Pool:

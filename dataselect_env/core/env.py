@@ -190,5 +190,6 @@ class DataSelectEnv:
                 seed=episode.seed,
                 step=episode.steps,
                 info=None if result is None else result.info,
+                problem=episode.describe() if result is None and episode.task.described else None,
             ),
         )

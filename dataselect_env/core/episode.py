@@ -28,9 +28,11 @@ from dataselect_env.core.models import (
 )
 from dataselect_env.core.noise_estimate import estimate_noise, suspected
 from dataselect_env.core.order import Phase, check_order
+from dataselect_env.core.problem import Problem
 from dataselect_env.core.selection import BatchSelector, strategies_of
-from dataselect_env.core.source import source_of
+from dataselect_env.core.source import source_of, task_at
 from dataselect_env.core.strategies import sampling
+from dataselect_env.core.strategies.pool_statistics import pool_statistics
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, performance_on
@@ -76,7 +78,8 @@ class Episode:
             so that many waiting episodes hold no data beyond the shared cache.
 
     Attributes:
-        task, seed, reward_mode: As given.
+        task: As given; where each seed draws a problem, with the numbers of the problem.
+        seed, reward_mode: As given.
         learner: The classifier, trained on everything acquired so far.
         trace: One point for the reset and one for each step; the grade is computed from it.
         budget_used: Samples bought so far.
@@ -87,13 +90,13 @@ class Episode:
     def __init__(
         self, task: Task, seed: int, reward_mode: RewardMode = DEFAULT_REWARD_MODE, *, hold_data: bool = False
     ) -> None:
-        self.task = task
+        self.task = task_at(task, seed)
         self.seed = seed
         self.reward_mode = reward_mode
         noise_rng, self._selection_rng, self._training_rng = streams(seed)
-        self._source = source_of(task)
+        self._source = source_of(self.task)
         self._held = self._source.start(seed) if hold_data else None
-        self._pool: Pool = self._source.pool(task, seed, noise_rng)
+        self._pool: Pool = self._source.pool(self.task, seed, noise_rng)
         start = self._start
         self._available = start.dataset.available
         self._pool_size = int(np.count_nonzero(self._available))
@@ -145,7 +148,7 @@ class Episode:
     @property
     def noise_estimate(self) -> float:
         """Estimated share of wrong labels in the pool, in [0, 1]; see :mod:`.noise_estimate`."""
-        if not self.task.has_ground_truth:
+        if not self.task.audited:
             return estimate_noise(self.task.flip_y, self.judged, self._suspected)
         return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
 
@@ -177,6 +180,34 @@ class Episode:
     def grade(self) -> Grade:
         """Return the grade as if the episode ended now."""
         return grade(self.task, self.trace)
+
+    def describe(self) -> Problem:
+        """Return what an agent may know of the problem before it buys.
+
+        Raises:
+            ValueError: A step has been played; the statistics describe the pool as it was at the start.
+        """
+        if self.steps:
+            raise ValueError("a problem is described before the first step")
+        task, start = self.task, self._start
+        X, y = start.dataset.X_seed, start.dataset.y[start.dataset.seed_rows]
+        seed_label = float(self.learner.probabilities(X)[np.arange(len(y)), y].mean())
+        return Problem(
+            n_classes=task.n_classes,
+            n_features=X.shape[1],
+            seed_size=len(y),
+            pool_size=self.samples_available,
+            budget=task.budget,
+            max_steps=task.max_steps,
+            min_batch=task.min_batch,
+            max_batch=task.max_batch,
+            declared_noise_rate=task.flip_y,
+            audited=task.audited,
+            strategies=self.strategies,
+            performance_range=task.performance_range,
+            pass_performance=task.pass_performance,
+            statistics=pool_statistics(self._selector(start).candidates(), seed_label),
+        )
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -210,7 +241,10 @@ class Episode:
         check_order("step", self.phase)
         counts = sampling.quotas(self.batch_size(batch_size), weights)
         start = self._start
-        selector = BatchSelector(
+        return self._acquire(start, self._selector(start).select(counts, weights), counts)
+
+    def _selector(self, start: WarmStart) -> BatchSelector:
+        return BatchSelector(
             task=self.task,
             start=start,
             learner=self.learner,
@@ -220,7 +254,6 @@ class Episode:
             rng=self._selection_rng,
             memory=self._memory,
         )
-        return self._acquire(start, selector.select(counts, weights), counts)
 
     def batch_size(self, wanted: int) -> int:
         """Return how many samples are bought when ``wanted`` are requested.
@@ -251,7 +284,7 @@ class Episode:
         dataset = start.dataset
         X, rows = dataset.X_pool[batch], batch + dataset.pool_rows.start
         distance, redundancy = rewards.distance_and_redundancy(X, self._acquired.centroid)
-        if not self.task.has_ground_truth:
+        if not self.task.audited:
             judged, wrong = suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
             self.judged, self._suspected = self.judged + judged, self._suspected + wrong
         self._available[batch] = False
@@ -269,7 +302,7 @@ class Episode:
             performance_change=change,
             distance=distance,
             redundancy=redundancy,
-            noise_ratio=mislabelled / len(batch),
+            noise_ratio=mislabelled / len(batch) if self.task.audited else 0.0,  # a reward must not tell either
             batch_size=len(batch),
             flip_y=self.task.flip_y,
         )
@@ -307,7 +340,7 @@ class Episode:
             terms["terminal"] = rewards.terminal(final.score)
         reward = total(terms.values())
         self._return += reward
-        mislabelled = self.trace[-1].mislabelled if self.task.has_ground_truth else None
+        mislabelled = self.trace[-1].mislabelled if self.task.audited else None
         info = StepInfo(
             reward_terms=terms,
             batch_size=len(samples),

@@ -43,7 +43,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
 
     - performance score: the last performance, rescaled from the task's ``performance_range`` and clipped to [0, 1];
     - noise score: (1 - average noise / NOISE_CEILING), clipped to [0, 1], times min(1, used / (COVERAGE x budget));
-      0 if nothing was bought or the task has no ground truth;
+      0 if nothing was bought or nobody audits the batches;
     - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget), so savings count in proportion to the
       performance score.
 
@@ -58,7 +58,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     low, high = task.performance_range
     performance = trace[-1].performance
     used = sum(point.bought for point in trace)
-    noise = average_noise(trace) if task.has_ground_truth else None
+    noise = average_noise(trace) if task.audited else None
 
     performance_score = min(1.0, max(0.0, (performance - low) / (high - low)))
     coverage = min(1.0, used / (COVERAGE * task.budget))

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from dataselect_env.core.numbers import Count, Integer, Weight, as_integer
+from dataselect_env.core.problem import Problem
 from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
 from dataselect_env.core.validation import WireModel
 
@@ -251,6 +252,11 @@ class ReplyMetadata(WireModel):
     seed: int = Field(description="Seed of the episode, given or drawn.")
     step: int = Field(ge=0, description="Actions so far; 0 after a reset.")
     info: StepInfo | None = Field(description="Reward terms and audit of the step; null after a reset.")
+    problem: Problem | None = Field(
+        None,
+        exclude_if=lambda problem: problem is None,
+        description="The problem, in the reply to a reset of the task open or a custom task; absent otherwise.",
+    )
 
 
 class ReplyBody(WireModel):
@@ -283,6 +289,7 @@ class Reply(ReplyMetadata, ReplyBody):  # this order of bases puts the fields of
             seed=metadata.seed,
             step=metadata.step,
             info=metadata.info,
+            problem=metadata.problem,
         )
 
 

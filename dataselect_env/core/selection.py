@@ -68,7 +68,7 @@ class BatchSelector:
             sampling.at_random(self.rng),
         ]
         if any(counts[len(picks) :]):
-            candidates = self._candidates()
+            candidates = self.candidates()
             picks += [self._pick(name, candidates) for name in self.task.extra_strategies]
         return sampling.select(picks=picks[: len(counts)], available=self.available, counts=counts[: len(picks)])
 
@@ -80,7 +80,7 @@ class BatchSelector:
     def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
         """Return the samples with the highest weighted sums of the strategies' ranks."""
         sums, left = np.zeros(len(self.available)), self.available
-        candidates = self._candidates()
+        candidates = self.candidates()
         for name, weight in zip(strategies_of(self.task), weights, strict=False):
             if weight:
                 sums += weight / max(weights) * ranks(self._utilities(name)(candidates, count), left)
@@ -122,7 +122,7 @@ class BatchSelector:
         entropy = sampling.entropy_of(self.learner.probabilities(X)) + trap * wrong
         return sampling.highest(np.where(left, entropy, -np.inf), count)
 
-    def _candidates(self) -> Candidates:
+    def candidates(self) -> Candidates:
         """Return what a strategy may see. Labels are copies: a view would lead to those of the validation split."""
         dataset, rows = self.start.dataset, self.acquired.rows
         return Candidates(

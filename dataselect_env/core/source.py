@@ -42,4 +42,17 @@ BUILT_IN_SOURCE = BuiltInSource()
 
 def source_of(task: Task) -> Source:
     """Return the source of a task's data."""
+    if task.drawn:
+        from dataselect_env.core.open.problems import SOURCE  # noqa: PLC0415  (imports scikit-learn's learner)
+
+        return SOURCE
     return BUILT_IN_SOURCE if task.source is None else task.source
+
+
+def task_at(task: Task, seed: int) -> Task:
+    """Return the task with the numbers of a seed: the task itself, unless each seed draws a problem."""
+    if not task.drawn:
+        return task
+    from dataselect_env.core.open.problems import problem  # noqa: PLC0415
+
+    return problem(seed).task

@@ -56,6 +56,8 @@ class Task:
         noise_trap: Whether the entropy of mislabelled samples is raised.
         has_ground_truth: Whether it is known which labels are wrong. Without it, ``noise_estimate`` counts suspected
             label errors, and noise plays no part in the grade.
+        audited: Whether replies report how many labels of a batch were wrong; False without ground truth.
+        drawn: Whether each seed draws a problem with numbers of its own; those of the task are then upper limits.
         source: Source of the data sets; None for the built-in generator.
         digest: Fingerprint of definition and data of a custom task; None for a built-in task.
     """
@@ -79,10 +81,14 @@ class Task:
     mixing: Mixing = "quotas"
     noise_trap: bool = True
     has_ground_truth: bool = True
+    audited: bool = True
+    drawn: bool = False
     source: Source | None = None
     digest: str | None = None
 
     def __post_init__(self) -> None:
+        if not self.has_ground_truth:
+            object.__setattr__(self, "audited", False)
         low, high = self.performance_range
         weights = (self.performance_weight, self.noise_weight, self.efficiency_weight)
         if not self.has_ground_truth and (self.noise_weight or self.pass_noise is not None):
@@ -102,6 +108,11 @@ class Task:
     def built_in(self) -> bool:
         """Whether the task comes with the package."""
         return self.task_id in BUILT_IN
+
+    @property
+    def described(self) -> bool:
+        """Whether the reply to a reset describes the problem; the other tasks are described by their lists."""
+        return self.drawn or not self.built_in
 
     @property
     def difficulty(self) -> str:
@@ -171,10 +182,32 @@ TASKS: dict[str, Task] = {
             performance_weight=0.65,
             efficiency_weight=0.35,
         ),
+        Task(
+            task_id="open",
+            summary="Each seed is another problem: other data, budget and label noise. Find out what pays, and buy it.",
+            flip_y=0.45,
+            budget=240,
+            max_steps=16,
+            performance_range=(0.0, 1.0),
+            pass_performance=0.5,
+            n_classes=10,
+            extra_strategies=(
+                "agree_uncertainty",
+                "neighbours_random",
+                "neighbours_uncertainty",
+                "held_out_random",
+                "held_out_uncertainty",
+                "confident_random",
+                "confident_uncertainty",
+            ),
+            drawn=True,
+        ),
     )
 }
 BUILT_IN = tuple(TASKS)
 """Names of the tasks that come with the package."""
+PINNED = tuple(name for name, task in TASKS.items() if not task.drawn)
+"""Names of the built-in tasks on the pinned data sets, whose numbers are the same for all seeds."""
 DEFAULT_TASK = "easy"
 
 
@@ -286,7 +319,8 @@ def split_of(seed: int) -> str | None:
 def get_spec(split_name: str, index: int) -> TaskSpec:
     """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
 
-    Specs of the built-in tasks come first, so that custom tasks do not change their indices.
+    Specs of the pinned tasks come first, then those of ``open``, then those of custom tasks, so that further tasks
+    change no indices.
 
     Raises:
         UnknownSplit: No split of this name.
@@ -297,8 +331,10 @@ def get_spec(split_name: str, index: int) -> TaskSpec:
         raise TaskIndexOutOfRange(
             f"index: must lie in 0 to {split.num_tasks - 1} for split {split.name}", field="index"
         )
-    first_own = split.seeds * len(BUILT_IN)
-    names, place = (BUILT_IN, index) if index < first_own else (tuple(TASKS)[len(BUILT_IN) :], index - first_own)
+    place, groups = index, [PINNED, BUILT_IN[len(PINNED) :], tuple(TASKS)[len(BUILT_IN) :]]
+    while place >= split.seeds * len(groups[0]):
+        place -= split.seeds * len(groups.pop(0))
+    names = groups[0]
     offset, position = divmod(place, len(names))
     task_id = names[position]
     seed = split.first_seed + offset

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.arrays import Floats, Indices, Labels, ranks
 from dataselect_env.core.data import Dataset, Pool, world_of
 from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.custom.definitions import Annotator, Noise, NoiseRegion
@@ -266,13 +266,6 @@ def other_class(dataset: Dataset, samples: Indices, rng: np.random.Generator) ->
     offsets = rng.integers(1, dataset.n_classes, len(samples))
     other: Labels = (dataset.y_pool[samples] + offsets) % dataset.n_classes
     return other
-
-
-def ranks(values: Floats) -> Floats:
-    """Return ranks in [0, 1], (n,); ties are ranked by index."""
-    rank = np.empty(len(values))
-    rank[np.argsort(values, kind="stable")] = np.linspace(0, 1, len(values))
-    return rank
 
 
 def _closeness(region: str, X: Floats, probabilities: Floats) -> Floats:

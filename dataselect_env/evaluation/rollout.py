@@ -13,6 +13,7 @@ import numpy as np
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import get_task
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.policies.policy import AnyPolicy, OraclePolicy, Policy
@@ -89,7 +90,7 @@ def play(
 
 def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Reply]:
     """Start a policy on an episode; return the function that plays the next step and returns its reply."""
-    task, rng = get_task(first.task_id), policy_rng(policy.name, first.seed)
+    task, rng = as_described(get_task(first.task_id), first.problem), policy_rng(policy.name, first.seed)
     if isinstance(policy, Policy):
         act = policy.start(task, rng)
         return lambda reply: env.step(_checked(policy, act(reply)))

@@ -16,7 +16,7 @@ import numpy as np
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
-from dataselect_env.core.tasks import BUILT_IN, DYNAMICS_VERSION, TASKS, Task
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, TASKS, Task
 from dataselect_env.policies.features import ACTIONS, FEATURES, FEATURES_VERSION, EpisodeProgress, decode
 from dataselect_env.policies.policy import Act, Policy
 
@@ -99,8 +99,8 @@ def trained_actor(task_id: str) -> Actor:
     Raises:
         InvalidInput: There is none for this task.
     """
-    if task_id not in BUILT_IN:
-        raise InvalidInput(f"policy: ppo was trained on {', '.join(BUILT_IN)} only", field="policy")
+    if task_id not in PINNED:
+        raise InvalidInput(f"policy: ppo was trained on {', '.join(PINNED)} only", field="policy")
     with resources.files("dataselect_env.policies").joinpath("trained", f"ppo-{task_id}.npz").open("rb") as file:
         return load_actor(file)
 
@@ -118,7 +118,7 @@ def start_actor(actor: Actor, task: Task) -> Act:
 
 def trained_for(task: Task) -> str:
     """Return the built-in task whose actor plays ``task``: itself, else the one of the nearest declared noise rate."""
-    return min(BUILT_IN, key=lambda name: (name != task.task_id, abs(TASKS[name].flip_y - task.flip_y)))
+    return min(PINNED, key=lambda name: (name != task.task_id, abs(TASKS[name].flip_y - task.flip_y)))
 
 
 def ppo_of(task_id: str) -> Policy:

@@ -31,6 +31,15 @@ CLEAN_DRAWS = 5
 class OracleEnv(DataSelectEnv):
     """The environment with access to its episode, for oracles. Episodes, replies and rewards are the same."""
 
+    @property
+    def episode(self) -> Episode:
+        """The current episode, with every hidden label.
+
+        Raises:
+            NoEpisode: There is no episode yet.
+        """
+        return self._checked("state")
+
     def move(self, move: Move) -> Reply:
         """Apply ``move`` to the running episode and return the reply, as ``step`` does.
 

@@ -18,7 +18,7 @@ from dataselect_env.core.actions import action_model
 from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
-from dataselect_env.core.tasks import Task
+from dataselect_env.core.tasks import PINNED, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,8 +108,8 @@ def constant_by_task(name: str, description: str, actions: Mapping[str, Action])
 
 
 def pace(task: Task, built_in: int) -> int:
-    """Return the batch size for a step: ``built_in`` on built-in tasks, on others the budget over the steps."""
-    return built_in if task.built_in else -(-task.budget // task.max_steps)
+    """Return the batch size for a step: ``built_in`` on the pinned tasks, on others the budget over the steps."""
+    return built_in if task.task_id in PINNED else -(-task.budget // task.max_steps)
 
 
 def paced(name: str, description: str, built_in: int, **weights: float) -> Policy:

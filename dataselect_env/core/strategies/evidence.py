@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Labels
+from dataselect_env.core.arrays import Floats, Indices, Labels
 
 PENALTIES: Final = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Candidate ridge penalties, per sample; the one with the lowest leave-one-out error is used."""
@@ -63,7 +63,9 @@ def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_c
     return probabilities
 
 
-def neighbour_agreement(X: Floats, labels: Labels) -> Floats:
+def neighbour_agreement(
+    X: Floats, labels: Labels, of: Indices | None = None, most_references: int = MOST_REFERENCES
+) -> Floats:
     """Return the share of each sample's nearest neighbours that have its given label, (n,), in [0, 1].
 
     A sample is not its own neighbour. Distances are Euclidean, on standardised features.
@@ -71,6 +73,8 @@ def neighbour_agreement(X: Floats, labels: Labels) -> Floats:
     Args:
         X: Features of the pool, (n, n_features), n >= 2.
         labels: Given labels of the pool, (n,).
+        of: Samples to judge, (m,); the result is then (m,). None judges all.
+        most_references: Most samples among which neighbours are searched.
 
     References:
         Wilson, "Asymptotic Properties of Nearest Neighbor Rules Using Edited Data", 1972.
@@ -78,14 +82,15 @@ def neighbour_agreement(X: Floats, labels: Labels) -> Floats:
     """
     spread = X.std(axis=0)
     X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    references = np.unique(np.linspace(0, len(X) - 1, min(len(X), MOST_REFERENCES)).round().astype(np.intp))
+    references = np.unique(np.linspace(0, len(X) - 1, min(len(X), most_references)).round().astype(np.intp))
     Z, squares = X[references], np.einsum("ij,ij->i", X[references], X[references])
     k = min(NEIGHBOURS, len(references) - 1)
-    shares = np.empty(len(X))
-    for begin in range(0, len(X), ROWS_AT_ONCE):
-        rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(X)))
+    of = np.arange(len(X)) if of is None else of
+    shares = np.empty(len(of))
+    for begin in range(0, len(of), ROWS_AT_ONCE):
+        rows = of[begin : begin + ROWS_AT_ONCE]
         distances = squares - 2 * (X[rows] @ Z.T)  # less the squared length of the row, which orders nothing
         distances[rows[:, None] == references] = np.inf
         nearest = references[np.argpartition(distances, k - 1, axis=1)[:, :k]]
-        shares[rows] = (labels[nearest] == labels[rows, None]).mean(axis=1)
+        shares[begin : begin + len(rows)] = (labels[nearest] == labels[rows, None]).mean(axis=1)
     return shares

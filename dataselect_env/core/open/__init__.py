@@ -1,0 +1,1 @@
+"""The task ``open``: every seed is another curation problem, drawn from a published distribution."""

@@ -1,0 +1,234 @@
+"""The distribution of the task ``open``, and the problem that a seed draws from it.
+
+``DISTRIBUTION`` states what is drawn and from what range; docs/environment.md renders it. A draw that cannot be
+played, because a class is missing or buying does not help, is rejected and drawn again from the same stream, so a
+problem is a function of its seed alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.data import Dataset, Pool
+from dataselect_env.core.learner import MOST_PASSES
+from dataselect_env.core.open import columns, families, noise
+from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
+from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
+
+PROBLEMS_VERSION: Final = 1
+"""Part of the stream of every draw: another version is another set of problems."""
+_STREAM: Final = 205
+_NOISE_KIND_WEIGHTS: Final = {"none": 2.0, "uniform": 2.0}
+"""Weights of kinds of noise; the others have weight 1."""
+
+OPEN: Final = TASKS["open"]
+"""The task as it stands in lists; its numbers are the upper limits of those of a problem."""
+CLASSES: Final = (2, OPEN.n_classes)
+FEATURES: Final = (4, 64)
+"""Columns before categories and nuisance are added."""
+RANK: Final = (2, 24)
+SEPARATION_POWER: Final = 1.7
+"""Separation is 1 - u^1.7 for uniform u: real classes are more often nearly separable than not."""
+SEED_SAMPLES_PER_CLASS: Final = (3, 6)
+LEAST_SEED: Final = 12
+VALIDATION: Final = (60, 300)
+POOL: Final = (150, OPEN.pool_size)
+BUDGET: Final = (24, OPEN.budget)
+LARGEST_SHARE: Final = 0.6
+"""Largest share of the pool that a budget may buy."""
+STEPS: Final = (4, OPEN.max_steps)
+RATE: Final = (0.08, 0.42)
+SHARPNESS: Final = (2.0, 30.0)
+ALPHAS: Final = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
+"""Candidate L2 penalties of the learner; the best one after a random purchase with right labels is taken."""
+LEAST_RISE: Final = 0.04
+"""Smallest rise of performance from the warm start to the whole pool with right labels."""
+LARGEST_RATE: Final = OPEN.flip_y
+"""Largest declared noise rate."""
+KEPT: Final = 64
+"""Problems kept in memory, up to 1.5 MB each."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnProblem:
+    """One problem.
+
+    Attributes:
+        task: The task with the numbers of this problem.
+        start: Data set and warm-started learner.
+        family: Name of the family of the table.
+        noise: Kind, rate and place of wrong labels; hidden from agents.
+    """
+
+    task: Task
+    start: WarmStart
+    family: str
+    noise: noise.NoiseDraw
+
+
+class OpenSource:
+    """Data sets and pools of the task ``open``."""
+
+    def start(self, seed: int) -> WarmStart:
+        """Return the warm start of the seed's problem."""
+        return problem(seed).start
+
+    def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:  # noqa: ARG002
+        """Return the pool of the seed's problem with its label noise."""
+        drawn = problem(seed)
+        dataset = drawn.start.dataset
+        return noise.mislabel(drawn.noise, dataset, drawn.start.learner.probabilities(dataset.X_pool), rng)
+
+
+@lru_cache(maxsize=KEPT)
+def problem(seed: int) -> DrawnProblem:
+    """Return the problem of a seed."""
+    rng = np.random.default_rng([seed, _STREAM, PROBLEMS_VERSION])
+    testing = split_of(seed) == "test"
+    while True:
+        drawn = _draw(rng, seed, testing=testing)
+        if drawn is not None:
+            return drawn
+
+
+def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem | None:
+    """Draw a problem, or None if it cannot be played."""
+    start, family = _table(rng, seed, testing=testing)
+    if start is None:
+        return None
+    dataset = start.dataset
+    start = _with_best_alpha(start, seed)
+    ceiling = performance_after(start, np.arange(len(dataset.y_pool)), np.random.default_rng([seed, _STREAM, 1]))
+    low, high = round(start.performance, 3), round(ceiling, 3)
+    if high - low < LEAST_RISE:
+        return None
+    pool_size = len(dataset.y_pool)
+    budget = int(min(_log_uniform(rng, BUDGET), LARGEST_SHARE * pool_size))
+    steps = int(min(rng.integers(STEPS[0], STEPS[1] + 1), budget // MIN_BATCH))
+    labels = _noise(rng, dataset.n_classes, testing=testing)
+    numbers = replace(
+        OPEN,
+        flip_y=_declared(rng, labels.rate),
+        budget=budget,
+        max_steps=steps,
+        performance_range=(low, high),
+        pass_performance=round((low + high) / 2, 3),
+        pool_size=pool_size,
+        n_classes=dataset.n_classes,
+        noise_trap=bool(rng.random() < (0.5 if labels.kind in ("confident", "core") else 0.15)),
+        audited=bool(rng.random() < 0.5),
+    )
+    return DrawnProblem(numbers, start, family, labels)
+
+
+def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmStart | None, str]:
+    """Draw a table and divide its rows; the warm start is None if a class has too few rows."""
+    of = families.TESTING if testing else families.TRAINING
+    family = str(rng.choice(list(of)))
+    n_classes = 2 if rng.random() < 0.5 else int(rng.integers(CLASSES[0] + 1, CLASSES[1] + 1))
+    features = round(_log_uniform(rng, FEATURES))
+    seed_size = max(LEAST_SEED, int(rng.integers(SEED_SAMPLES_PER_CLASS[0], SEED_SAMPLES_PER_CLASS[1] + 1)) * n_classes)
+    validation, pool = round(_log_uniform(rng, VALIDATION)), round(_log_uniform(rng, POOL))
+    shares = np.full(n_classes, 1 / n_classes) if rng.random() < 0.4 else rng.dirichlet(np.full(n_classes, 4.0))
+    shape = families.Shape(
+        rows=seed_size + validation + pool,
+        features=features,
+        rank=min(features, round(_log_uniform(rng, RANK))),
+        separation=float(1 - rng.random() ** SEPARATION_POWER),
+        clusters=int(rng.integers(1, 5)),
+        shares=shares,
+    )
+    X, y = of[family](rng, shape)
+    rows = columns.duplicated(rng, shape.rows)
+    X, y = columns.roughen(rng, X[rows]), y[rows].astype(np.int64)
+    order = _division(rng, y, shape, seed_size)
+    if order is None:
+        return None, family
+    X, y, first = X[order], y[order], seed_size + validation
+    X = columns.standardise(X, np.concatenate([X[:seed_size], X[first:]]))
+    X.flags.writeable = y.flags.writeable = False
+    dataset = Dataset(
+        number=seed,
+        X=X,
+        y=y,
+        n_classes=n_classes,
+        seed_rows=np.arange(seed_size),
+        validation_rows=slice(seed_size, first),
+        pool_rows=slice(first, shape.rows),
+    )
+    return warm_up(dataset, np.random.default_rng([seed, _STREAM, 0])), family
+
+
+def _division(rng: np.random.Generator, y: Labels, shape: families.Shape, seed_size: int) -> Indices | None:
+    """Return the rows in random order, those of the seed set first, then the validation split, then the pool.
+
+    Seed set and validation split get at least two rows of each class, the pool ``MIN_BATCH``; None if there are fewer.
+    """
+    order = rng.permutation(len(y))
+    by_class = [order[y[order] == label] for label in range(shape.n_classes)]
+    if min(map(len, by_class)) < 2 + 2 + MIN_BATCH:
+        return None
+    fixed = [np.concatenate([rows[begin : begin + 2] for rows in by_class]) for begin in (0, 2)]
+    kept = np.concatenate([rows[4 : 4 + MIN_BATCH] for rows in by_class])
+    others = order[~np.isin(order, np.concatenate([*fixed, kept]))]
+    rest = seed_size - len(fixed[0])
+    return np.concatenate([fixed[0], others[:rest], fixed[1], others[rest:], kept])
+
+
+def _with_best_alpha(start: WarmStart, seed: int) -> WarmStart:
+    """Return the warm start with the L2 penalty of highest performance after a random purchase with right labels."""
+    best, best_performance = start, -1.0
+    for alpha in ALPHAS:
+        rng = np.random.default_rng([seed, _STREAM, 2])
+        tried = warm_up(start.dataset, rng, alpha=alpha, squares=start.squares)
+        some = rng.choice(len(start.dataset.y_pool), min(80, len(start.dataset.y_pool)), replace=False)
+        performance = performance_after(tried, some, rng)
+        if performance > best_performance:
+            best, best_performance = tried, performance
+    return best
+
+
+def performance_after(start: WarmStart, bought: Indices, rng: np.random.Generator) -> float:
+    """Return the performance after training on the seed set and some samples of the pool with their right labels."""
+    dataset, learner = start.dataset, start.learner.copy()
+    rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
+    learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
+    return performance_on(dataset, learner, dataset.y, rows)
+
+
+def _noise(rng: np.random.Generator, n_classes: int, *, testing: bool) -> noise.NoiseDraw:
+    kinds = noise.TESTING if testing else noise.TRAINING
+    weights = np.array([_NOISE_KIND_WEIGHTS.get(kind, 1.0) for kind in kinds])
+    kind = str(rng.choice(kinds, p=weights / weights.sum()))
+    confusion: noise.Confusion = ("any", "next", "likely")[int(rng.integers(3))]  # type: ignore[assignment]
+    return noise.NoiseDraw(
+        kind=kind,
+        rate=0.0 if kind == "none" else float(rng.uniform(*RATE)),
+        sharpness=_log_uniform(rng, SHARPNESS),
+        confusion="likely" if kind == "boundary" else confusion,
+        groups=int(rng.integers(2, 7)),
+    )
+
+
+def _declared(rng: np.random.Generator, rate: float) -> float:
+    """Return the declared rate: right in three of five problems, else too low or too high."""
+    kind = rng.random()
+    if kind < 0.6:
+        declared = rate
+    elif kind < 0.8:
+        declared = rate * rng.uniform(0.2, 0.8)
+    else:
+        declared = min(LARGEST_RATE, rate * rng.uniform(1.2, 2.0) + 0.05)
+    return round(float(declared), 3)
+
+
+def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
+    return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
+
+
+SOURCE: Final = OpenSource()
+"""The source of the task ``open``."""
