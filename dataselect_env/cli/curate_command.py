@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dataselect_env.policies import Policy
 
 DEFAULT_POLICY = "held_out_uncertainty"
-"""That of :func:`dataselect_env.curation.curate`; a test compares the two."""
+"""That of ``dataselect_env.curation.curate``; a test compares the two."""
 MOST_PARTS = 6
 """Length of the progress bar: the choice, and at most five folds."""
 
@@ -82,7 +82,7 @@ def curate(**chosen: Any) -> None:
 
 
 def _policy(name: str) -> Policy:
-    from dataselect_env.curation.curate import find
+    from dataselect_env.curation.curating import find
     from dataselect_env.policies.policy import Policy, guarded
 
     with named_by_option():

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ OPTION_OF_FIELD = {
 """Options that have another name than the argument or field that they set."""
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n", ""}
 """Words of ``--trusted-column``, in lower case."""
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""A label that is a number, and not a code with leading zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +90,11 @@ def read_tables(data: Path, trusted: Path | None, columns: Columns, features: di
     frame = _read("data", data, columns, features)
     if trusted is not None:
         theirs = _read("trusted", trusted, Columns(target=columns.target, trusted=None, audit=None, row_id=None), {})
+        _as_numbers([(frame, columns.target), (frame, columns.audit), (theirs, columns.target)])
         digest = f"{_digest(data)} {_digest(trusted)}"
         return Tables(noisy=frame, trusted=theirs, place=np.arange(len(frame)), digest=digest)
     assert columns.trusted is not None  # noqa: S101  (one of the two is given)
+    _as_numbers([(frame, columns.target), (frame, columns.audit)])
     chosen = _truthy(frame[columns.trusted])
     return Tables(noisy=frame[~chosen], trusted=frame[chosen], place=np.flatnonzero(~chosen), digest=_digest(data))
 
@@ -114,6 +119,17 @@ def _read(option: str, path: Path, columns: Columns, features: dict[str, tuple[s
     if frame.empty:
         raise UsageError(f"--{option}: {reader.title} has no rows")
     return frame
+
+
+def _as_numbers(columns: Sequence[tuple[pandas.DataFrame, str | None]]) -> None:
+    """Make labels integers, in place, if all are written as plain integers; the model then predicts integers.
+
+    Files of text are read so that 01 stays 01, which is why whole numbers arrive as text.
+    """
+    labels = [(frame, name) for frame, name in columns if name is not None]
+    if all(WHOLE.fullmatch(str(text)) for frame, name in labels for text in frame[name].unique()):
+        for frame, name in labels:
+            frame[name] = frame[name].astype("int64")
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,7 @@ curation = curate(X, y, X_trusted, y_trusted, budget=500)
 curation.to_frame(), curation.model.predict(X_new), print(curation.report)
 """
 
-from dataselect_env.curation.curate import Curation, curate
+from dataselect_env.curation.curating import Curation, curate
 from dataselect_env.curation.encoder import TableEncoder
 from dataselect_env.curation.report import CurationReport
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from dataselect_env import cli
 from dataselect_env.cli import curate_command
 from dataselect_env.curation import CurationReport, curate
-from dataselect_env.curation.curate import DEFAULT_POLICY
+from dataselect_env.curation.curating import DEFAULT_POLICY
 from tests.helpers.curating import noisy
 
 DATA = noisy()
@@ -129,6 +129,16 @@ def test_words_of_labels_that_look_like_missing_cells() -> None:
     assert "is missing" in refused(*PLAIN)
     done(*PLAIN, "--classes", "None,bee,cow")
     assert set(pd.read_csv("chosen.csv", keep_default_na=False)["label"]) == {"None", "bee", "cow"}
+
+
+@pytest.mark.parametrize(
+    ("written", "predicted"), [({"ant": 1, "bee": 2, "cow": 10}, [1, 2, 10]), ({"ant": "01"}, ["01", "bee", "cow"])]
+)
+def test_labels_that_are_whole_numbers_are_numbers_in_the_model(written: dict[str, Any], predicted: list[Any]) -> None:
+    TABLE.replace({"label": written}).to_csv("pool.csv", index=False)
+    TRUSTED.replace({"label": written}).to_csv("trusted.csv", index=False)
+    done(*PLAIN, "--model", "m.joblib")
+    assert joblib.load("m.joblib").classes_.tolist() == predicted
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------

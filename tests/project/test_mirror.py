@@ -23,7 +23,7 @@ ELSEWHERE = {
     "core/strategies/evidence": "core/strategies/test_filters",
     "core/strategies/rankings": "core/strategies/test_registry",
     "core/validation": "core/test_models",
-    "curation/checks": "curation/test_curate",
+    "curation/checks": "curation/test_curating",
     "curation/model": "curation/test_comparison",
     "curation/picture": "curation/test_report",
     "custom/calibration": "custom/test_sources",
