@@ -39,7 +39,7 @@ def asker(
         labels = dict(zip(map(int, batch), map(str, given), strict=True))
         for number, row in enumerate(open_questions, start=1):
             click.echo(f"\n{titles[row]} ({number} of {len(open_questions)} in this batch)")
-            click.echo(_shown(rows.iloc[row]))
+            click.echo(_shown(rows, row))
             answers.keep(row, _label(labels[row], classes))
         return [answers.get(int(row)) or "" for row in batch]
 
@@ -56,9 +56,9 @@ def _label(given: str, classes: Sequence[str]) -> str:
     return label
 
 
-def _shown(row: pandas.Series) -> str:
+def _shown(rows: pandas.DataFrame, row: int) -> str:
     """Return the cells of a row, one line each."""
-    cells = [(str(name), str(value)) for name, value in row.items()]
+    cells = [(str(name), str(column.iloc[row])) for name, column in rows.items()]
     lines = [f"  {name}: {value[:LONGEST_CELL]}" for name, value in cells[:MOST_CELLS]]
     if len(cells) > MOST_CELLS:
         lines.append(f"  and {len(cells) - MOST_CELLS:,} more columns")

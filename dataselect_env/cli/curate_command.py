@@ -11,7 +11,7 @@ import click
 
 from dataselect_env.cli.asking import asker
 from dataselect_env.cli.console import Command, Interrupted, UsageError, divided, find_policy, progress, say
-from dataselect_env.cli.curate_input import Columns, Tables, named_by_option, read_tables
+from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Tables, named_by_option, read_tables
 from dataselect_env.cli.evaluate_command import FILE, check_writable
 from dataselect_env.core.tasks import SEED_LIMIT
 
@@ -73,7 +73,7 @@ def curate(**chosen: Any) -> None:
         audit=chosen["audit_column"],
         row_id=chosen["row_id"],
     )
-    features = {name: chosen[name] for name in ("exclude", "columns", "categorical")}
+    features = {name: chosen[name] for name in FEATURE_OPTIONS}
     tables = read_tables(chosen["data"], chosen["trusted"], columns, features)
     curation = _curate(tables, columns, policy, chosen)
     click.echo("\n".join(_column_report(curation)), err=True)
@@ -144,10 +144,12 @@ def _ask(
         rows = _shown(arguments[0], columns, options["exclude"])
         ask = asker(rows, _titles(tables, columns), labels.names, answers)
         try:
-            return curate(*arguments, audit=ask, **options)
+            curation = curate(*arguments, audit=ask, **options)
         except click.Abort:
             message = f"\nInterrupted. {file} keeps the {len(answers)} answers; run the same command again to continue."
             raise Interrupted(message) from None
+    click.echo()
+    return curation
 
 
 def _shown(frame: pandas.DataFrame, columns: Columns, excluded: Sequence[str]) -> pandas.DataFrame:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from dataselect_env.cli.console import UsageError
 from dataselect_env.core.errors import InvalidInput
@@ -28,6 +30,8 @@ OPTION_OF_FIELD = {
     "max_rows": "data",
 }
 """Options that have another name than the argument or field that they set."""
+FEATURE_OPTIONS = ("exclude", "columns", "categorical")
+"""Options that name several columns."""
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n", ""}
 """Words of ``--trusted-column``, in lower case."""
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -87,30 +91,34 @@ def read_tables(data: Path, trusted: Path | None, columns: Columns, features: di
     """
     import numpy as np
 
-    frame = _read("data", data, columns, features)
+    named = columns.named()
+    frame = _read("data", data, columns.target, {**{option: (name,) for option, name in named.items()}, **features})
     if trusted is not None:
-        theirs = _read("trusted", trusted, Columns(target=columns.target, trusted=None, audit=None, row_id=None), {})
+        theirs = _read("trusted", trusted, columns.target, {"target": (columns.target,)}, as_text=named.values())
         _as_numbers([(frame, columns.target), (frame, columns.audit), (theirs, columns.target)])
+        others = _others(frame, theirs, columns.row_id)
         digest = f"{_digest(data)} {_digest(trusted)}"
-        return Tables(noisy=frame, trusted=theirs, place=np.arange(len(frame)), digest=digest)
+        return Tables(noisy=frame[others], trusted=theirs, place=np.flatnonzero(others), digest=digest)
     assert columns.trusted is not None  # noqa: S101  (one of the two is given)
     _as_numbers([(frame, columns.target), (frame, columns.audit)])
     chosen = _truthy(frame[columns.trusted])
     return Tables(noisy=frame[~chosen], trusted=frame[chosen], place=np.flatnonzero(~chosen), digest=_digest(data))
 
 
-def _read(option: str, path: Path, columns: Columns, features: dict[str, tuple[str, ...]]) -> pandas.DataFrame:
+def _read(
+    option: str, path: Path, target: str, wanted: dict[str, tuple[str, ...]], as_text: Collection[str] = ()
+) -> pandas.DataFrame:
+    """Read a file whose columns include those that options name, by option; the single ones are read as text."""
     from dataselect_env.custom.definitions import Table
     from dataselect_env.custom.errors import TableError
     from dataselect_env.custom.readers import check_known, open_reader
 
     if not path.exists():
         raise UsageError(f"--{option}: there is no file {path}")
-    named = columns.named()
+    texts = [*as_text, *(names[0] for key, names in wanted.items() if key not in FEATURE_OPTIONS)]
     try:
-        table = Table(file=str(path), target=columns.target)
-        reader = open_reader(table, Path.cwd(), as_text=named.values())
-        for name_option, names in {**{key: (name,) for key, name in named.items()}, **features}.items():
+        reader = open_reader(Table(file=str(path), target=target), Path.cwd(), as_text=texts)
+        for name_option, names in wanted.items():
             for name in names:
                 check_known(reader.title, "column", f"--{name_option}", name, reader.names)
         frame = reader.load(reader.names)
@@ -119,6 +127,21 @@ def _read(option: str, path: Path, columns: Columns, features: dict[str, tuple[s
     if frame.empty:
         raise UsageError(f"--{option}: {reader.title} has no rows")
     return frame
+
+
+def _others(frame: pandas.DataFrame, trusted: pandas.DataFrame, row_id: str | None) -> Any:
+    """Return which rows of the table are not among the trusted ones by their names, (n,), and say how many are."""
+    import numpy as np
+
+    from dataselect_env.custom.columns import cell_text
+
+    if row_id is None or row_id not in trusted:
+        return np.ones(len(frame), dtype=np.bool_)
+    repeated = frame[row_id].map(cell_text).isin(set(trusted[row_id].map(cell_text))).to_numpy()
+    if repeated.any():
+        text = f"Left out of the choice, because --id finds them among the trusted rows: {repeated.sum():,} rows."
+        click.echo(text, err=True)
+    return ~repeated
 
 
 def _as_numbers(columns: Sequence[tuple[pandas.DataFrame, str | None]]) -> None:

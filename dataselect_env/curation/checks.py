@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dataselect_env.core.arrays import Labels
+from dataselect_env.core.arrays import Floats, Labels
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import SEED_LIMIT
@@ -97,3 +97,9 @@ def check_trusted(codes: Mapping[str, Labels], classes: Classes) -> None:
     if counts.sum() < MIN_TRUSTED:
         message = f"y_trusted: {counts.sum()} trusted rows are too few; at least {MIN_TRUSTED} are needed"
         raise InvalidInput(message, field="y_trusted")
+
+
+def repeated_rows(X: Floats, X_trusted: Floats) -> int:
+    """Return how many trusted rows, (m, n_features), equal a row of the table, (n, n_features)."""
+    known = {row.tobytes() for row in X}
+    return sum(row.tobytes() in known for row in X_trusted)

@@ -17,7 +17,7 @@ from dataselect_env.core.selection import strategies_of
 from dataselect_env.core.tasks import Task
 from dataselect_env.curation import picture
 from dataselect_env.curation.buying import Audit, Step, buy
-from dataselect_env.curation.checks import check_columns, check_lengths, check_trusted, checked_settings
+from dataselect_env.curation.checks import check_columns, check_lengths, check_trusted, checked_settings, repeated_rows
 from dataselect_env.curation.comparison import Advance, compare
 from dataselect_env.curation.encoder import TableEncoder, as_frame
 from dataselect_env.curation.labels import Classes, code_labels
@@ -233,6 +233,7 @@ def _report(
         policy=policy.name,
         table_rows=len(table.X),
         trusted_rows=len(table.X_trusted),
+        repeated=repeated_rows(table.X, table.X_trusted),
         features=table.X.shape[1],
         classes=classes.names,
         budget=settings.budget,

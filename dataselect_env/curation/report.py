@@ -53,6 +53,7 @@ class CurationReport(WireModel):
     policy: str = Field(description="Name of the policy that chose the rows.")
     table_rows: int = Field(description="Rows of the noisy table.")
     trusted_rows: int = Field(description="Trusted rows.")
+    repeated: int = Field(ge=0, description="Trusted rows with the features of a row of the table.")
     features: int = Field(description="Encoded features.")
     classes: tuple[str, ...] = Field(description="Names of the classes.")
     budget: int = Field(description="Rows that could be bought.")
@@ -69,6 +70,11 @@ class CurationReport(WireModel):
 
     def __str__(self) -> str:
         lines = [self._purchase(), f"Rows by strategy: {_counted(self.bought_by) or 'none'}.", *self._noise()]
+        if self.repeated:
+            lines += [
+                f"{self.repeated:,} of the {self.trusted_rows:,} trusted rows have the features of a row of the table.",
+                "If they are the same rows, take them out of the table, or they are judged by what they taught.",
+            ]
         return "\n".join(lines + ([] if self.comparison is None else self._comparison(self.comparison)))
 
     def _purchase(self) -> str:

@@ -141,6 +141,17 @@ def test_labels_that_are_whole_numbers_are_numbers_in_the_model(written: dict[st
     assert joblib.load("m.joblib").classes_.tolist() == predicted
 
 
+def test_trusted_rows_that_are_in_the_table_too_are_left_out_by_their_names() -> None:
+    named = pd.concat([TABLE.iloc[:5], TRUSTED.assign(id=[f"{place:04d}" for place in range(900, 940)])])
+    named.to_csv("trusted.csv", index=False)
+    result = done(*PLAIN, "--budget", "395", "--report", "r.json")
+    assert "Left out of the choice, because --id finds them among the trusted rows: 5 rows." in result.stderr
+    assert sorted(chosen()["row"]) == list(range(5, 400))
+    assert CurationReport.model_validate_json(Path("r.json").read_text()).repeated == 0
+    unnamed = done(*PLAIN[:-4], "--exclude", "right,id")
+    assert "5 of the 45 trusted rows have the features of a row of the table." in unnamed.stdout
+
+
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
@@ -166,10 +177,12 @@ def test_a_person_is_asked_for_each_label_and_can_go_on_later() -> None:
 
 
 def test_a_question_shows_the_row_and_takes_the_given_label_for_enter() -> None:
-    result = done(*QUICK, "--exclude", "right", "--ask", answers="\n" * 20)
+    TABLE.assign(count=[place % 7 for place in range(len(TABLE))]).to_csv("pool.csv", index=False)
+    result = done(*QUICK, "--exclude", "right,count", "--ask", answers="\n" * 20)
     first = chosen().iloc[0]
     assert f"Row {first['row']}, {first['id']} (1 of 10 in this batch)" in result.stdout
-    assert f"right: {first['right']}" in result.stdout  # excluded columns are shown, too
+    assert f"right: {first['right']}\n" in result.stdout  # excluded columns are shown, too
+    assert f"count: {first['count']}\n" in result.stdout  # whole numbers as such
     assert f"Right label (ant, bee, cow) [{first['label']}]" in result.stdout
     assert "and corrected: 0." in result.stdout
     assert not chosen()["wrong"].any()
