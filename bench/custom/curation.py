@@ -144,9 +144,9 @@ def measure(name: str, noise: str, policy: str) -> dict[str, Any]:
 @click.option("--no-cost", is_flag=True, help="Keep the measured cost.")
 def main(wanted: tuple[str, ...], no_cost: bool) -> None:
     """Print and write the measurements."""
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
+    kept: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"rows": []}
     shape = {"rows": ROWS, "columns": COLUMNS, "classes": CLASSES, "trusted": TRUSTED, "budget": BUDGET}
-    found = kept["cost"] if no_cost else {**shape, "seconds": cost()}
+    found: dict[str, Any] = kept["cost"] if no_cost else {**shape, "seconds": cost()}
     for part, took in found["seconds"].items():
         click.echo(f"{ROWS:,} rows x {COLUMNS} columns, {part}: {took:.1f} s")
     cells = {(row["data"], row["noise"], row["policy"]): row for row in kept["rows"] if wanted}
