@@ -24,7 +24,7 @@ import click
 from threadpoolctl import threadpool_info
 
 from dataselect_env import Action, DataSelectEnv
-from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 EVERY_STRATEGY = [
@@ -81,7 +81,7 @@ def exact_recording() -> dict[str, Any]:
     """Play all scripts and return the replies bit for bit, with the libraries and the processor."""
     replies = {
         f"{task_id}-{seed}": hexadecimal(record(task_id, seed, actions)["replies"])
-        for task_id in TASKS
+        for task_id in PINNED
         for seed, actions in SCRIPTS.items()
     }
     return {"dynamics_version": DYNAMICS_VERSION, "computed_by": computed_by(), "replies": replies}
@@ -101,11 +101,11 @@ def main(*, overwrite: bool, exact: Path | None) -> None:
             f"Dynamics {DYNAMICS_VERSION} are already recorded; raise DYNAMICS_VERSION, or use --overwrite."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    for task_id in TASKS:
+    for task_id in PINNED:
         for seed, actions in SCRIPTS.items():
             episode = json.dumps(record(task_id, seed, actions), indent=1)
             (folder / f"{task_id}-{seed}.json").write_text(episode + "\n", encoding="utf-8")
-    click.echo(f"{len(TASKS) * len(SCRIPTS)} episodes recorded in {folder.name}")
+    click.echo(f"{len(PINNED) * len(SCRIPTS)} episodes recorded in {folder.name}")
 
 
 if __name__ == "__main__":

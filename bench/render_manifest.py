@@ -17,9 +17,11 @@ from pydantic import BaseModel
 
 from dataselect_env import __version__
 from dataselect_env.core import reward as rewards_of
+from dataselect_env.core.actions import action_model, offered
 from dataselect_env.core.data import N_FEATURES, N_SAMPLES, POOL_ROWS, SEED_ROWS
-from dataselect_env.core.models import Action, Observation
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.core.models import Observation
+from dataselect_env.core.open import problems
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, Task
 from dataselect_env.server.catalogue import AUTHOR, DESCRIPTION, NAME
 
 TARGET = Path(__file__).parents[1] / "openenv.yaml"
@@ -77,8 +79,10 @@ def space(model: type[BaseModel]) -> dict[str, Any]:
     return tidy
 
 
-def longest_row() -> float:
+def longest_row(task: Task) -> float:
     """Return a bound on the length of every standardised row: no feature of n rows exceeds sqrt(n - 1) (Samuelson)."""
+    if task.drawn:
+        return math.sqrt(problems.MOST_COLUMNS * (problems.MOST_SEED + task.pool_size - 1))
     rows = len(range(N_SAMPLES)[SEED_ROWS]) + len(range(N_SAMPLES)[POOL_ROWS])
     return math.sqrt(N_FEATURES * (rows - 1))
 
@@ -94,7 +98,7 @@ def reward_range() -> list[float]:
     rewards = [-1.0, 1.0, *(sum(rewards_of.stop_terms().values()) + rewards_of.terminal(score) for score in (0, 1))]
     for task in TASKS.values():
         for change, distance, redundancy, noise_ratio, batch_size, score in itertools.product(
-            (-1, 1), (0, 2 * longest_row()), (0, 1), (0, 1), (1, task.budget), (0, 1)
+            (-1, 1), (0, 2 * longest_row(task)), (0, 1), (0, 1), (1, task.budget), (0, 1)
         ):
             terms = rewards_of.selection_terms(
                 performance_change=change,
@@ -122,7 +126,7 @@ def manifest() -> dict[str, Any]:
         "tags": TAGS,
         "authors": [AUTHOR],
         "observation_space": space(Observation),
-        "action_space": space(Action),
+        "action_space": space(action_model(offered())),
         "tasks": [
             {
                 "id": task.task_id,
@@ -133,6 +137,7 @@ def manifest() -> dict[str, Any]:
                 "flip_y": task.flip_y,
                 "budget": task.budget,
                 "max_steps": task.max_steps,
+                **({"numbers": "each seed draws its own; those here are upper limits"} if task.drawn else {}),
             }
             for task in TASKS.values()
         ],

@@ -14,7 +14,7 @@ from typing import Any
 
 from dataselect_env.core import grading, reward
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.tasks import BUILT_IN, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+from dataselect_env.core.tasks import BUILT_IN, MIN_BATCH, PINNED, SEED_LIMIT, SPLITS, TASKS
 from dataselect_env.policies import GROUPS, get_policy, reference
 from dataselect_env.server.page import constant_action, described
 from dataselect_env.server.pool_view import DEMONSTRATION_PREFIX
@@ -69,7 +69,7 @@ def ladder() -> dict[str, Any]:
                 }
                 for name in GROUPS["ladder"]
             ]
-            for task_id in TASKS
+            for task_id in PINNED
         },
     }
 

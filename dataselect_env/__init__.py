@@ -10,11 +10,21 @@ __version__ = "1.0.0"
 if TYPE_CHECKING:
     from dataselect_env.core.env import DataSelectEnv
     from dataselect_env.core.models import Action, Grade, Reply, State, StrategyWeights
-    from dataselect_env.custom.task_file import load_tasks
+    from dataselect_env.custom.task_file import load_frame, load_tasks
 
-__all__ = ["Action", "DataSelectEnv", "Grade", "Reply", "State", "StrategyWeights", "__version__", "load_tasks"]
+__all__ = [
+    "Action",
+    "DataSelectEnv",
+    "Grade",
+    "Reply",
+    "State",
+    "StrategyWeights",
+    "__version__",
+    "load_frame",
+    "load_tasks",
+]
 
-_MODULES = {"DataSelectEnv": "core.env", "load_tasks": "custom.task_file"}
+_MODULES = {"DataSelectEnv": "core.env", "load_frame": "custom.task_file", "load_tasks": "custom.task_file"}
 
 
 def __getattr__(name: str) -> object:

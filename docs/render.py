@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo
 from dataselect_env.core.strategies.sampling import trap_strength
-from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, SPLITS, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, PINNED, SPLITS, TASKS, Task
 from dataselect_env.core.validation import WireModel
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server import limits
@@ -48,15 +49,20 @@ def tasks() -> str:
         (
             (
                 f"`{task.task_id}`",
-                f"{task.flip_y:.0%}",
-                task.budget,
-                task.max_steps,
+                f"{most(task)}{task.flip_y:.0%}",
+                f"{most(task)}{task.budget}",
+                f"{most(task)}{task.max_steps}",
                 task.success_criteria,
                 task.score_formula,
             )
             for task in TASKS.values()
         ),
     )
+
+
+def most(task: Task) -> str:
+    """Return the word before the numbers of a task that are upper limits."""
+    return "up to " if task.varies else ""
 
 
 def splits() -> str:
@@ -91,6 +97,8 @@ def fixed_limits() -> str:
         "prefix that identifies an IPv6 client, in bits": limits.IPV6_CLIENT_BITS,
         "episodes in a store in memory": f"{retention.MEMORY_EPISODES:,}",
         "episodes removed from the store at a time": retention.REMOVED_AT_ONCE,
+        "jump of the clock after which removal by age pauses, in hours": f"{retention.JUMP / timedelta(hours=1):g}",
+        "pause of removal by age, in hours": f"{retention.PAUSE / timedelta(hours=1):g}",
     }
     return table("limit | value", rows.items())
 
@@ -135,7 +143,7 @@ def constants() -> str:
         "warm-started performance of an accepted data set": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
         "seeds in the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
         "sharpness of the worlds": data.SHARPNESS,
-        "noise trap, in nats": ", ".join(f"{name} {trap_strength(task.flip_y):g}" for name, task in TASKS.items()),
+        "noise trap, in nats": ", ".join(f"{name} {trap_strength(TASKS[name].flip_y):g}" for name in PINNED),
         "`alpha` of the SGDClassifier": learner.ALPHA,
         "warm-up passes": learner.WARM_UP_PASSES,
         "samples bought per training pass": learner.SAMPLES_PER_PASS,
@@ -176,9 +184,9 @@ def ladder() -> str:
         return f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
     return table(
-        f"policy | {' | '.join(TASKS)} | what it does",
+        f"policy | {' | '.join(PINNED)} | what it does",
         (
-            (policy, *(grade(task_id, policy) for task_id in TASKS), get_policy(policy).description)
+            (policy, *(grade(task_id, policy) for task_id in PINNED), get_policy(policy).description)
             for policy in GROUPS["ladder"]
         ),
     )
@@ -199,10 +207,10 @@ def speed() -> str:
 
 
 def transfer() -> str:
-    """Return the results on real data of policies that were tuned on synthetic tasks."""
+    """Return mean grades on real tables."""
     from bench.transfer import page  # noqa: PLC0415  (it imports this module)
 
-    return page.summary(page.load())
+    return page.summary()
 
 
 def rules(of_check: dict[str, Rule]) -> str:

@@ -18,6 +18,7 @@ import minari
 import numpy as np
 from minari import DataCollector, MinariDataset
 
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.evaluation.rollout import policy_rng
 from dataselect_env.gym.registration import env_id
@@ -35,9 +36,9 @@ def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
         minari.delete_dataset(name)
     choices: dict[str, Any] = {"id": f"dataselect_env.gym:{env_id(task_id)}", "reward_mode": "grade"}
     env = DataCollector(gymnasium.make(**choices))
-    task = TASKS[task_id]
     for seed in seeds:
         env.reset(seed=seed)
+        task = as_described(TASKS[task_id], env.unwrapped.replies[0].problem)
         act, terminated = policy.start(task, policy_rng(policy.name, seed)), False
         while not terminated:
             action = encode(task, act(env.unwrapped.replies[-1])).astype(np.float32)

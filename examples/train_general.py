@@ -3,12 +3,12 @@
     pip install "dataselect-env"
     python examples/train_general.py --problems 4000 --rounds 2 --processes 2
 
-This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification", 2003).
-In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it and is
-played to its end. The first round plays on with the same strategy; later rounds with the network of the round before.
-A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how much its
-final grade differs from the mean of the state's options. All copies of a state share their random draws, so few
-rollouts are enough. Problems come from the train split; the validation split decides when to stop fitting.
+This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification",
+2003). In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it
+and is played to its end. The first round plays on with the same strategy; later rounds with the network of the round
+before. A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how
+much its final grade differs from the mean of the state's options. All copies of a state share their random draws, so
+few rollouts are enough. Problems come from the train split; the validation split decides when to stop fitting.
 """
 # ruff: noqa: E402  (threads are limited before numpy starts them)
 
@@ -28,6 +28,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neural_network import MLPRegressor
 
 from dataselect_env.core.arrays import Floats
@@ -37,10 +38,10 @@ from dataselect_env.core.tasks import SPLITS, get_task
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import difference
 from dataselect_env.policies import get_policy
-from dataselect_env.policies.options import PACES, SHARED, History, Option
+from dataselect_env.policies.options import OWN, PACES, SCALED, SHARED, History, Option
 from dataselect_env.policies.oracle import OracleEnv
-from dataselect_env.policies.policy import Policy
-from dataselect_env.policies.scorer import Network, Scorer, start_scorer
+from dataselect_env.policies.policy import AnyPolicy, Policy
+from dataselect_env.policies.scorer import Network, Scorer, load_scorer, start_scorer
 
 PACE_SHARES = (0.2, 0.6, 0.2)
 """How often each of ``PACES`` is tried."""
@@ -54,9 +55,17 @@ FIRST_SEED = 1_000_000
 """Training problems come from seeds outside every split, which are drawn from the families of the train split."""
 UNDESCRIBED = 0.1
 """Share of the options whose statistics are left out while fitting."""
+WITHOUT_RANGE = 0.2
+"""Share of the options whose performance range is left out while fitting, as on a user's own data."""
+SCALED_COLUMNS = np.array([*map(SHARED.index, SCALED), len(SHARED) + OWN.index("score_gain")])
 FIRST_STATISTIC = SHARED.index("described")
 KEEP = 0.6
 """Probability that the behaviour policy buys by the strategy of the step before again."""
+
+
+Features = NDArray[np.float32]
+State = tuple[Features, Floats]
+"""Features, (n, WIDTH), and final scores, (n,), of the options tried in a state."""
 
 
 class Play:
@@ -68,6 +77,11 @@ class Play:
         self.history = History(self.env.episode.task)
         self.history.see(reply)
         self.reply: Reply = reply
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Play:
+        twin = copy.copy(self)  # replies are never changed
+        twin.env, twin.history = copy.deepcopy(self.env, memo), copy.deepcopy(self.history, memo)
+        return twin
 
     def step(self, option: Option) -> None:
         """Play an option."""
@@ -95,7 +109,7 @@ def outcome(play: Play, option: Option, tail: Scorer | None) -> float:
     return trial.score()
 
 
-def states(seed: int, tail: Scorer | None) -> list[tuple[Floats, Floats]]:
+def states(seed: int, tail: Scorer | None) -> list[State]:
     """Return features, (n, WIDTH), and final scores, (n,), of the options tried in some states of an episode."""
     rng = np.random.default_rng([seed, 31])
     play, found = Play(seed), []
@@ -124,9 +138,9 @@ def states(seed: int, tail: Scorer | None) -> list[tuple[Floats, Floats]]:
     return found
 
 
-def collect(seeds: range, tail: Scorer | None, processes: int, seconds: float = 0.0) -> list[tuple[Floats, Floats]]:
+def collect(seeds: range, tail: Scorer | None, processes: int, seconds: float = 0.0) -> list[State]:
     """Return the states of many episodes; of fewer where time runs out."""
-    found: list[tuple[Floats, Floats]] = []
+    found: list[State] = []
     begin = time.perf_counter()
     with ProcessPoolExecutor(processes) as pool:
         waiting = pool.map(partial(states, tail=tail), seeds, chunksize=8)
@@ -140,7 +154,7 @@ def collect(seeds: range, tail: Scorer | None, processes: int, seconds: float = 
     return found
 
 
-def keep(found: list[tuple[Floats, Floats]], path: Path) -> None:
+def keep(found: list[State], path: Path) -> None:
     """Write states to a file, in half precision."""
     np.savez_compressed(
         path,
@@ -153,40 +167,42 @@ def keep(found: list[tuple[Floats, Floats]], path: Path) -> None:
 # --- fitting --------------------------------------------------------------------------------------------------------
 
 
-def centred(found: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+def centred(found: list[State]) -> State:
     """Return features and targets of all options: final scores less the mean of their state."""
     return (
-        np.concatenate([features for features, _ in found]).astype(np.float32),
-        np.concatenate([scores - scores.mean() for _, scores in found]).astype(np.float32),
+        np.concatenate([features for features, _ in found]),
+        np.concatenate([scores - scores.mean() for _, scores in found]),
     )
 
 
-def chosen(network: Network | Scorer, found: list[tuple[Floats, Floats]]) -> float:
+def chosen(network: Network | Scorer, found: list[State]) -> float:
     """Return the mean final score of the options that a network would choose among those that were tried."""
-    return float(np.mean([scores[int(network.scores(features).argmax())] for features, scores in found]))
+    return float(np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in
+    found]))
 
 
-def undescribed(X: Floats, rng: np.random.Generator) -> Floats:
-    """Return features in which some states lack the statistics of the pool, as on the pinned tasks."""
+def undescribed(X: Features, rng: np.random.Generator) -> Features:
+    """Return features in which some options lack the statistics of the pool, or the performance range."""
     without = X.copy()
     without[rng.random(len(X)) < UNDESCRIBED, FIRST_STATISTIC : len(SHARED)] = 0.0
+    without[np.ix_(np.flatnonzero(rng.random(len(X)) < WITHOUT_RANGE), SCALED_COLUMNS)] = 0.0
     return without
 
 
-def fit(
-    found: list[tuple[Floats, Floats]], held_out: list[tuple[Floats, Floats]], seed: int, before: Network | None
-) -> tuple[Network, list[float]]:
+def fit(found: list[State], held_out: list[State], seed: int, before: Network | None) -> tuple[Network, list[float]]:
     """Return the network of the best epoch on held-out states, and its curve: the value of its choices by epoch."""
     rng = np.random.default_rng([seed, 32])
     X, y = centred(found)
-    model = MLPRegressor(hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed)
+    model = MLPRegressor(
+        hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed
+    )
     model.partial_fit(X[:BATCH], y[:BATCH])
     if before is not None:
         model.coefs_ = [weight.astype(np.float32) for weight in before.weights]
         model.intercepts_ = [bias.astype(np.float32) for bias in before.biases]
     best, curve = network_of(model), []
     for epoch in range(EPOCHS):
-        model._optimizer.learning_rate_init = LEARNING_RATE * (1 - epoch / EPOCHS)  # noqa: SLF001
+        model._optimizer.learning_rate_init = LEARNING_RATE * (1 - epoch / EPOCHS)
         order = rng.permutation(len(X))
         for begin in range(0, len(X) - BATCH + 1, CHUNK):
             rows = order[begin : begin + CHUNK]
@@ -211,7 +227,7 @@ def network_of(model: MLPRegressor) -> Network:
 
 def final_scores(seed: int, scorer: Scorer) -> dict[str, float]:
     """Return the scores of ``general`` and of the fixed rules in one episode."""
-    policies = [Policy("general", "The network.", lambda task, _rng: start_scorer(scorer, task))]
+    policies: list[AnyPolicy] = [Policy("general", "The network.", lambda task, _rng: start_scorer(scorer, task))]
     policies += [get_policy(name) for name in (*BASE, *get_task("open").extra_strategies)]
     return {policy.name: rollout(policy, "open", seed).grade.score for policy in policies}
 
@@ -240,7 +256,15 @@ def compare(scorer: Scorer, seeds: range, processes: int) -> dict[str, Any]:
 @click.option("--keep-states", is_flag=True, help="Write the states of each round too.")
 @click.option("--out", default="general", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
 def main(
-    problems: int, seconds: float, rounds: int, held_out: int, compare_on: int, processes: int, keep_states: bool, out: Path
+    *,
+    problems: int,
+    seconds: float,
+    rounds: int,
+    held_out: int,
+    compare_on: int,
+    processes: int,
+    keep_states: bool,
+    out: Path,
 ) -> None:
     """Train the network and write it to ``<out>/general.npz``, with ``<out>/general.json`` beside it."""
     out.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ def compare(actor: Actor, task_id: str) -> dict[str, Any]:
     """Return mean grades on the test seeds, and differences to the references by seed, with 95 % intervals."""
     ours, worlds = grades(as_policy(actor), task_id, TEST_SEEDS), strata_of(get_task(task_id), TEST_SEEDS)
     result: dict[str, Any] = {"seeds": [TEST_SEEDS[0], TEST_SEEDS[-1]], "ppo": mean_interval(ours, worlds).model_dump()}
-    for name in REFERENCES if get_task(task_id).built_in else REFERENCES[1:]:
+    for name in REFERENCES if get_task(task_id).pinned else REFERENCES[1:]:
         theirs = grades(get_policy(name), task_id, TEST_SEEDS)
         result[name] = mean_interval(theirs, worlds).model_dump()
         result[f"ppo - {name}"] = difference(ours, theirs, worlds).model_dump()

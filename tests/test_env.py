@@ -25,7 +25,8 @@ from dataselect_env.core.data import dataset_number, make_dataset
 from dataselect_env.core.errors import EnvError, EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
 from dataselect_env.core.models import StepInfo
 from dataselect_env.core.reward import TERMINAL_COEFFICIENT
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_spec
+from dataselect_env.core.specs import get_spec
+from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.core.warm_start import warm_start
 
 MIXED = Action.select(20, uncertainty=1, diversity=1, random=1)

@@ -19,7 +19,7 @@ from ray import serve
 from websockets.sync.client import connect
 
 from bench.consumers.record import SEEDS, recorded, scores
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.integrations.ray_serve import application
 from dataselect_env.policies.reference import BEST_CONSTANTS
 from dataselect_env.server.settings import Settings
@@ -74,7 +74,7 @@ def lost_over_http(port: int, *, sticky: bool) -> int:
 def main() -> None:
     with recorded("ray_serve", "ray-serve", ["ray", "fastapi", "websockets"]) as record:
         expected, port = scores(), free_port()
-        episodes = [(task_id, seed) for seed in SEEDS for task_id in TASKS] * (CLIENTS // (len(SEEDS) * len(TASKS)))
+        episodes = [(task_id, seed) for seed in SEEDS for task_id in PINNED] * (CLIENTS // (len(SEEDS) * len(PINNED)))
         ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
             serve.start(http_options={"host": LOOPBACK, "port": port})

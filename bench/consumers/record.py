@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SPLITS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy
 
@@ -68,4 +68,4 @@ def recorded(name: str, extra: str, packages: list[str]) -> Iterator[Record]:
 def scores(seeds: range = SEEDS) -> dict[tuple[str, int], float]:
     """Return the scores of ``POLICY`` as the package plays it, by task and seed."""
     policy = get_policy(POLICY)
-    return {(task_id, seed): rollout(policy, task_id, seed).grade.score for task_id in TASKS for seed in seeds}
+    return {(task_id, seed): rollout(policy, task_id, seed).grade.score for task_id in PINNED for seed in seeds}

@@ -10,7 +10,7 @@ from skyrl_gym.metrics import aggregate_for_environment
 
 from bench.consumers.answers import answer
 from bench.consumers.record import SEEDS, recorded, scores
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.integrations import skyrl_env
 from dataselect_env.integrations.rows import prompt_rows
 
@@ -21,7 +21,7 @@ def main() -> None:
     with recorded("skyrl", "skyrl", ["skyrl-gym"]) as record:
         skyrl_env.register()
         expected, returns, metrics, mistakes = scores(), {}, [], 0
-        for row in prompt_rows(TASKS, SEEDS):
+        for row in prompt_rows(PINNED, SEEDS):
             env = skyrl_gym.make(skyrl_env.ENV_CLASS, env_config={}, extras={**row, "max_turns": MAX_TURNS})
             conversation, _ = env.init(row["prompt"])
             total, done, texts = 0.0, False, ["I have to think.", *[answer(row["task_id"])] * MAX_TURNS]

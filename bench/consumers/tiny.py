@@ -7,7 +7,7 @@ from importlib.resources import files
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
 
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.integrations.rows import opening
 
 END, TURN, PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
@@ -27,7 +27,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    inner.train_from_iterator((message["content"] for task in TASKS for message in opening(task)), trainer)
+    inner.train_from_iterator((message["content"] for task in PINNED for message in opening(task)), trainer)
     made = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=END, pad_token=PAD)
     made.add_tokens(MARKS)
     made.chat_template = (files("trl") / "chat_templates" / "qwen3.jinja").read_text(encoding="utf-8")

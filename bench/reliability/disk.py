@@ -121,10 +121,12 @@ def endure(here: Visit, fill: Callable[[], None], empty: Callable[[], None]) -> 
         here.expect("reset on a full disk", here.ask("http", "reset", {"seed": 1}).get("code"), CODE)
         here.expect("grade on a full disk", here.ask("http", "grader", {"episode_id": "over"}), grades["over"])
         here.expect("health on a full disk", here.http.get("/health").status_code, 200)
+        here.expect("readiness on a full disk", here.http.get("/ready").status_code, 503)
     status = here.http.post("/reset", json={}).status_code
     here.expect("status of a reset on a full disk", status, 503)
 
     empty()
+    here.expect("readiness with room again", here.http.get("/ready").status_code, 200)
     for name, script in played.items():
         for number in range(2, len(alone[name])):
             here.expect(f"{name} step {number} with room again", here.step(script, number), alone[name][number])

@@ -24,7 +24,7 @@ from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run, as_row, usage
 from bench.reliability.scripts import Reply, Script, differences, draw, players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.server.settings import ENV_PREFIX
 from tests.helpers.serving import Server, running_server
 
@@ -62,7 +62,7 @@ class EpisodeBackend:
 
 def scripts(sessions: int, seed: int) -> list[Script]:
     """Return the scripts: the tasks in turn, each session with its own seed."""
-    rng, tasks = random.Random(seed), tuple(TASKS)  # noqa: S311  (no secret)
+    rng, tasks = random.Random(seed), PINNED  # noqa: S311  (no secret)
     return [
         draw(rng, f"scale-{place}", seed=FIRST_SEED + place, task_id=tasks[place % len(tasks)])
         for place in range(sessions)

@@ -31,7 +31,7 @@ from dataselect_env.core import reward, sgd
 from dataselect_env.core.data import dataset_number
 from dataselect_env.core.learner import Learner, passes_for
 from dataselect_env.core.selection import BatchSelector
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SPLITS, TASKS
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import warm_start
 from dataselect_env.gym.vector import DataSelectVectorEnv
@@ -225,7 +225,7 @@ def versions() -> dict[str, Any]:
 
 def main() -> None:
     """Print and write the measurements."""
-    with threadpoolctl.threadpool_limits(1), click.progressbar(TASKS, label="Measuring", file=sys.stderr) as bar:
+    with threadpoolctl.threadpool_limits(1), click.progressbar(PINNED, label="Measuring", file=sys.stderr) as bar:
         tasks = {task_id: measure(task_id) for task_id in bar}
     RESULTS.write_text(json.dumps({"versions": versions(), "rounds": ROUNDS, "tasks": tasks}, indent=1) + "\n")
     for task_id, figures in tasks.items():

@@ -1,129 +1,179 @@
-"""Render README.md and its picture from results.json.
-
-python -m bench.transfer.page
-"""
+"""Render README.md and its picture from exam.jsonl: ``python -m bench.transfer.page``."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from bench.transfer.report import CONTENDERS, REFERENCES, RESULTS, YARDSTICKS
+from bench.transfer import open_constant
+from bench.transfer.contenders import CONTENDERS, OPEN_CONSTANT, SUBJECT
+from bench.transfer.exam import RESULTS, Record, read
+from bench.transfer.problems import SYNTHETIC
+from bench.transfer.standings import BOTH, Standings
+from dataselect_env.evaluation.statistics import Difference, Interval, corrected, difference, mean_interval
 from dataselect_env.rendering import palette
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
-PAGE, PICTURE, GENERAL = HERE / "README.md", HERE / "transfer.png", HERE / "general.json"
-DATA, NOISE = ("digits", "breast-cancer", "wine"), ("clean", "uniform", "worlds")
-COLOURS = {"rule": palette.GREY, "tuned": palette.VERMILION, "yardstick": palette.GREEN}
-Results = dict[str, Any]
+PAGE, PICTURE = HERE / "README.md", HERE / "transfer.png"
+YARDSTICK = "yardstick"
+COLOURS = {
+    "rule": palette.GREY,
+    "peer": palette.SKY_BLUE,
+    "learned": palette.VERMILION,
+    "constant": palette.PURPLE,
+    YARDSTICK: palette.GREEN,
+}
+ON_QUESTIONS = (
+    SUBJECT,
+    "random",
+    "uncertainty",
+    "held_out_uncertainty",
+    "confident_random",
+    "cleanlab_random",
+    OPEN_CONSTANT,
+    "oracle",
+)
 
 
-def load() -> Results:
-    """Return the results of report.py."""
-    results: Results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return results
+@cache
+def standings() -> Standings:
+    """Return the standings of the results file."""
+    return Standings.of(read(RESULTS))
 
 
-def short(name: str) -> str:
-    """Return a policy's name without the module that it comes from."""
-    return name.rsplit(":", 1)[1] if name.startswith("bench.") else name
+def about() -> Record:
+    """Return what the exam was played with."""
+    (facts,) = [record["versions"] for record in read(RESULTS) if "versions" in record]
+    return dict(facts)
 
 
-def kind_of(name: str) -> str:
-    """Return the kind of a policy, which decides its colour in the picture."""
-    if name in YARDSTICKS:
-        return "yardstick"
-    return "rule" if "nothing" in CONTENDERS[name] else "tuned"
+def interval(found: Interval) -> str:
+    return f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def verdict(results: Results, name: str, reference: str) -> tuple[int, int, float]:
-    """Return on how many tasks a policy is above and below the reference, and the mean difference over the tasks."""
-    gaps = [rows[name][f"less {reference}"] for rows in results["tasks"].values() if name != reference]
-    above = sum(gap["significant"] and gap["mean"] > 0 for gap in gaps)
-    below = sum(gap["significant"] and gap["mean"] < 0 for gap in gaps)
-    return above, below, sum(gap["mean"] for gap in gaps) / max(1, len(gaps))
+def gap(found: Difference) -> str:
+    """Return a difference with its interval, and a star if it is significant."""
+    return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}){' *' if found.significant else ''}"
 
 
-def summary(results: Results) -> str:
-    """Return one row per contender: on how many tasks it is above and below each reference, and by how much."""
-    heading = " | ".join(f"against {reference}" for reference in REFERENCES)
-    return table(f"policy | tuned on | {heading}", _summary(results))
+def ordered(exam: Standings) -> list[str]:
+    """Return the contenders by mean grade, the yardsticks last."""
+    return sorted(exam.contenders, key=lambda name: (CONTENDERS[name].kind == YARDSTICK, -exam.mean(name).mean))
 
 
-def _summary(results: Results) -> Iterator[tuple[object, ...]]:
-    for name, tuned_on in CONTENDERS.items():
-        cells = []
-        for reference in REFERENCES:
-            above, below, mean = verdict(results, name, reference)
-            cells.append("" if name == reference else f"{above} above, {below} below, {mean:+.3f}")
-        yield f"`{short(name)}`", tuned_on, *cells
+def summary() -> str:
+    """Return the mean grades by kind of noise."""
+    exam = standings()
+    rows = []
+    for name in ordered(exam):
+        cells = [f"{exam.mean(name, (kind,)).mean:.2f}" for kind in SYNTHETIC]
+        rows.append((f"`{name}`", CONTENDERS[name].tuned_on, *cells, interval(exam.mean(name))))
+    return table(f"policy | tuned on | {' | '.join(SYNTHETIC)} | all", rows)
 
 
-def learned() -> str:
-    """Return a sentence on how well the policy ``general`` learned its training tasks."""
-    sources = json.loads(GENERAL.read_text(encoding="utf-8"))["held_out"].values()
-    above = sum(source["ppo - probing"]["low"] > 0 for source in sources)
+def differences() -> str:
+    """Return the differences of the subject to all others: together, audited, and not."""
+    exam = standings()
+    others = [name for name in ordered(exam) if name != SUBJECT]
+    found = [exam.differences(SUBJECT, others, audits=audits) for audits in (BOTH, (True,), (False,))]
+    rows = ((f"`{name}`", *(gap(of[name]) for of in found), f"{found[0][name].p_corrected:.2g}") for name in others)
+    return table("less | all | audited | not audited | p of all", rows)
+
+
+def by_table() -> str:
+    """Return mean grades by table."""
+    exam = standings()
+    names = (SUBJECT, exam.best_rule(), OPEN_CONSTANT, "random", "own-constant", "oracle")
+    means = [exam.by_table(name) for name in dict.fromkeys(names)]
+    rows = ((name, *(f"{of[name]:.2f}" for of in means)) for name in exam.tables)
+    return table(f"table | {' | '.join(f'`{name}`' for name in dict.fromkeys(names))}", rows)
+
+
+def people() -> str:
+    """Return mean grades on labels given by people, with 95 % intervals over seeds."""
+    exam = standings()
+    names = [name for name in ordered(exam) if name in ON_QUESTIONS]
+    columns = []
+    for question in exam.questions:
+        grades = {name: exam.on_question(name, question) for name in names}
+        gaps = corrected([difference(grades[name], grades["random"]) for name in names])
+        columns.append([interval(mean_interval(grades[name])) for name in names])
+        columns.append(["" if name == "random" else gap(one) for name, one in zip(names, gaps, strict=True)])
+    rows = zip((f"`{name}`" for name in names), *columns, strict=True)
+    return table(f"policy | {' | '.join(f'{question} | less random' for question in exam.questions)}", rows)
+
+
+def verdict() -> str:
+    """Return in one sentence how the subject compares."""
+    exam = standings()
+    rules = [name for name in exam.contenders if CONTENDERS[name].kind == "rule"]
+    best, found = exam.best_rule(), exam.differences(SUBJECT, rules)
+    above = sum(one.significant and one.mean > 0 for one in found.values())
     return (
-        f"`general` is above `probing` on held-out seeds of {above} of the {len(sources)} synthetic tasks that it was"
-        " trained on.\n"
+        f"`{SUBJECT}` has a mean grade of {exam.mean(SUBJECT).mean:.3f}, the best fixed rule in hindsight, `{best}`,"
+        f" {exam.mean(best).mean:.3f}, random sampling {exam.mean('random').mean:.3f}. It is significantly above"
+        f" {above} of {len(rules)} fixed rules.\n"
     )
 
 
-def scores(results: Results) -> str:
-    """Return mean scores by task."""
-    names = (REFERENCES[0], *CONTENDERS, *YARDSTICKS)
-    rows = (
-        (f"`{short(name)}`", *(f"{rows[name]['score']['mean']:.3f}" for rows in results["tasks"].values()))
-        for name in names
+def facts() -> str:
+    """Return which tables were played, what was left out, and on what machine."""
+    exam, of = standings(), about()
+    left_out = "".join(f" `{name}` is left out: {reason}." for name, reason in exam.left_out.items())
+    machine = (
+        f"{of['processor']}; Python {of['python']}, numpy {of['numpy']}, scikit-learn {of['scikit-learn']}, cleanlab"
+        f" {of['cleanlab']}."
     )
-    return table(f"policy | {' | '.join(results['tasks'])}", rows)
+    return (
+        f"{len(exam.tables)} tables: {', '.join(exam.tables)}.{left_out} `{OPEN_CONSTANT}` is"
+        f" `{open_constant.chosen().name}`.\n\n{machine}\n"
+    )
 
 
-def constants(results: Results) -> str:
-    """Return the best constant of each task."""
-    return table("task | best constant", ((task, f"`{name}`") for task, name in results["best_constants"].items()))
+RENDERERS: dict[str, Callable[[], str]] = {
+    "verdict": verdict,
+    "summary": summary,
+    "differences": differences,
+    "by_table": by_table,
+    "people": people,
+    "facts": facts,
+}
 
 
-RENDERERS = {"learned": lambda _: learned(), "summary": summary, "scores": scores, "constants": constants}
-
-
-def rendered(text: str, results: Results) -> str:
+def rendered(text: str) -> str:
     """Return the page with up-to-date tables."""
-    return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]](results)}{found[3]}", text)
+    return MARKED.sub(lambda found: f"{found[1]}{RENDERERS[found[2]]()}{found[3]}", text)
 
 
-def draw(results: Results) -> None:
-    """Draw differences to random, one panel per data set and kind of noise."""
+def draw() -> None:
+    """Draw the differences of the subject to all others, one panel per kind of noise and one for all."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (the tables do without)
 
-    names = [*CONTENDERS, *YARDSTICKS][::-1]
+    exam = standings()
+    names = [name for name in ordered(exam) if name != SUBJECT][::-1]
     figure = Figure(figsize=(11, 9), layout="constrained")
-    grid = figure.subplots(len(DATA), len(NOISE), sharex=True, sharey=True)
-    for data, line in zip(DATA, grid, strict=True):
-        for noise, ax in zip(NOISE, line, strict=True):
-            for height, name in enumerate(names):
-                gap = results["tasks"][f"{data}-{noise}"][name][f"less {REFERENCES[0]}"]
-                kind = kind_of(name)
-                ax.plot([gap["low"], gap["high"]], [height] * 2, color=COLOURS[kind], linewidth=2)
-                ax.plot(gap["mean"], height, "o", color=COLOURS[kind], markersize=4.5)
-            ax.axvline(0, color=palette.NOTE, linewidth=0.8)
-            ax.set_title(f"{data}, {noise}", loc="left", fontsize=10, fontweight="bold")
-            ax.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.grid(axis="x", color=palette.FAINT, linewidth=0.7)
-    colours = "grey: rules, orange: tuned on synthetic tasks, green: yardsticks"
-    figure.supxlabel(f"grade less that of {REFERENCES[0]}, 95 % intervals; {colours}", fontsize=9)
-    figure.savefig(PICTURE, dpi=110)
+    panels = {"all": SYNTHETIC, **{kind: (kind,) for kind in SYNTHETIC}}
+    for ax, (title, kinds) in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, panels.items(), strict=True):
+        for height, (name, found) in enumerate(exam.differences(SUBJECT, names, kinds).items()):
+            colour = COLOURS[CONTENDERS[name].kind]
+            ax.plot([found.low, found.high], [height] * 2, color=colour, linewidth=2)
+            ax.plot(found.mean, height, "o", color=colour, markersize=4.5)
+        ax.axvline(0, color=palette.NOTE, linewidth=0.8)
+        ax.set_title(title, loc="left", fontsize=10, fontweight="bold")
+        ax.set_yticks(range(len(names)), names, fontsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="x", color=palette.FAINT, linewidth=0.7)
+    colours = "grey: rules, blue: cleanlab, orange: learned, purple: constant, green: yardsticks"
+    figure.supxlabel(f"grade of {SUBJECT} less that of another, 95 % intervals over tables; {colours}", fontsize=9)
+    figure.savefig(PICTURE, dpi=100, metadata={"Software": None})
 
 
 def main() -> None:
     """Write the page and the picture."""
-    results = load()
-    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
-    draw(results)
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    draw()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from bench.validity.candidates import FAMILIES
 from dataselect_env.core.data import WORLDS, world_of
 from dataselect_env.core.learner import passes_for
-from dataselect_env.core.tasks import TASKS, get_task
+from dataselect_env.core.tasks import PINNED, get_task
 from dataselect_env.core.warm_start import warm_start
 from dataselect_env.evaluation.journal import EpisodeRecord
 from dataselect_env.evaluation.statistics import (
@@ -122,10 +122,10 @@ def plain(differences: Mapping[Named, Difference]) -> dict[Named, dict[str, Any]
 
 def steps(cells: Cells) -> dict[str, list[dict[str, Any]]]:
     """Return A1 and A2: the differences between neighbours on the ladder."""
-    found = plain({(task, *pair): gap(cells, task, *pair) for task in TASKS for pair in STEPS})
+    found = plain({(task, *pair): gap(cells, task, *pair) for task in PINNED for pair in STEPS})
     return {
         task: [{"above": above, "below": below, **found[task, above, below]} for above, below in STEPS]
-        for task in TASKS
+        for task in PINNED
     }  # fmt: skip
 
 
@@ -134,12 +134,12 @@ def exploits(cells: Cells) -> dict[str, Any]:
     names, limit = GROUPS["degenerate"], "best-constant"
     means = {
         (task, kind): {policy: fmean(values(cells, task, policy)) for policy in (limit, *names)}
-        for task in TASKS
+        for task in PINNED
         for kind, (values, _) in KINDS.items()
     }
     best = {case: max(names, key=found.__getitem__) for case, found in means.items()}
     gaps = plain({case: gap(cells, case[0], policy, limit, kind=case[1]) for case, policy in best.items()})
-    result: dict[str, Any] = {task: {"policies": len(names)} for task in TASKS}
+    result: dict[str, Any] = {task: {"policies": len(names)} for task in PINNED}
     for (task, kind), found in means.items():
         result[task][kind] = {
             "best_constant": found[limit],
@@ -154,7 +154,7 @@ def exploits(cells: Cells) -> dict[str, Any]:
 def alignment(cells: Cells, names: Sequence[str], families: Sequence[str] | None = None) -> dict[str, Any]:
     """Return A4 over the policies ``names``: rank correlation, and the grade lost by maximising the return."""
     found: dict[str, Any] = {}
-    for task in TASKS:
+    for task in PINNED:
         grades = np.array([fmean(scores(cells, task, name)) for name in names])
         paid = np.array([fmean(returns(cells, task, name)) for name in names])
         found[task] = {
@@ -185,7 +185,7 @@ def telescoping(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
 
 def separable(cells: Cells) -> dict[str, Any]:
     """Return A6: best constant minus balanced mix on the first seeds."""
-    return plain({task: gap(cells, task, "best-constant", "balanced", seeds=FEW_SEEDS) for task in TASKS})
+    return plain({task: gap(cells, task, "best-constant", "balanced", seeds=FEW_SEEDS) for task in PINNED})
 
 
 def odds(table: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -208,7 +208,7 @@ def compute_share(cells: Cells, numbers: Mapping[int, int]) -> dict[str, dict[st
         numbers: Data set number of each seed.
     """
     found = {}
-    for task_id in TASKS:
+    for task_id in PINNED:
         task, passes, bought = get_task(task_id), 0, 0
         for _ in range(task.max_steps):
             batch = min(ORACLE_BATCH, task.budget - bought)

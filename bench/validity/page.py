@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from bench.validity import measure
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.policies import GROUPS
 from docs.render import MARKED, table
 
@@ -44,7 +44,7 @@ def goals(results: Results) -> str:
 
 def verdicts(block: Results) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield the goals of a block with what was measured and the verdict."""
-    tasks, hardest = list(TASKS), measure.LADDER_TASKS
+    tasks, hardest = list(PINNED), measure.LADDER_TASKS
     by_pair = {task: {(one["above"], one["below"]): one for one in block["steps"][task]} for task in tasks}
     stop = max(block["ladder"][task]["stop"]["score"] for task in tasks)
     yield "A1 stop at once <= 0.10", (f"at most {stop:.3f}", holds(stop <= measure.STOP_AT_MOST))
@@ -89,7 +89,7 @@ def ladder(results: Results) -> str:
     """Return the ladder of every task: policies on the ladder, both blocks."""
     blocks = results["blocks"]
     rows = []
-    for task in TASKS:
+    for task in PINNED:
         first = next(iter(blocks.values()))["ladder"][task]
         for policy in sorted(GROUPS["reference"], key=lambda name: -first[name]["score"]):
             found = [block["ladder"][task][policy] for block in blocks.values()]
@@ -105,7 +105,7 @@ def ladder(results: Results) -> str:
 def steps(results: Results) -> str:
     """Return the differences between neighbours on the ladder."""
     rows = []
-    for task in TASKS:
+    for task in PINNED:
         for name, block in results["blocks"].items():
             for one in block["steps"][task]:
                 star = "yes" if one["significant"] else "**no**"
@@ -119,7 +119,7 @@ def steps(results: Results) -> str:
                         star,
                     )
                 )
-    rows.sort(key=lambda row: (list(TASKS).index(row[0].strip("`")), PAIRS.index(row[1])))
+    rows.sort(key=lambda row: (list(PINNED).index(row[0].strip("`")), PAIRS.index(row[1])))
     return table("task | difference in grade | seeds | mean, 95 % interval | p | significant", rows)
 
 
@@ -133,17 +133,17 @@ def exploits(results: Results) -> str:
         (
             policy,
             results["descriptions"].get(policy, "The best constant of the train split, to compare with."),
-            *(f"{found[task][policy]['score']:.3f} / {found[task][policy]['return']:.1f}" for task in TASKS),
+            *(f"{found[task][policy]['score']:.3f} / {found[task][policy]['return']:.1f}" for task in PINNED),
         )
         for policy in ("best-constant", *GROUPS["degenerate"])
     ]
-    return table("policy | what it does and would exploit | " + " | ".join(TASKS), rows)
+    return table("policy | what it does and would exploit | " + " | ".join(PINNED), rows)
 
 
 def closest(results: Results) -> str:
     """Return for each task the degenerate policy that comes closest to the best constant, in grade and in return."""
     rows = []
-    for task in TASKS:
+    for task in PINNED:
         for kind in ("grade", "return"):
             for name, block in results["blocks"].items():
                 one = block["exploits"][task][kind]
@@ -155,7 +155,7 @@ def closest(results: Results) -> str:
 def alignment(results: Results) -> str:
     """Return A4 for random and for named policies."""
     rows = []
-    for task in TASKS:
+    for task in PINNED:
         for name, block in results["blocks"].items():
             random, named = block["random_policies"][task], block["named_policies"][task]
             families = listed([f"{family} {value:.3f}" for family, value in random["families"].items()])
@@ -204,7 +204,7 @@ def coverage(_results: Results) -> str:
             seeds,
             *(covered([row[method] for row in groups[paired, task, seeds] if method in row]) for method in METHODS),
         )
-        for paired, task, seeds in sorted(groups, key=lambda key: (key[0], list(TASKS).index(key[1]), key[2]))
+        for paired, task, seeds in sorted(groups, key=lambda key: (key[0], list(PINNED).index(key[1]), key[2]))
     ]
     return table("of | task | seeds | " + " | ".join(METHODS), rows)
 
@@ -220,7 +220,7 @@ def covered(cases: list[dict[str, float]]) -> str:
 def compute(results: Results) -> str:
     """Return the share of the gain that training alone brings."""
     rows = []
-    for task in TASKS:
+    for task in PINNED:
         for name, block in results["blocks"].items():
             one = block["compute_share"][task]
             figures = (f"{one[part]:.3f}" for part in ("start", "seed_set_alone", "oracle"))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from bench.validity.candidates import FAMILIES
 from bench.validity.measure import Cells, returns, scores
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.rendering import palette
 from dataselect_env.rendering.plots import PANEL_WIDTH, look
 
@@ -23,8 +23,8 @@ FAMILY_LOOKS = dict(zip(FAMILIES, ((palette.BLUE, "o"), (palette.ORANGE, "^"), (
 def figure(height: float, draw: Callable[[Axes, str], None]) -> Figure:
     """Return a figure with one panel per task."""
     with rc_context(palette.STYLE):
-        picture = Figure(figsize=(PANEL_WIDTH * len(TASKS), height), layout="constrained")
-        for ax, task in zip(picture.subplots(1, len(TASKS)), TASKS, strict=True):
+        picture = Figure(figsize=(PANEL_WIDTH * len(PINNED), height), layout="constrained")
+        for ax, task in zip(picture.subplots(1, len(PINNED)), PINNED, strict=True):
             draw(ax, task)
             ax.set_title(task)
         lines = {str(line.get_label()): line for ax in picture.axes for line in ax.get_lines()}

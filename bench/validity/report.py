@@ -23,7 +23,7 @@ from bench.validity.candidates import FAMILIES, full_name
 from dataselect_env.cli.console import progress
 from dataselect_env.core.data import WORLDS, dataset_number, world_of
 from dataselect_env.core.models import RewardMode
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import build_report, rounded
@@ -48,7 +48,7 @@ def play(
     policies: tuple[str, ...], seeds: range, label: str, reward_mode: RewardMode = "shaped"
 ) -> list[EpisodeRecord]:
     """Play all tasks on these seeds."""
-    plan = Plan(policies=policies, tasks=tuple(TASKS), seeds=tuple(seeds), reward_mode=reward_mode)
+    plan = Plan(policies=policies, tasks=tuple(PINNED), seeds=tuple(seeds), reward_mode=reward_mode)
     with progress(len(plan), label) as advance:
         return evaluate(plan, processes=cores(), progress=advance)
 
@@ -76,7 +76,7 @@ def block(name: str, first: int) -> dict[str, Any]:
         "named_policies": measure.alignment(cells, agents),
         "telescoping": measure.telescoping(graded),
         "separable": measure.separable(cells),
-        "leak": {task: leak.audit(task, range(first, first + AUDIT_SEEDS)) for task in TASKS},
+        "leak": {task: leak.audit(task, range(first, first + AUDIT_SEEDS)) for task in PINNED},
         "odds": measure.odds(table),
         "compute_share": measure.compute_share(cells, {seed: dataset_number(seed) for seed in seeds}),
     }
@@ -85,7 +85,7 @@ def block(name: str, first: int) -> dict[str, Any]:
 def draw(records: list[EpisodeRecord], of_random: measure.Cells, table: dict[str, Any]) -> None:
     """Draw the pictures of the page."""
     seeds = tuple(dict.fromkeys(one.seed for one in records))
-    plan = Plan(policies=GROUPS["all"], tasks=tuple(TASKS), seeds=seeds)
+    plan = Plan(policies=GROUPS["all"], tasks=tuple(PINNED), seeds=seeds)
     report = build_report(plan, records, REFERENCE)
     plots.figure(report, [plots.LADDER]).savefig(HERE / "ladder.png")
     plots.figure(report, [plots.CURVES]).savefig(HERE / "curves.png")

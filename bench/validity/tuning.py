@@ -16,7 +16,7 @@ import click
 
 from bench.validity.candidates import GRID, full_name
 from dataselect_env.cli.console import progress
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED
 from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
 from dataselect_env.evaluation.ladder import Report, build_report
 
@@ -61,7 +61,7 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def main() -> None:
-    plan = Plan(policies=tuple(map(full_name, GRID)), tasks=tuple(TASKS), seeds=SEEDS)
+    plan = Plan(policies=tuple(map(full_name, GRID)), tasks=tuple(PINNED), seeds=SEEDS)
     with progress(len(plan), "Playing the grid") as advance:
         records = evaluate(plan, processes=cores(), progress=advance)
     found = summary(build_report(plan, records))

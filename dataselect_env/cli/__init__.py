@@ -77,7 +77,9 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
 
 
 @main.command()
-@click.option("--url", help="Address of a running server to play on. Default: play in this process.")
+@click.option(
+    "--url", help="Address of a running server to play on, with or without /ws. Default: play in this process."
+)
 @click.option("--store", help="Episode store of this process, as for serve.")
 def mcp(url: str | None, store: str | None) -> None:
     """Serve MCP tools over stdin and stdout.
@@ -87,13 +89,14 @@ def mcp(url: str | None, store: str | None) -> None:
     """
     import sys
 
+    from dataselect_env.integrations.remote import websocket_url
     from dataselect_env.server.mcp import stdio
     from dataselect_env.server.settings import Settings
 
     try:
-        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(url)
+        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(websocket_url(url))
         with backend as ask:
-            stdio.converse(ask, sys.stdin, sys.stdout)
+            stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
     except stdio.ServerUnreachable as error:
         raise UsageError(f"--url: the server cannot be reached: {error}") from error
 
@@ -103,7 +106,7 @@ def mcp(url: str | None, store: str | None) -> None:
 def baseline(as_json: bool) -> None:
     """Compare five simple policies on fixed seeds.
 
-    Plays all tasks at the seeds of GET /baseline; this takes a few seconds.
+    Plays easy, medium and hard at the seeds of GET /baseline; this takes a few seconds.
     """
     from dataselect_env.evaluation.baseline import baseline_report, episode_count
     from dataselect_env.rendering.terminal import baseline_table
@@ -127,12 +130,13 @@ def baseline(as_json: bool) -> None:
 @reward_mode_option("shaped: reward formula plus a terminal term. grade: rewards add up to the grade.")
 def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode) -> None:
     """Play one episode and show it step by step."""
+    from dataselect_env.core.problem import as_described
     from dataselect_env.evaluation import rollout
     from dataselect_env.rendering import terminal
 
-    chosen = get_task(task)
     replies = rollout.play(policy, task, seed, reward_mode=reward_mode)
     last = next(replies)
+    chosen = as_described(get_task(task), last.problem)
     say(terminal.header(chosen, policy, last, reward_mode))
     episode_return = 0.0
     for reply in replies:

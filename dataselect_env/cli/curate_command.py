@@ -76,7 +76,7 @@ def curate(**chosen: Any) -> None:
     features = {name: chosen[name] for name in FEATURE_OPTIONS}
     tables = read_tables(chosen["data"], chosen["trusted"], columns, features)
     curation = _curate(tables, columns, policy, chosen)
-    click.echo("\n".join(_column_report(curation)), err=True)
+    click.echo(_table_report(curation, chosen["data"], columns.target), err=True)
     say(str(curation.report))
     _write(curation, tables, columns, targets)
 
@@ -164,10 +164,13 @@ def _titles(tables: Tables, columns: Columns) -> list[str]:
     return [f"Row {place}, {name}" for place, name in zip(tables.place, tables.noisy[columns.row_id], strict=True)]
 
 
-def _column_report(curation: Curation) -> list[str]:
-    from dataselect_env.custom.tables import feature_report
+def _table_report(curation: Curation, data: Path, target: str) -> str:
+    """Return in one sentence what the columns of the table were taken for."""
+    from dataselect_env.custom.report import ColumnReport, TableReport
 
-    return list(feature_report(curation.model[0].features_))
+    found = curation.report
+    columns = (ColumnReport(target, "labels", ""), *curation.model[0].features_)
+    return TableReport(data.name, "", found.table_rows, found.classes, columns).summary()
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

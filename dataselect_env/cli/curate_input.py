@@ -110,8 +110,8 @@ def _read(
 ) -> pandas.DataFrame:
     """Read a file whose columns include those that options name, by option; the single ones are read as text."""
     from dataselect_env.custom.definitions import Table
-    from dataselect_env.custom.errors import TableError
-    from dataselect_env.custom.readers import check_known, open_reader
+    from dataselect_env.custom.errors import TableError, check_known
+    from dataselect_env.custom.readers import open_reader
 
     if not path.exists():
         raise UsageError(f"--{option}: there is no file {path}")
@@ -120,8 +120,8 @@ def _read(
         reader = open_reader(Table(file=str(path), target=target), Path.cwd(), as_text=texts)
         for name_option, names in wanted.items():
             for name in names:
-                check_known(reader.title, "column", f"--{name_option}", name, reader.names)
-        frame = reader.load(reader.names)
+                check_known(reader.title, "column", f"--{name_option}", name, reader.opened.names)
+        frame = reader.opened.load(reader.opened.names)
     except TableError as error:
         raise UsageError(f"--{option}: {error.message}") from None
     if frame.empty:

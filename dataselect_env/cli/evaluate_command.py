@@ -19,7 +19,7 @@ from dataselect_env.cli.console import (
     say,
 )
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
-from dataselect_env.core.tasks import BUILT_IN, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
+from dataselect_env.core.tasks import BUILT_IN, PINNED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.core.models import RewardMode
@@ -192,12 +192,16 @@ def evaluate(
     depend on the number of processes.
     """
     from dataselect_env.cli.ladder import ladder_table
+    from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan, cores
     from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)
     targets = choose_targets(json_file, plot_file, resume, no_files=no_files)
-    names = chosen_tasks(tasks, task_from_options(data))
+    own = task_from_options(data)
+    if own is not None and (table := data_report(own)) is not None:
+        click.echo(table.summary(), err=True)
+    names = chosen_tasks(tasks, own)
     policies = with_strategies(policies, names)
     compared = reference_of(policies, reference)
     workers = processes or cores()
@@ -286,12 +290,12 @@ def write(report: Report, targets: Targets) -> None:
 
 
 def best_constants(tasks: tuple[str, ...], processes: int) -> dict[str, str]:
-    """Return the best constant policy of each task that is not built in, found on seeds of the train split."""
+    """Return the best constant policy of each task that is not pinned, found on seeds of the train split."""
     from dataselect_env.evaluation.tuning import episode_count, find_best_constant
 
     found = {}
     for task in tasks:
-        if task not in BUILT_IN:
+        if task not in PINNED:
             with progress(episode_count(task), f"Finding the best constant for {task}") as advance:
                 found[task] = find_best_constant(task, processes=processes, progress=advance)
     return found

@@ -58,9 +58,10 @@ class TaskName(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 DATA_OPTIONS: dict[str, dict[str, Any]] = {
     "data": {
-        "help": "Play on your own table: a .csv, .parquet or .npz file, one of digits, breast_cancer and wine "
-        "(scikit-learn), or openml:NAME.",
+        "help": "Your own table: a .csv, .jsonl, .parquet, .xlsx or .npz file and others, one of digits, "
+        "breast_cancer and wine (scikit-learn), or openml:NAME.",
     },
+    "sheet": {"help": "Sheet of a spreadsheet. Default: the first one."},
     "target": {"help": "Column of --data with the labels."},
     "true-target": {"help": "Column with the right labels, where --target has real mistakes."},
     "exclude": {"help": "Columns of --data that are not features, separated by commas."},
@@ -100,14 +101,13 @@ def task_from_options(chosen: dict[str, Any]) -> str | None:
             raise UsageError(f"--{given[0].replace('_', '-')}: only together with --data")
         return None
     from dataselect_env.custom.errors import TaskDefinitionError
-    from dataselect_env.custom.task_file import TaskRecipe, add_task, data_report
+    from dataselect_env.custom.task_file import TaskRecipe, add_task
 
     name = _task_name(chosen["data"])
     try:
         add_task(TaskRecipe(name, _definition(chosen), Path.cwd()))
     except TaskDefinitionError as error:
         raise UsageError(f"{_option(error.path)}: {error.message}") from None
-    click.echo("\n".join(data_report(name)), err=True)
     return name
 
 
@@ -123,7 +123,7 @@ def _table(chosen: dict[str, Any]) -> dict[str, Any]:
     from dataselect_env.custom.definitions import BUNDLED
 
     data = chosen["data"]
-    table: dict[str, Any] = {"target": chosen["target"], "true_target": chosen["true_target"]}
+    table: dict[str, Any] = {field: chosen[field] for field in ("target", "true_target", "sheet")}
     table |= {field: divided(chosen[field]) for field in ("exclude", "categorical") if chosen[field]}
     if data in BUNDLED and not Path(data).exists():
         return table | {"bundled": data}

@@ -19,7 +19,8 @@ from dataselect_env.core.models import (
     State,
 )
 from dataselect_env.core.order import Operation, check_order
-from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, choose, split_of
+from dataselect_env.core.specs import choose
+from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, split_of
 from dataselect_env.core.validation import parse
 
 if TYPE_CHECKING:

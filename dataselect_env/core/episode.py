@@ -7,6 +7,7 @@ which everything reported about the step is read.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,11 +29,10 @@ from dataselect_env.core.models import (
 )
 from dataselect_env.core.noise_estimate import estimate_noise, suspected
 from dataselect_env.core.order import Phase, check_order
-from dataselect_env.core.problem import Problem
+from dataselect_env.core.problem import Problem, describe
 from dataselect_env.core.selection import BatchSelector, strategies_of
 from dataselect_env.core.source import source_of, task_at
 from dataselect_env.core.strategies import sampling
-from dataselect_env.core.strategies.pool_statistics import pool_statistics
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, performance_on
@@ -108,6 +108,14 @@ class Episode:
         self.end_reason: EndReason | None = None
         self._return = 0.0  # sum of the rewards so far
         self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Episode:
+        """Return an independent copy. What depends on the pool alone is shared."""
+        twin = copy(self)
+        twin._available, twin.trace = self._available.copy(), list(self.trace)
+        twin._acquired, twin.learner = self._acquired.copy(), self.learner.copy()
+        twin._selection_rng, twin._training_rng = deepcopy((self._selection_rng, self._training_rng), memo)
+        return twin
 
     # --- properties -------------------------------------------------------------------------------------------------
 
@@ -189,25 +197,8 @@ class Episode:
         """
         if self.steps:
             raise ValueError("a problem is described before the first step")
-        task, start = self.task, self._start
-        X, y = start.dataset.X_seed, start.dataset.y[start.dataset.seed_rows]
-        seed_label = float(self.learner.probabilities(X)[np.arange(len(y)), y].mean())
-        return Problem(
-            n_classes=task.n_classes,
-            n_features=X.shape[1],
-            seed_size=len(y),
-            pool_size=self.samples_available,
-            budget=task.budget,
-            max_steps=task.max_steps,
-            min_batch=task.min_batch,
-            max_batch=task.max_batch,
-            declared_noise_rate=task.flip_y,
-            audited=task.audited,
-            strategies=self.strategies,
-            performance_range=task.performance_range,
-            pass_performance=task.pass_performance,
-            statistics=pool_statistics(self._selector(start).candidates(), seed_label),
-        )
+        start = self._start
+        return describe(self.task, start, self._selector(start).candidates())
 
     # --- steps ------------------------------------------------------------------------------------------------------
 

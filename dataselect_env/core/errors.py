@@ -93,7 +93,7 @@ class EpisodeExists(EnvError):
 
 
 class EpisodeConflict(EnvError):
-    """Another process has already played this step of the episode."""
+    """Another request has already played this step of the episode."""
 
     code, status = "EPISODE_CONFLICT", 409
 
@@ -126,6 +126,24 @@ class MethodNotAllowed(EnvError):
     """The route does not support this HTTP method."""
 
     code, status = "METHOD_NOT_ALLOWED", 405
+
+
+class MalformedRequest(EnvError):
+    """What a client sent is not an HTTP request."""
+
+    code, status = "MALFORMED_REQUEST", 400
+
+
+class URITooLong(EnvError):
+    """The address of a request is too long."""
+
+    code, status = "URI_TOO_LONG", 414
+
+
+class HeadersTooLarge(EnvError):
+    """The headers of a request are too many or too large."""
+
+    code, status = "HEADERS_TOO_LARGE", 431
 
 
 class PayloadTooLarge(EnvError):

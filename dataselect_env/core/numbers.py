@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
-from typing import Annotated, SupportsIndex
+from typing import Annotated, SupportsIndex, SupportsInt, cast
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 
 def as_integer(value: object) -> object:
     """Return an integer of any type as an ``int``, and any other value unchanged.
 
-    A float without a fractional part counts as an integer, as in JSON Schema.
+    A real number without a fractional part counts as an integer, as in JSON Schema.
     """
     if isinstance(value, bool):
         return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return operator.index(value) if isinstance(value, SupportsIndex) else value
+    try:
+        if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+            whole = int(cast("SupportsInt", value)) if math.isfinite(value) else None
+            return whole if whole == value else value
+        return operator.index(value) if isinstance(value, SupportsIndex) else value
+    except (TypeError, OverflowError):  # an array of numbers, a fraction beyond the range of a float
+        return value
 
 
 def as_float(value: object) -> object:
     """Return a real number of any type as a ``float``, and any other value unchanged."""
+    if isinstance(value, np.bool_):
+        return bool(value)  # which is refused; pydantic takes numpy's for a number
     if isinstance(value, float | bool) or not isinstance(value, numbers.Real):
         return value
     try:

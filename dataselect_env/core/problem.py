@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
+from dataselect_env.core.strategies.pool_statistics import pool_statistics
+from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.validation import WireModel
+
+if TYPE_CHECKING:
+    from dataselect_env.core.strategies.candidates import Candidates
+    from dataselect_env.core.warm_start import WarmStart
 
 
 class Problem(WireModel):
@@ -24,9 +32,38 @@ class Problem(WireModel):
     declared_noise_rate: float = Field(ge=0, lt=0.5, description="Share of wrong labels that the pool is said to have.")
     audited: bool = Field(description="Whether replies report how many labels of a batch were wrong.")
     strategies: tuple[str, ...] = Field(description="Query strategies offered.")
-    performance_range: tuple[float, float] = Field(description="Performance that scores 0 and performance that scores 1.")
+    performance_range: tuple[float, float] = Field(description="Performances that score 0 and 1.")
     pass_performance: float = Field(description="An episode passes only with a performance above this threshold.")
     statistics: dict[str, float] = Field(description="Statistics of the pool by name; none of them uses hidden labels.")
+
+
+def describe(task: Task, start: WarmStart, candidates: Candidates) -> Problem:
+    """Return what an agent may know of an episode's problem before it buys.
+
+    Args:
+        task: Task of the episode, with the numbers of its seed.
+        start: Its warm start, of which features, sizes, the seed set and the model are used.
+        candidates: The candidates for the first batch.
+    """
+    rows = start.dataset.seed_rows
+    X, y = start.dataset.X_seed, start.dataset.y[rows]
+    seed_label = float(start.learner.probabilities(X)[np.arange(len(y)), y].mean())
+    return Problem(
+        n_classes=task.n_classes,
+        n_features=X.shape[1],
+        seed_size=len(rows),
+        pool_size=int(np.count_nonzero(candidates.left)),
+        budget=task.budget,
+        max_steps=task.max_steps,
+        min_batch=task.min_batch,
+        max_batch=task.max_batch,
+        declared_noise_rate=task.flip_y,
+        audited=task.audited,
+        strategies=(*STRATEGIES, *task.extra_strategies),
+        performance_range=task.performance_range,
+        pass_performance=task.pass_performance,
+        statistics=pool_statistics(candidates, seed_label),
+    )
 
 
 def as_described(task: Task, problem: Problem | None) -> Task:

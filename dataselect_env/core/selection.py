@@ -12,7 +12,7 @@ from dataselect_env.core.learner import Learner
 from dataselect_env.core.strategies import rankings, sampling
 from dataselect_env.core.strategies.candidates import Candidates, Utilities
 from dataselect_env.core.strategies.filters import filtered
-from dataselect_env.core.strategies.registry import checked, get_strategy, pick, ranks
+from dataselect_env.core.strategies.registry import get_strategy, pick, ranks
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart
@@ -53,10 +53,17 @@ class BatchSelector:
         Args:
             counts: Samples that each strategy contributes under ``quotas``; their sum is the batch size.
             weights: Weights of the strategies, which ``ranks`` reads instead.
+
+        Raises:
+            InvalidInput: A strategy of another author failed; the stream is as it was.
         """
-        if self.task.mixing == "quotas":
-            return self._by_quotas(counts)
-        return self._by_ranks(sum(counts), weights)
+        state = self.rng.bit_generator.state if self.task.extra_strategies else None
+        try:
+            return self._by_quotas(counts) if self.task.mixing == "quotas" else self._by_ranks(sum(counts), weights)
+        except BaseException:
+            if state is not None:
+                self.rng.bit_generator.state = state
+            raise
 
     def _by_quotas(self, counts: tuple[int, ...]) -> Indices:
         """Return the batch of which each strategy chooses its share."""
@@ -97,7 +104,7 @@ class BatchSelector:
         strategy = get_strategy(name)
         if strategy.label_filter is not None:
             return filtered(strategy.label_filter, self._utilities(strategy.ranking))
-        return checked(name, strategy.utilities)
+        return strategy.utilities
 
     @property
     def _trap(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dataselect_env.core.errors import InvalidInput, TaskIndexOutOfRange, UnknownSplit, UnknownTask
+from dataselect_env.core.errors import InvalidInput, UnknownSplit, UnknownTask
 
 if TYPE_CHECKING:
     from dataselect_env.core.source import Source
@@ -56,8 +56,10 @@ class Task:
         noise_trap: Whether the entropy of mislabelled samples is raised.
         has_ground_truth: Whether it is known which labels are wrong. Without it, ``noise_estimate`` counts suspected
             label errors, and noise plays no part in the grade.
-        audited: Whether replies report how many labels of a batch were wrong; False without ground truth.
-        drawn: Whether each seed draws a problem with numbers of its own; those of the task are then upper limits.
+        audited: Whether observations, replies, rewards and grades report wrong labels; False without ground truth.
+        drawn: Whether each seed draws a problem. The numbers of the task in ``TASKS`` are then upper limits; those of a
+            seed are returned by :func:`~dataselect_env.core.source.task_at`, and what an agent may know of them by
+            :func:`~dataselect_env.core.problem.as_described`.
         source: Source of the data sets; None for the built-in generator.
         digest: Fingerprint of definition and data of a custom task; None for a built-in task.
     """
@@ -91,8 +93,8 @@ class Task:
             object.__setattr__(self, "audited", False)
         low, high = self.performance_range
         weights = (self.performance_weight, self.noise_weight, self.efficiency_weight)
-        if not self.has_ground_truth and (self.noise_weight or self.pass_noise is not None):
-            raise ValueError(f"{self.task_id}: noise cannot be graded where the right labels are unknown")
+        if not self.audited and (self.noise_weight or self.pass_noise is not None):
+            raise ValueError(f"{self.task_id}: noise cannot be graded where wrong labels are not reported")
         if not 0 <= self.flip_y < 0.5:
             raise ValueError(f"{self.task_id}: flip_y must lie in [0, 0.5), not {self.flip_y}")
         if self.budget < self.min_batch or self.max_steps < 1:
@@ -110,9 +112,19 @@ class Task:
         return self.task_id in BUILT_IN
 
     @property
+    def pinned(self) -> bool:
+        """Whether it is a built-in task on the pinned data sets, whose numbers are the same for all seeds."""
+        return self.task_id in PINNED
+
+    @property
+    def varies(self) -> bool:
+        """Whether the numbers are upper limits, from which each seed draws its own; False for the task of one seed."""
+        return self.drawn and TASKS.get(self.task_id) == self
+
+    @property
     def described(self) -> bool:
         """Whether the reply to a reset describes the problem; the other tasks are described by their lists."""
-        return self.drawn or not self.built_in
+        return not self.pinned
 
     @property
     def difficulty(self) -> str:
@@ -122,7 +134,9 @@ class Task:
     @property
     def success_criteria(self) -> str:
         """The condition for passing, worded as in openenv.yaml and ``/tasks``."""
-        text = f"current_performance > {_threshold(self.pass_performance)}"
+        text = f"current_performance > {'pass_performance' if self.varies else _threshold(self.pass_performance)}"
+        if self.varies:
+            text += " of the seed's problem"
         if self.pass_noise is not None:
             text += f" AND avg_noise_ratio < {_threshold(self.pass_noise)}"
         if self.efficiency_weight:
@@ -138,8 +152,9 @@ class Task:
             (self.efficiency_weight, "efficiency"),
         ]
         terms = [name if weight == 1 else f"{weight:g} x {name}" for weight, name in parts if weight]
-        low, high = self.performance_range
-        return f"{' + '.join(terms)}; performance score over [{_threshold(low)}, {_threshold(high)}]"
+        low, high = map(_threshold, self.performance_range)
+        where = "performance_range of the seed's problem" if self.varies else f"[{low}, {high}]"
+        return f"{' + '.join(terms)}; performance score over {where}"
 
 
 def _threshold(value: float) -> str:
@@ -263,42 +278,6 @@ DEFAULT_SPLIT: SplitName = "train"
 """The split that a reset without seed and split draws its seed from."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One entry of the Task API: a task with a seed. Specs of the same seed share their ``group``, for paired tests."""
-
-    id: str
-    split: str
-    index: int
-    task_id: str
-    seed: int
-    difficulty: str
-    group: str
-
-
-def choose(task_id: str | None, seed: int | None, split: str | None, index: int | None) -> tuple[Task, int | None]:
-    """Return the task and the seed that a reset asks for; a seed of None is still to be drawn.
-
-    Raises:
-        UnknownTask, UnknownSplit, TaskIndexOutOfRange: No such thing.
-        InvalidInput: The arguments contradict each other; the message says which.
-    """
-    chosen = None if split is None else get_split(split)
-    if index is None:
-        if chosen is not None and seed is not None and seed not in chosen:
-            last = chosen.first_seed + chosen.seeds - 1
-            raise InvalidInput(f"seed: split {split} has the seeds {chosen.first_seed} to {last}", field="seed")
-        return get_task(DEFAULT_TASK if task_id is None else task_id), seed
-    if split is None:
-        raise InvalidInput(f"index: needs a split; choose one of {', '.join(SPLITS)}", field="index")
-    spec = get_spec(split, index)
-    if task_id is not None and get_task(task_id).task_id != spec.task_id:
-        raise InvalidInput(f"task_id: index {index} of split {split} is task {spec.task_id}", field="task_id")
-    if seed is not None and seed != spec.seed:
-        raise InvalidInput(f"seed: index {index} of split {split} has seed {spec.seed}", field="seed")
-    return get_task(spec.task_id), spec.seed
-
-
 def get_split(name: str) -> Split:
     """Return the split of this name.
 
@@ -314,42 +293,3 @@ def get_split(name: str) -> Split:
 def split_of(seed: int) -> str | None:
     """Return the name of the split that contains ``seed``, or None if no split does."""
     return next((split.name for split in SPLITS.values() if seed in split), None)
-
-
-def get_spec(split_name: str, index: int) -> TaskSpec:
-    """Return the task spec at ``index`` of a split; consecutive indices cycle through the tasks of one seed.
-
-    Specs of the pinned tasks come first, then those of ``open``, then those of custom tasks, so that further tasks
-    change no indices.
-
-    Raises:
-        UnknownSplit: No split of this name.
-        TaskIndexOutOfRange: ``index`` is not in [0, num_tasks).
-    """
-    split = get_split(split_name)
-    if not 0 <= index < split.num_tasks:
-        raise TaskIndexOutOfRange(
-            f"index: must lie in 0 to {split.num_tasks - 1} for split {split.name}", field="index"
-        )
-    place, groups = index, [PINNED, BUILT_IN[len(PINNED) :], tuple(TASKS)[len(BUILT_IN) :]]
-    while place >= split.seeds * len(groups[0]):
-        place -= split.seeds * len(groups.pop(0))
-    names = groups[0]
-    offset, position = divmod(place, len(names))
-    task_id = names[position]
-    seed = split.first_seed + offset
-    return TaskSpec(
-        id=f"{split.name}-{task_id}-{seed}",
-        split=split.name,
-        index=index,
-        task_id=task_id,
-        seed=seed,
-        difficulty=TASKS[task_id].difficulty,
-        group=f"seed-{seed}",
-    )
-
-
-def get_spec_range(split_name: str, start: int | None = None, stop: int | None = None) -> list[TaskSpec]:
-    """Return the task specs ``[start, stop)`` of a split; the bounds work as in Python slices."""
-    indices = range(get_split(split_name).num_tasks)[slice(start, stop)]
-    return [get_spec(split_name, index) for index in indices]

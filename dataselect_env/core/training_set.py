@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -26,6 +27,12 @@ class TrainingSet:
         self._sum_of_squares = 0.0
         self.extend(rows, X)
 
+    def copy(self) -> TrainingSet:
+        """Return an independent training set with the same rows."""
+        twin = copy(self)
+        twin._sum = self._sum.copy()  # the rows are replaced, never changed
+        return twin
+
     @property
     def centroid(self) -> Floats:
         """Mean of the features, (n_features,)."""
@@ -37,7 +44,7 @@ class TrainingSet:
         """Standard deviation over all entries of the feature matrix."""
         entries = len(self.rows) * len(self._sum)
         mean = float(self._sum.sum()) / entries
-        return math.sqrt(self._sum_of_squares / entries - mean * mean)
+        return math.sqrt(max(self._sum_of_squares / entries - mean * mean, 0.0))  # rounding can make it negative
 
     def extend(self, rows: Indices, X: Floats) -> None:
         """Add rows, (k,), with features (k, n_features)."""

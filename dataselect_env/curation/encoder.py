@@ -14,9 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.custom.encoding import check_cells, fit_encoding
-from dataselect_env.custom.errors import TableError, quoted
+from dataselect_env.custom.errors import TableError, check_known, quoted
 from dataselect_env.custom.features import prepare_features, prepare_like
-from dataselect_env.custom.readers import check_known
 
 if TYPE_CHECKING:
     import pandas
@@ -35,7 +34,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         categorical: Names of features that are categories even if they are written as numbers.
 
     Attributes:
-        features_: What each column was taken for, a :class:`~dataselect_env.custom.features.Feature`.
+        features_: What each column was taken for, a :class:`~dataselect_env.custom.report.ColumnReport`.
         encoding_: The fitted :class:`~dataselect_env.custom.encoding.Encoding`.
     """
 
@@ -62,8 +61,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         with table_errors():
             frame = self._chosen(as_frame(X))
             self.features_ = prepare_features(frame, self.categorical, self.columns or ())
-            categories = [feature.name for feature in self.features_ if feature.kind == "category"]
-            check_cells(frame, categories, "X")
+            categories = [feature.name for feature in self.features_ if feature.role == "category"]
+            check_cells(frame, categories)
             self.encoding_ = fit_encoding(frame, categories, np.arange(len(frame)))
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -54,10 +55,17 @@ class TextColumn(NamedTuple):
 
 
 def inferred_kind(column: pandas.Series) -> str:
-    """Return the kind of a column's values as pandas infers it, such as ``floating``; missing cells do not count."""
+    """Return the kind of a column's values as pandas infers it, such as ``floating``; missing cells do not count.
+
+    ``mixed-integer`` stands for text and numbers together, ``mixed`` for everything else that is mixed or nested.
+    """
     from pandas.api.types import infer_dtype  # noqa: PLC0415
 
-    return str(infer_dtype(column, skipna=True))
+    kind = str(infer_dtype(column, skipna=True))
+    if not kind.startswith("mixed") or kind == "mixed-integer-float":
+        return kind
+    plain = (isinstance(cell, str | numbers.Real) and not isinstance(cell, bool) for cell in column.dropna())
+    return "mixed-integer" if all(plain) else "mixed"
 
 
 def cell_text(value: object) -> str:
@@ -65,15 +73,26 @@ def cell_text(value: object) -> str:
 
     >>> [cell_text(value) for value in (1, 1.0, "1", 0.5, True, b"cat")]
     ['1', '1', '1', '0.5', 'True', 'cat']
+
+    Raises:
+        TypeError: The cell holds several values.
     """
+    if isinstance(value, list | dict | set | tuple | np.ndarray):
+        raise TypeError("a cell holds several values")
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def text_column(column: pandas.Series) -> TextColumn:
-    """Return a column, (n,), as text."""
+    """Return a column, (n,), as text.
+
+    Raises:
+        TypeError: A cell holds several values.
+    """
     import pandas  # noqa: PLC0415
 
+    if column.dtype == object:  # in which 1 and True are equal
+        column = column.map(cell_text, na_action="ignore")
     codes, values = pandas.factorize(column, use_na_sentinel=True)
     return TextColumn(codes.astype(np.intp), [cell_text(value) for value in values])

@@ -44,9 +44,11 @@ class Table(Section):
 
     file: str | None = Field(
         None,
-        description="A .csv, .csv.gz, .tsv, .parquet or .npz file, relative to the folder of the task file.",
+        description="A file: .csv, .tsv, .jsonl or .json, also packed as .gz or .zip; .parquet, .feather, .orc, .xlsx,"
+        " .xls, .xlsb, .ods or .npz. Relative names start at the folder of the task file.",
         min_length=1,
     )
+    sheet: str | None = Field(None, description="Sheet of a spreadsheet; default: the first one.", min_length=1)
     bundled: Literal["digits", "breast_cancer", "wine"] | None = Field(None, description="A data set of scikit-learn.")
     openml: str | None = Field(None, description="Name of a data set on openml.org; needs a network.", min_length=1)
     version: int | None = Field(None, ge=1, description="Version of the OpenML data set; default: the active one.")
@@ -70,14 +72,20 @@ class Table(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        self._check_source()
+        return self
+
+    def _check_source(self) -> None:
+        """Check the fields that say where the rows come from."""
         self._exactly_one("file", "bundled", "openml")
         if self.file is not None and self.target is None:
             raise PydanticCustomError("target", "A file needs a target: the name of the column with the labels")
+        if self.sheet is not None and self.file is None:
+            raise PydanticCustomError("sheet", "Only files have sheets")
         if self.version is not None and self.openml is None:
             raise PydanticCustomError("version", "Only OpenML data sets have a version")
         if self.bundled is not None and (self.target or self.true_target or self.annotator):
             raise PydanticCustomError("bundled", "A bundled data set has its own labels, and no other columns for them")
-        return self
 
 
 class Generator(Section):

@@ -25,7 +25,7 @@ MISSING = "missing"
 """Category of an empty cell."""
 
 
-def check_cells(frame: pandas.DataFrame, categories: Collection[str], title: str) -> None:
+def check_cells(frame: pandas.DataFrame, categories: Collection[str]) -> None:
     """Check the size of the matrix that prepared features will make.
 
     Raises:
@@ -35,7 +35,9 @@ def check_cells(frame: pandas.DataFrame, categories: Collection[str], title: str
     features = frame.shape[1] - len(categories) + sum(min(count, MAX_CATEGORIES) for count in distinct)
     cells = len(frame) * features
     if cells > MAX_CELLS:
-        message = f"{title} is too large: {len(frame):,} rows x {features:,} encoded features make {cells:,} cells, and"
+        message = (
+            f"the table is too large: {len(frame):,} rows x {features:,} encoded features make {cells:,} cells, and"
+        )
         advice = f"{MAX_CELLS:,} are allowed. Choose fewer features by columns or fewer rows by max_rows."
         raise TableError(f"{message} {advice}", "max_rows")
 

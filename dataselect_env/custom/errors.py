@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection
 
 NAMES_SHOWN = 20
@@ -45,3 +46,17 @@ def quoted(names: Collection[str]) -> str:
     """
     shown = ", ".join(f'"{name}"' for name in list(names)[:NAMES_SHOWN]) or "none"
     return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN:,} more"
+
+
+def check_known(title: str, what: str, field: str, name: str, names: Collection[str]) -> None:
+    """Check that a name in a field of the table is among ``names``.
+
+    Raises:
+        TableError: It is not; the message lists ``names``.
+    """
+    if name in names:
+        return
+    lowered = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1)
+    guess = f' Did you mean "{lowered[near[0]]}"?' if near else ""
+    raise TableError(f'{title} has no {what} "{name}", which {field} names.{guess} It has {quoted(names)}.', field)

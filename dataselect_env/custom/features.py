@@ -7,8 +7,10 @@ rows to fit on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +25,11 @@ from dataselect_env.custom.columns import (
     inferred_kind,
     text_column,
 )
+from dataselect_env.custom.dates import nearly_date, read_dates
+from dataselect_env.custom.encoding import MAX_CATEGORIES
 from dataselect_env.custom.errors import TableError, quoted
-from dataselect_env.custom.numerals import Notation, Numbers, nearly_numbers, read_numbers
+from dataselect_env.custom.numerals import MISSING_MARKS, Notation, nearly_numbers, read_numbers
+from dataselect_env.custom.report import ColumnReport
 
 if TYPE_CHECKING:
     import pandas
@@ -33,118 +38,152 @@ MAX_NUMBER = 1e100
 """Largest magnitude of a number: its square must be finite, too."""
 MANY_TEXTS = 100
 """A text column with more distinct values than this may be free text."""
-
-
-class Feature(NamedTuple):
-    """What a column was taken for.
-
-    Attributes:
-        name: Name of the column.
-        kind: ``number``, ``date`` or ``category``.
-        reading: How its texts were read as numbers, such as ``"1,250" as 1250``; empty if there was nothing to decide.
-        missing: Number of missing cells.
-        categories: Number of categories; 0 for other kinds.
-        notation: How its texts write numbers; None if they are no numbers, or the column has none.
-    """
-
-    name: str
-    kind: Literal["number", "date", "category"]
-    reading: str
-    missing: int
-    categories: int
-    notation: Notation | None = None
-
-    def __str__(self) -> str:
-        remarks = [f"{self.categories:,} different"] if self.kind == "category" else [self.reading] * bool(self.reading)
-        remarks += [f"{self.missing:,} missing"] * bool(self.missing)
-        return f'"{self.name}"' + f" ({'; '.join(remarks)})" * bool(remarks)
+FEW_CODES = 20
+"""Whole numbers with at most as many different values may be codes; the report says so."""
+VALUES_SHOWN = 5
+"""Categories that the report lists."""
 
 
 def prepare_features(
-    frame: pandas.DataFrame, categorical: Collection[str], columns: Collection[str]
-) -> tuple[Feature, ...]:
+    frame: pandas.DataFrame,
+    categorical: Collection[str],
+    columns: Collection[str],
+    rewritten: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[ColumnReport, ...]:
     """Make every column numbers or text, in place, and return what each was taken for.
 
-    Texts become numbers if one notation fits all of them (:mod:`~dataselect_env.custom.numerals`). Categories are other
-    texts, booleans, pandas categories and the columns in ``categorical``; they stay text. Dates become seconds since
-    1970 (UTC unless they have a time zone), durations seconds. Missing cells become NaN.
+    Texts become numbers if one notation fits all of them (:mod:`~dataselect_env.custom.numerals`), or dates if all are
+    in ISO 8601 (:mod:`~dataselect_env.custom.dates`). Categories are other texts, booleans, pandas categories and the
+    columns in ``categorical``; they stay text. Dates become seconds since 1970 (UTC unless they have a time zone),
+    durations seconds. Missing cells become NaN.
 
     Args:
-        frame: The features, (n, n_columns).
+        frame: The features, (n, n_columns); its index has the numbers of the rows in messages.
         categorical: Columns that are categories whatever their values.
         columns: Columns that the user named as features; row numbers are refused among the others.
+        rewritten: By column, what the reader of the file has made of some cells, for the report.
 
     Raises:
         TableError: A column has infinite or huge numbers, free text, row numbers, values of another kind, or texts of
-            which most but not all are numbers.
+            which most but not all are numbers or dates.
     """
     return tuple(
-        _prepare(frame, name, is_category=name in categorical, is_named=name in columns) for name in frame.columns
+        _prepare(
+            frame,
+            name,
+            is_category=name in categorical,
+            is_named=name in columns,
+            rewritten=rewritten.get(name, ""),
+        )
+        for name in frame.columns
     )
 
 
-def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool) -> Feature:
+def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool, rewritten: str) -> ColumnReport:
     kind, reading, notation = inferred_kind(frame[name]), "", None
     if kind in FREE_TEXT_KINDS and not is_category:
-        reading, notation = _read_texts(frame, name)
-        kind = inferred_kind(frame[name])
+        kind, reading, notation = _read_texts(frame, name, kind)
     if kind in NUMBER_KINDS:
         _prepare_numbers(frame, name, kind, row_numbers_allowed=is_named or is_category)
     elif kind in TIME_KINDS:
-        _prepare_times(frame, name, kind)
+        if frame[name].dtype != np.float64:  # as texts are by now
+            _prepare_times(frame, name, kind)
     elif kind not in TEXT_KINDS:
-        message = f'Column "{name}" holds neither numbers nor text nor dates. Put it into exclude, or encode it.'
+        odd = (row for row, cell in frame[name].dropna().items() if not isinstance(cell, str | float | int))
+        place = "".join(f", in row {row} for instance" for row in itertools.islice(odd, 1))
+        message = f'Column "{name}" holds neither numbers nor text nor dates{place}. Put it into exclude, or encode it.'
         raise TableError(message, "exclude")
-    missing = int(frame[name].isna().sum())
+    missing = int(frame[name].isna().sum()) % len(frame)
+    reading = ", ".join(filter(None, (reading, rewritten)))
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
-        return Feature(name, "category", "", missing, int(frame[name].nunique()))
-    return Feature(name, "date" if kind in TIME_KINDS else "number", reading, missing, 0, notation)
+        return ColumnReport(name, "category", _why_category(frame[name], kind, is_named=is_category), missing, reading)
+    why = _why_number(frame[name], kind)
+    return ColumnReport(name, "date" if kind in TIME_KINDS else "number", why, missing, reading, notation)
 
 
-def _read_texts(frame: pandas.DataFrame, name: str) -> tuple[str, Notation | None]:
-    """Turn the texts of a column into numbers, if they are numbers, and return how they were read.
+def _why_number(column: pandas.Series, kind: str) -> str:
+    """Return why a prepared column is a number or date: its range, or that it tells nothing."""
+    low, high = float(column.min()), float(column.max())
+    if np.isnan(low):
+        return "no values, so it is left out"
+    if kind in TIME_KINDS:
+        return "durations in seconds" if kind.startswith("timedelta") else "dates as seconds since 1970"
+    if low == high:
+        return f"always {low:.6g}, which tells nothing"
+    if kind == "integer" and (distinct := int(column.nunique())) <= FEW_CODES:
+        return f"{distinct} whole numbers, {low:.6g} to {high:.6g}; if they are codes, name the column in categorical"
+    return f"numbers, {low:.6g} to {high:.6g}"
+
+
+def _why_category(column: pandas.Series, kind: str, *, is_named: bool) -> str:
+    """Return why a prepared column is a category, and which values it has."""
+    cause = "named in categorical" if is_named else "true or false" if kind == "boolean" else "text"
+    values = column.dropna().unique()
+    shared = f"; all but the {MAX_CATEGORIES - 1} most frequent share one" if len(values) > MAX_CATEGORIES else ""
+    shown = ", ".join(f'"{value}"' for value in sorted(values)[:VALUES_SHOWN])
+    more = ", ..." if len(values) > VALUES_SHOWN else ""
+    return f"{cause}, {len(values):,} different: {shown}{more}{shared}" if shown else f"{cause}, no values"
+
+
+def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str, Notation | None]:
+    """Turn the texts of a column into numbers or dates, if they are; return its kind then, and how they were read.
 
     Raises:
-        TableError: Most texts look like numbers, but one notation does not fit all of them.
+        TableError: Most texts look like numbers or dates, but not all can be read in one way.
     """
     texts = text_column(frame[name])
     distinct = list(dict.fromkeys(texts.values))
     numbers = read_numbers(distinct)
+    values = read_dates(distinct) if numbers is None else numbers.values
+    if values is None:
+        _refuse_nearly(name, distinct, lambda odd: frame.index[texts.codes == texts.values.index(odd)][0])
+        return kind, "", None
+    value_of = dict(zip(distinct, values.tolist(), strict=True))
+    cells = _cells(texts, value_of)
+    marks = ", ".join(f'"{text}" as missing' for text in distinct if text.strip() and np.isnan(value_of[text]))
     if numbers is None:
-        odd = nearly_numbers(distinct)
-        if odd is None:
-            return "", None
-        raise TableError(
-            f'Most values of column "{name}" look like numbers, but "{odd}" cannot be read with the others. Write plain'
-            " numbers, such as 1250.5, and leave missing ones empty. If the values are categories, name the column in"
-            " categorical.",
-            "categorical",
-        )
-    values = _values(texts, distinct, numbers)
-    whole = np.isfinite(values).all() and (values == np.floor(values)).all() and np.abs(values).max() < 2**53
-    frame[name] = values.astype(np.int64) if whole else values
-    readings = [f'"{numbers.example[0]}" as {numbers.example[1]:.17g}'] if numbers.example is not None else []
-    readings += [f'"{mark}" as missing' for mark in numbers.marks if mark.strip()]
-    return ", ".join(readings), numbers.notation
+        frame[name] = cells
+        example = next(text for text in distinct if not np.isnan(value_of[text]))
+        return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks))), None
+    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < 2**53
+    frame[name] = cells.astype(np.int64) if whole else cells
+    example = '"{}" as {:.17g}'.format(*numbers.example)
+    return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks))), numbers.notation
 
 
-def _values(texts: TextColumn, distinct: list[str], numbers: Numbers) -> Floats:
+def _cells(texts: TextColumn, value_of: Mapping[str, float]) -> Floats:
     """Return a column of texts as numbers, (n,); NaN where a cell is missing."""
-    value_of = dict(zip(distinct, numbers.values.tolist(), strict=True))
     return np.array([*map(value_of.__getitem__, texts.values), np.nan])[texts.codes]  # -1, missing, takes the last
 
 
+def _refuse_nearly(name: str, distinct: list[str], row_of: Callable[[str], object]) -> None:
+    """Raise TableError if most of the distinct texts of a column look like numbers or dates."""
+    for odd, kind, advice in (
+        (nearly_numbers(distinct), "numbers", "Write plain numbers, such as 1250.5"),
+        (nearly_date(distinct), "dates", "Write dates as 2026-03-31"),
+    ):
+        if odd is not None:
+            raise TableError(
+                f'Most values of column "{name}" look like {kind}, but "{odd}", in row {row_of(odd)}, cannot be read'
+                f" with the others. {advice}, and leave missing ones empty. If the values are categories, name the"
+                " column in categorical.",
+                "categorical",
+            )
+
+
 def _prepare_numbers(frame: pandas.DataFrame, name: str, kind: str, *, row_numbers_allowed: bool) -> None:
-    column = frame[name]
+    column, dtype = frame[name], frame[name].dtype
+    if dtype.kind == "O":  # in which integers may be beyond the range of a float
+        column = column.map(lambda cell: cell if abs(cell) <= MAX_NUMBER else np.inf, na_action="ignore")
     values: npt.NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not isinstance(column.dtype, np.dtype) or column.dtype == object:
+    if not isinstance(dtype, np.dtype) or dtype.kind == "O":
         frame[name] = values
-    huge = int((np.abs(values) > MAX_NUMBER).sum())  # NaN is not
-    if huge:
+    huge = np.flatnonzero(np.abs(values) > MAX_NUMBER)  # NaN is not
+    if len(huge):
         raise TableError(
-            f'Column "{name}" is infinite, or beyond {MAX_NUMBER:g}, in {huge:,} of {len(values):,} rows. Leave these'
-            " cells empty, or put the column into exclude.",
+            f'Column "{name}" is infinite, or beyond {MAX_NUMBER:g}, in {len(huge):,} of {len(values):,} rows, first in'
+            f" row {column.index[huge[0]]}. Leave these cells empty, or put the column into exclude.",
             "exclude",
         )
     run = kind == "integer" and len(values) > 1 and values.max() - values.min() == len(values) - 1
@@ -185,7 +224,7 @@ def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: boo
     frame[name] = pandas.Series(texts, index=frame.index, dtype=object)
 
 
-def prepare_like(frame: pandas.DataFrame, features: Sequence[Feature]) -> pandas.DataFrame:
+def prepare_like(frame: pandas.DataFrame, features: Sequence[ColumnReport]) -> pandas.DataFrame:
     """Return further rows of a table, prepared as :func:`prepare_features` prepared the table.
 
     Args:
@@ -204,30 +243,37 @@ def prepare_like(frame: pandas.DataFrame, features: Sequence[Feature]) -> pandas
     prepared = frame[[feature.name for feature in features]].copy()
     for feature in features:
         kind = inferred_kind(prepared[feature.name])
-        if feature.kind == "category":
+        if feature.role == "category":
             _prepare_texts(prepared, feature.name, free_text_allowed=True)
-        elif feature.kind == "number" and kind in FREE_TEXT_KINDS:
+        elif kind in FREE_TEXT_KINDS:
             _read_texts_like(prepared, feature)
-        elif feature.kind == "number" and kind in NUMBER_KINDS:
+        elif kind in NUMBER_KINDS and (feature.role == "number" or kind == "empty"):
             _prepare_numbers(prepared, feature.name, kind, row_numbers_allowed=True)
-        elif feature.kind == "date" and kind in {*TIME_KINDS, "empty"}:
+        elif kind in TIME_KINDS and feature.role == "date":
             _prepare_times(prepared, feature.name, kind)
         else:
-            raise _other_kind(feature, str(prepared[feature.name].dropna().iloc[0]))
+            raise _other_kind(feature, prepared[feature.name].dropna().iloc[0])
     return prepared
 
 
-def _read_texts_like(frame: pandas.DataFrame, feature: Feature) -> None:
-    """Turn texts into numbers, in the notation of the table."""
+def _read_texts_like(frame: pandas.DataFrame, feature: ColumnReport) -> None:
+    """Turn texts into numbers or dates, as in the table."""
+
+    def values_of(distinct: list[str]) -> Floats | None:
+        if feature.role == "date":
+            return read_dates(distinct)
+        numbers = read_numbers(distinct, [feature.notation or Notation("", ".")])
+        return None if numbers is None else numbers.values
+
     texts = text_column(frame[feature.name])
-    distinct = list(dict.fromkeys(texts.values))
-    notation = feature.notation or Notation("", ".")
-    numbers = read_numbers(distinct, [notation])
-    if numbers is None:
-        raise _other_kind(feature, next((one for one in distinct if not read_numbers([one], [notation])), distinct[0]))
-    frame[feature.name] = _values(texts, distinct, numbers)
+    present = [text for text in dict.fromkeys(texts.values) if text.strip() not in MISSING_MARKS]
+    values = values_of(present) if present else np.empty(0)
+    if values is None:
+        raise _other_kind(feature, next((text for text in present if values_of([text]) is None), present[0]))
+    value_of = dict.fromkeys(texts.values, np.nan) | dict(zip(present, values.tolist(), strict=True))
+    frame[feature.name] = _cells(texts, value_of)
 
 
-def _other_kind(feature: Feature, value: str) -> TableError:
-    message = f'Column "{feature.name}" holds {feature.kind}s in the table, but "{value}" in these rows.'
+def _other_kind(feature: ColumnReport, value: object) -> TableError:
+    message = f'Column "{feature.name}" holds {feature.role}s in the table, but "{value}" in these rows.'
     return TableError(message, "columns")

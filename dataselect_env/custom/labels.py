@@ -33,24 +33,27 @@ def label_column(column: pandas.Series, field: str, declared: Collection[str | i
     """
     try:
         codes, texts = text_column(column)
-    except TypeError:  # they cannot be hashed
+    except TypeError:
         message = f'"{column.name}" holds lists or structs. Name a column with one text or number in each row.'
         raise TableError(message, field) from None
     names = [text.strip() for text in texts]
     empty = EMPTY_WORDS - {cell_text(name).strip() for name in declared}
     blank = np.array([*(name in empty for name in names), True])
-    missing = int(blank[codes].sum())  # -1, a missing cell, takes the last
-    if missing:
+    missing = np.flatnonzero(blank[codes])  # -1, a missing cell, takes the last
+    if len(missing):
         words = sorted({f'"{name}"' for name in names if name in empty and name})
         hint = f" If {' or '.join(words)} is a class, name all classes in classes." if words else ""
-        message = f'"{column.name}" is missing (empty, NA, None or the like) in {missing:,} of {len(codes):,} rows.'
-        raise TableError(f"{message} Drop these rows.{hint if field != 'annotator' else ''}", field)
+        message = f'"{column.name}" is missing (empty, NA, None or the like) in {len(missing):,} of {len(codes):,} rows'
+        first = f", first in row {column.index[missing[0]]}. Drop these rows."
+        raise TableError(f"{message}{first}{hint if field != 'annotator' else ''}", field)
     if field == "annotator":
         return TextColumn(codes, names)
     numbers = _as_numbers(names)
-    if numbers is not None and not all(number.is_integer() for number in numbers):
-        message = f'"{column.name}" looks like a quantity, not a class: it has fractions. Name a column of classes.'
-        raise TableError(message, field)
+    fractions = np.array([not number.is_integer() for number in numbers or ()])
+    if fractions.any():
+        row = column.index[fractions[codes].argmax()]
+        message = f'"{column.name}" looks like a quantity, not a class: it has fractions, first in row {row}.'
+        raise TableError(f"{message} Name a column of classes.", field)
     if len(set(names)) > MAX_CLASSES:
         message = f'"{column.name}" looks like a quantity, not a class: {len(set(names)):,} different values, where'
         raise TableError(f"{message} {MAX_CLASSES} are allowed. Name a column of classes.", field)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dataselect_env.core.arrays import Floats
+from dataselect_env.custom.columns import EMPTY_WORDS
 
-MISSING_MARKS = frozenset({"", "?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "\\N"})
-"""Texts that stand for a missing number."""
+MISSING_MARKS = EMPTY_WORDS | {"?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "\\N"}
+"""Texts that stand for a missing number or date."""
 MAX_LENGTH = 40
 """Longest text, in characters, that is taken for a number."""
 _SEPARATORS = r"\w\s.,'+<>~=/\\:()\-"
@@ -67,13 +68,13 @@ class Numbers(NamedTuple):
 
     Attributes:
         values: The numbers, (n,); NaN for a missing value.
-        example: A text that is not a plain number, and its number; None if all are plain.
+        example: A text that is not a plain number, if there is one, or any other, and its number.
         marks: The texts that stand for a missing value.
         notation: How the numbers are written.
     """
 
     values: Floats
-    example: tuple[str, float] | None
+    example: tuple[str, float]
     marks: tuple[str, ...]
     notation: Notation
 
@@ -83,7 +84,7 @@ def read_numbers(texts: Sequence[str], notations: Iterable[Notation] | None = No
 
     Args:
         texts: The texts, distinct.
-        notations: Notations to try, in this order; default: all ``NOTATIONS``, and then not all texts may be missing.
+        notations: Notations to try, in this order; default: all ``NOTATIONS``.
 
     >>> read_numbers(["1,250", "?", "980"]).values, read_numbers(["1,250", "?", "980"]).notation
     (array([1250.,   nan,  980.]), Notation(grouping=',', decimal='.'))
@@ -94,16 +95,16 @@ def read_numbers(texts: Sequence[str], notations: Iterable[Notation] | None = No
     marks = tuple(text for text, clean in zip(texts, cleaned, strict=True) if clean in MISSING_MARKS)
     matches = [_match(clean) for clean in cleaned]
     found = [match for match in matches if match is not None]
-    if len(found) + len(marks) < len(texts) or (not found and notations is None):
+    if not found or len(found) + len(marks) < len(texts):
         return None
     if len({(match["prefix"], match["suffix"]) for match in found}) > 1:
         return None
     for notation in NOTATIONS if notations is None else notations:
         if all(NOTATIONS[notation].fullmatch(match["body"]) for match in found):
             values = np.array([np.nan if match is None else _value(match, notation) for match in matches])
-            unusual = (place for place, text in enumerate(texts) if matches[place] and not _is_plain(text))
-            place = next(unusual, None)
-            return Numbers(values, None if place is None else (texts[place], float(values[place])), marks, notation)
+            numeric = [place for place, match in enumerate(matches) if match is not None]
+            place = next((place for place in numeric if not _is_plain(texts[place])), numeric[0])
+            return Numbers(values, (texts[place], float(values[place])), marks, notation)
     return None
 
 
@@ -133,7 +134,7 @@ def _looks_numeric(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
+    return re.fullmatch(r"\s*[-+]?((0|[1-9]\d*)\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
 
 
 def _value(match: re.Match[str], notation: Notation) -> float:

@@ -24,6 +24,7 @@ from dataselect_env.core.tasks import Task
 from dataselect_env.core.warm_start import WarmStart, warm_up
 from dataselect_env.custom.definitions import Generator, LearnerSettings
 from dataselect_env.custom.noise import AnnotatorNoise, NoiseModel, RecordedNoise
+from dataselect_env.custom.report import TableReport
 from dataselect_env.custom.splitting import SplitSizes, stratified
 
 MAX_STARTS = 64
@@ -70,12 +71,12 @@ class TableSource(CustomSource):
     Attributes:
         base: All rows, those of the validation split first; its seed set is empty.
         seed_size: Rows of each seed set, drawn with the class shares of the table.
-        report: What the table and its columns were taken for; see :class:`~dataselect_env.custom.tables.RawTable`.
+        report: What the table and its columns were taken for.
     """
 
     base: Dataset
     seed_size: int
-    report: tuple[str, ...] = ()
+    report: TableReport | None = None
 
     def __post_init__(self) -> None:
         pool = self.base.X_pool

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.encoding import check_cells, fit_encoding
-from dataselect_env.custom.errors import NAMES_SHOWN, TableError, quoted
-from dataselect_env.custom.features import Feature, prepare_features
+from dataselect_env.custom.errors import TableError, check_known, quoted
+from dataselect_env.custom.features import prepare_features
 from dataselect_env.custom.labels import MIN_CLASS_ROWS, check_classes, label_codes, label_column, sorted_names
-from dataselect_env.custom.readers import TableReader, check_known, open_reader
+from dataselect_env.custom.readers import TableReader, open_reader
+from dataselect_env.custom.report import ColumnReport, Role, TableReport
 from dataselect_env.custom.splitting import stratified
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class RawTable:
         classes: Names of the K classes by code, sorted; as numbers if all are numbers.
         annotators: Names of the annotators by code; empty if the table does not name them.
         annotator: Annotator of each row, (n,), codes; None if the table does not name them.
-        report: What the table and its columns were taken for, one sentence per line.
+        report: What the table and its columns were taken for.
     """
 
     frame: pandas.DataFrame
@@ -48,7 +50,7 @@ class RawTable:
     classes: tuple[str, ...]
     annotators: tuple[str, ...]
     annotator: Labels | None
-    report: tuple[str, ...]
+    report: TableReport
 
 
 def read_table(table: Table, folder: Path) -> RawTable:
@@ -65,9 +67,24 @@ def read_table(table: Table, folder: Path) -> RawTable:
     fields = {"target": reader.target, "true_target": table.true_target, "annotator": table.annotator}
     label_names = {field: name for field, name in fields.items() if name is not None}
     wanted = {*_feature_names(table, reader, label_names), *label_names.values()}
-    frame = reader.load([name for name in reader.names if name in wanted])
+    frame = reader.opened.load([name for name in reader.opened.names if name in wanted])
     if frame.empty:
         raise TableError(f"{reader.title} has no rows.", reader.field)
+    with _named(reader.title):
+        return _checked(table, reader, label_names, frame)
+
+
+@contextmanager
+def _named(title: str) -> Iterator[None]:
+    """Put the name of the table before messages about its columns."""
+    try:
+        yield
+    except TableError as error:
+        raise TableError(f"{title}: {error.message}", error.field) from error
+
+
+def _checked(table: Table, reader: TableReader, label_names: dict[str, str], frame: pandas.DataFrame) -> RawTable:
+    """Return the table of loaded columns."""
     columns = {field: label_column(frame[name], field, table.classes or ()) for field, name in label_names.items()}
     for name in set(label_names.values()):
         del frame[name]  # selecting the others would copy them
@@ -77,18 +94,22 @@ def read_table(table: Table, folder: Path) -> RawTable:
     y, *others = (label_codes(columns[field], classes) for field in ("true_target", "target") if field in columns)
     given = others[0] if others else None
     check_classes(table, classes, y)
-    features = prepare_features(frame, table.categorical, table.columns or ())
-    categorical = tuple(feature.name for feature in features if feature.kind == "category")
-    report = (
-        f"{reader.title}{reader.note}: {len(frame):,} rows, labels in {quoted([label_names['target']])}, {len(classes)}"
-        f" classes: {quoted(classes)}.",
-        *feature_report(features),
+    features = prepare_features(frame, table.categorical, table.columns or (), reader.opened.rewritten)
+    categorical = tuple(feature.name for feature in features if feature.role == "category")
+    reports = {report.name: report for report in (*_label_reports(label_names, classes, annotators), *features)}
+    report = TableReport(
+        title=reader.title,
+        note=reader.opened.note,
+        rows=len(frame),
+        classes=classes,
+        columns=tuple(reports.get(name) or _unused(table, name) for name in reader.opened.names),
     )
+    frame.index = range(len(frame))
     if table.max_rows is not None and table.max_rows < len(y):
         rows = _sampled_rows(y, table.max_rows)
         frame, y = frame.iloc[rows].reset_index(drop=True), y[rows]
         given, annotator = (None if codes is None else codes[rows] for codes in (given, annotator))
-    check_cells(frame, categorical, reader.title)
+    check_cells(frame, categorical)
     return RawTable(frame, categorical, y, given, classes, annotators, annotator, report)
 
 
@@ -115,13 +136,22 @@ def _sampled_rows(y: Labels, count: int) -> Indices:
     return stratified(y, count, np.random.default_rng(0), min_per_class=MIN_CLASS_ROWS)
 
 
-def feature_report(features: Sequence[Feature]) -> Iterator[str]:
-    """Yield what the features were taken for, one sentence for each kind."""
-    for kind, title in (("number", "Numbers"), ("date", "Dates, in seconds"), ("category", "Categories")):
-        names = [str(feature) for feature in features if feature.kind == kind]
-        if names:
-            more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
-            yield f"{title}: {', '.join(names[:NAMES_SHOWN])}{more}."
+def _label_reports(
+    label_names: dict[str, str], classes: Collection[str], annotators: Collection[str]
+) -> Iterator[ColumnReport]:
+    """Yield what the columns of labels and annotators were taken for."""
+    values = f"{len(classes)} classes: {quoted(classes)}"
+    for field, name in label_names.items():
+        if field == "annotator":
+            yield ColumnReport(name, "annotators", f"{field} names it; {len(annotators)}: {quoted(annotators)}")
+        else:
+            role: Role = "labels" if field == "target" else "right labels"
+            yield ColumnReport(name, role, f"{field} names it; {values}")
+
+
+def _unused(table: Table, name: str) -> ColumnReport:
+    why = "exclude names it" if name in table.exclude else "columns does not name it"
+    return ColumnReport(name, "not used", why)
 
 
 def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str]) -> list[str]:
@@ -129,14 +159,14 @@ def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str
     used = {"columns": table.columns or [], "exclude": table.exclude, "categorical": table.categorical}
     for field, names in {**{field: [name] for field, name in label_names.items()}, **used}.items():
         for name in names:
-            check_known(reader.title, "column", field, name, reader.names)
+            check_known(reader.title, "column", field, name, reader.opened.names)
     if label_names.get("true_target") == label_names["target"]:
         raise TableError("true_target should be another column than target, or be left out.", "true_target")
     leaks = [name for name in table.columns or () if name in label_names.values()]
     if leaks:
         raise TableError(f"{quoted(leaks)} cannot be both labels and features.", "columns")
     unwanted = {*label_names.values(), *table.exclude}
-    features = [name for name in table.columns or reader.names if name not in unwanted]
+    features = [name for name in table.columns or reader.opened.names if name not in unwanted]
     if not features:
         raise TableError(f"{reader.title} has no column left to be a feature.", "exclude")
     strays = [name for name in table.categorical if name not in features]

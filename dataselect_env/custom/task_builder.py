@@ -109,10 +109,8 @@ def _try_strategy(task: Task, name: str, index: int) -> None:
     weights = tuple(float(one == name) for one in strategies_of(task))
     try:
         Episode(task, MEASURED_SEEDS[0]).select_batch(task.min_batch, weights)
-    except Exception as error:  # of any type: the strategy may be a user's plug-in
-        expected = isinstance(error, InvalidInput | ValueError)
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        raise TaskDefinitionError(f"{name} cannot be used here: {reason}", ("strategies", str(index))) from error
+    except InvalidInput as error:
+        raise TaskDefinitionError(f"{name} cannot be used here: {error.message}", ("strategies", str(index))) from error
 
 
 def _generator_source(definition: TaskDefinition) -> SourceFactory:

@@ -9,16 +9,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import ValidationError
 
+from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import BUILT_IN, TASKS, Task, register
 from dataselect_env.custom.definitions import TaskDefinition, TaskFile
 from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.custom.frame_table import Frame, FrameTable
+from dataselect_env.custom.report import TableReport
 from dataselect_env.custom.sources import TableSource
 from dataselect_env.custom.task_builder import make_task
 
@@ -70,10 +73,10 @@ def task_recipes() -> tuple[TaskRecipe, ...]:
     return tuple(recipe for name, recipe in _recipes.items() if name in TASKS)
 
 
-def data_report(name: str) -> tuple[str, ...]:
-    """Return what the table of a task and its columns were taken for, one sentence per line; empty without a table."""
+def data_report(name: str) -> TableReport | None:
+    """Return what the table of a task was taken for; None without a table."""
     source = TASKS[name].source
-    return source.report if isinstance(source, TableSource) else ()
+    return source.report if isinstance(source, TableSource) else None
 
 
 def task_digests() -> dict[str, str]:
@@ -140,6 +143,40 @@ def load_tasks(file: str | Path) -> tuple[str, ...]:
         for recipe, task in zip(recipes, tasks, strict=True):
             _register(recipe, task)
     return tuple(definitions.tasks)
+
+
+def load_frame(name: str, frame: Any, table: Mapping[str, Any], **fields: Any) -> Task:
+    """Register a task on a DataFrame, in this process and those that it evaluates in.
+
+    Args:
+        name: Name of the task; a custom task of this name is replaced.
+        frame: A DataFrame of pandas, or an object with a method ``to_pandas``, such as a DataFrame of polars or a table
+            of pyarrow. It is copied.
+        table: The fields of ``table`` in a task file, without those that name a file; ``target`` is required.
+        fields: The other fields of a task in a task file.
+
+    Returns:
+        The task.
+
+    Raises:
+        InvalidInput: A field is wrong, or the task cannot be built. Messages count rows from 0.
+
+    Example::
+
+        load_frame("mine", frame, {"target": "label", "exclude": ["id"]}, noise={"uniform": 0.2}, budget=60)
+    """
+    try:
+        own = FrameTable(frame=Frame(frame), **table)
+        definition = TaskFile.model_validate({"tasks": {name: {"table": own, **fields}}}).tasks[name]
+        return add_task(TaskRecipe(name, definition, Path()))
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        place = detail["loc"] if detail["loc"][:1] == ("tasks",) else ("tasks", name, "table", *detail["loc"])
+        path, reason = [str(part) for part in place[2:]], _reason(detail["type"], detail["msg"], place)
+    except TaskDefinitionError as error:
+        path, reason = list(error.path), error.message
+    field = ".".join(path).replace("[key]", "name") or None
+    raise InvalidInput(f"{field}: {reason}" if field else reason, field=field)
 
 
 def _build_or_refuse(recipe: TaskRecipe, file_name: str, lines: LineNumbers) -> Task:

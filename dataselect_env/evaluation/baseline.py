@@ -1,4 +1,4 @@
-"""The baseline: reference policies on all tasks at fixed seeds, with the same figures on every machine."""
+"""The baseline: reference policies on the pinned tasks at fixed seeds, with the same figures on every machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import fmean
 from pydantic import Field
 
 from dataselect_env.core.models import RewardMode
-from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS, get_task
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SPLITS, get_task
 from dataselect_env.core.validation import WireModel
 from dataselect_env.evaluation.rollout import Rollout, rollout
 from dataselect_env.evaluation.statistics import standard_error, strata_of
@@ -17,7 +17,7 @@ from dataselect_env.policies.policy import AnyPolicy
 
 BASELINE_POLICIES = ("balanced", "random", "uncertainty", "diversity", "stop")
 BASELINE_SEEDS = tuple(range(SPLITS["test"].first_seed, SPLITS["test"].first_seed + 20))
-"""Twenty held-out seeds; all policies on all tasks take a few seconds on one core."""
+"""Twenty held-out seeds; all policies on the pinned tasks take a few seconds on one core."""
 DECIMALS = 4
 """Figures are rounded, so that differences in the last bits between machines do not show."""
 REWARD_MODE: RewardMode = "shaped"
@@ -54,17 +54,17 @@ class BaselineReport(WireModel):
 
 def episode_count() -> int:
     """Return the number of episodes that :func:`baseline_report` plays."""
-    return len(BASELINE_POLICIES) * len(TASKS) * len(BASELINE_SEEDS)
+    return len(BASELINE_POLICIES) * len(PINNED) * len(BASELINE_SEEDS)
 
 
 def baseline_report(progress: Callable[[int], None] | None = None) -> BaselineReport:
-    """Play all policies on all tasks and seeds; takes a few seconds and always returns the same report.
+    """Play all policies on all pinned tasks and seeds; takes a few seconds and always returns the same report.
 
     Args:
         progress: Called with the number of episodes finished since the last call; these add up to ``episode_count()``.
     """
     rows = []
-    for task_id in TASKS:
+    for task_id in PINNED:
         for policy in map(get_policy, BASELINE_POLICIES):
             rollouts = []
             for seed in BASELINE_SEEDS:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dataselect_env.core.models import RewardMode
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import get_task
 from dataselect_env.custom.task_file import TaskRecipe, restore, task_recipes
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
@@ -39,7 +40,7 @@ class Plan:
         tasks: Names of tasks, each once.
         seeds: Seeds of the episodes, each in [0, 2^32), each once.
         reward_mode: ``shaped`` or ``grade``.
-        best_constants: For tasks that are not built in, the policy that plays under the name ``best-constant``.
+        best_constants: For tasks that are not pinned, the policy that plays under the name ``best-constant``.
     """
 
     policies: tuple[str, ...]
@@ -47,6 +48,9 @@ class Plan:
     seeds: tuple[int, ...]
     reward_mode: RewardMode = "shaped"
     best_constants: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", tuple(map(as_integer, self.seeds)))  # numpy's integers cannot be recorded
 
     @property
     def keys(self) -> list[Key]:

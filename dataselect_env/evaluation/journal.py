@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from dataselect_env import __version__
 from dataselect_env.core.models import RewardMode
-from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.validation import ModelT, WireModel
 from dataselect_env.custom.task_file import task_digests
 from dataselect_env.evaluation.line_file import JournalError, LineFile
@@ -87,8 +87,8 @@ class EpisodeRecord(WireModel):
 
 def record(policy: str, episode: Rollout) -> EpisodeRecord:
     """Return what to keep of a rollout, under the policy's name in the evaluation."""
-    budget = get_task(episode.task_id).budget
     seen = [reply.observation for reply in episode.replies]
+    budget = seen[0].remaining_budget
     return EpisodeRecord(
         policy=policy,
         task_id=episode.task_id,

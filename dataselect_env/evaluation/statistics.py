@@ -85,8 +85,8 @@ class Difference(Interval):
 
 
 def strata_of(task: Task, seeds: Sequence[int]) -> list[str] | None:
-    """Return the hidden world of each seed of a built-in task; other tasks have none."""
-    return [world_of(seed) for seed in seeds] if task.built_in else None
+    """Return the hidden world of each seed of a pinned task; other tasks have none."""
+    return [world_of(seed) for seed in seeds] if task.pinned else None
 
 
 def mean_interval(

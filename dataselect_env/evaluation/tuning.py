@@ -6,7 +6,7 @@ before its ladder means anything: the worth of an agent is what it adds to the b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 from dataselect_env.core.strategies.sampling import STRATEGIES
@@ -22,12 +22,20 @@ MIXES = ({"uncertainty": 1.0, "diversity": 1.0}, {"uncertainty": 1.0, "random": 
 """Mixes to try besides each strategy alone."""
 
 
+def mixes(task: Task) -> tuple[Mapping[str, float], ...]:
+    """Return the weights to try: each strategy of the task alone, and ``MIXES``."""
+    return (*({name: 1.0} for name in (*STRATEGIES, *task.extra_strategies)), *MIXES)
+
+
+def batch_size(task: Task, multiple: float) -> int:
+    """Return the batch size that is a multiple of the budget per step."""
+    return max(task.min_batch, round(multiple * task.budget / task.max_steps))
+
+
 def candidates(task: Task) -> tuple[str, ...]:
     """Return the names of the constant policies to try: each strategy and each mix in each batch size."""
-    mixes = [{name: 1.0} for name in (*STRATEGIES, *task.extra_strategies)] + list(MIXES)
-    even = task.budget / task.max_steps
-    sizes = dict.fromkeys(max(task.min_batch, round(size * even)) for size in SIZES)
-    return tuple(constant_name(size, mix) for mix in mixes for size in sizes)
+    sizes = dict.fromkeys(batch_size(task, multiple) for multiple in SIZES)
+    return tuple(constant_name(size, mix) for mix in mixes(task) for size in sizes)
 
 
 def episode_count(task_id: str) -> int:

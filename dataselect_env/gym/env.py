@@ -9,7 +9,7 @@ Gymnasium is installed with the extra ``gym`` and imported only by :mod:`datasel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -18,12 +18,15 @@ from dataselect_env.core.arrays import Mask
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, Reply, RewardMode
+from dataselect_env.core.numbers import as_integer
+from dataselect_env.core.problem import Problem, as_described
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.gym import spaces
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
 from dataselect_env.integrations.remote import RemoteEnv
 from dataselect_env.policies.features import EpisodeProgress
+from dataselect_env.policies.options import History
 from dataselect_env.rendering import frames
 
 OPTIONS = ("task_id", "split")
@@ -67,15 +70,16 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
     """One task as a Gymnasium environment.
 
     ``reset(seed=n)`` starts the episode of seed n, the same as on every other transport; a reset without a seed draws
-    one from ``split``. The ``options`` of a reset may name another ``task_id`` or ``split`` for one episode. All
-    built-in tasks have the same spaces; so do custom tasks that offer the same strategies.
+    one from ``split``. The ``options`` of a reset may name another ``task_id`` or ``split`` for one episode. Tasks that
+    offer the same strategies have the same spaces; ``easy``, ``medium`` and ``hard`` do.
 
     Every end of an episode is ``terminated``, including the end after ``max_steps`` actions: the episode is graded and
     no further reward is possible, the task states the limit, and the observation contains the steps left. An algorithm
     must not bootstrap there. ``truncated`` is left to ``gymnasium.make(..., max_episode_steps=n)``.
 
-    ``info`` contains ``task_id``, ``seed`` and ``step``, and after a step the fields of
-    :class:`~dataselect_env.core.models.StepInfo` that are not None: ``end_reason`` and ``grade`` only at the end,
+    ``info`` contains ``task_id``, ``seed`` and ``step``. After a reset of ``open`` or a custom task it also has the
+    ``problem``, the fields of a :class:`~dataselect_env.core.problem.Problem` that are not None. After a step it has
+    those of :class:`~dataselect_env.core.models.StepInfo`: ``end_reason`` and ``grade`` only at the end,
     ``noise_ratio``, ``redundancy`` and ``gain`` only if something was bought.
 
     Attributes:
@@ -102,10 +106,12 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         Args:
             task_id: Name of the task.
             observations: ``flat``: the features ``features.FEATURES``, (21,), in [-1, 1]. ``dict``: the unscaled fields
-                of an observation and the ``step``, each (1,).
+                of an observation and the ``step``, each (1,). ``options``: the vector of
+                :meth:`~dataselect_env.policies.options.History.state`, with the statistics of the pool and a row of
+                features for each strategy, in [-1, 1].
             actions: ``box``: an action vector, ``features.ACTIONS``, (5,), in [-1, 1]. ``multi_discrete``: stop or a
                 batch size, and a weight for each strategy. ``discrete``: an index into ``spaces.MENU``. Each extra
-                strategy of a custom task adds an entry, a weight or menu items.
+                strategy of the task adds an entry, a weight or menu items.
             split: Split from which a reset without a seed draws one.
             reward_mode: ``shaped`` or ``grade``.
             url: URL of a running server to play on; None plays in process.
@@ -130,11 +136,11 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         if render_mode == "rgb_array":
             frames.check()
         self.observations, self.actions, self.reward_mode = observations, actions, reward_mode
-        self.observation_space = spaces.observation_space(observations)
+        self.observation_space = spaces.observation_space(observations, self.task.extra_strategies)
         self.action_space = spaces.action_space(actions, self.task.extra_strategies)
         self.render_mode = render_mode
         self._core: DataSelectEnv | RemoteEnv = RemoteEnv(url) if url is not None else DataSelectEnv()
-        self._progress = EpisodeProgress(self.task)
+        self._progress, self._history = EpisodeProgress(self.task), History(self.task)
         self.replies: list[Reply] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -149,11 +155,13 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             EnvError: The options are not valid, or the server refuses the reset.
             gymnasium.error.Error: The seed is negative or not an integer.
         """
+        seed = cast("int | None", as_integer(seed))
         super().reset(seed=seed, options=options)
         task, split = read_options(options, self.task, self.split)
         chosen = choose_seed(seed, split, self.np_random)
         reply = self._core.reset(task_id=task.task_id, seed=chosen, reward_mode=self.reward_mode)
-        self.replies, self._progress = [reply], EpisodeProgress(task)
+        described = as_described(task, reply.problem)
+        self.replies, self._progress, self._history = [reply], EpisodeProgress(described), History(described)
         return self._observe(reply), info_of(reply)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -197,6 +205,9 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
 
     def _observe(self, reply: Reply) -> Any:
         self._progress.see(reply)
+        if self.observations == "options":
+            self._history.see(reply)
+            return self._history.state().astype(np.float32)
         return spaces.lane(self.observations, spaces.observe(self.observations, self._progress), 0)
 
 
@@ -207,4 +218,10 @@ def info_of(reply: Reply) -> dict[str, Any]:
     episode id, which is random, is left out too.
     """
     step_info = reply.info.model_dump(exclude_none=True) if reply.info is not None else {}
-    return {"task_id": reply.task_id, "seed": reply.seed, "step": reply.step, **step_info}
+    described = {} if reply.problem is None else {"problem": numbers_of(reply.problem)}
+    return {"task_id": reply.task_id, "seed": reply.seed, "step": reply.step, **described, **step_info}
+
+
+def numbers_of(problem: Problem) -> dict[str, Any]:
+    """Return a problem as numbers by name; the strategies are those of the task, and belong to the action space."""
+    return problem.model_dump(exclude_none=True, exclude={"strategies"})

@@ -1,6 +1,6 @@
 """Observation and action spaces of the Gymnasium environments, and the conversion from and to them.
 
-All built-in tasks have the same spaces. Each extra strategy of a custom task widens the action space: by an entry of
+All tasks have the same observation spaces. Each extra strategy of a task widens the action space: by an entry of
 ``box``, a weight of ``multi_discrete`` or ``len(MENU_SIZES)`` items of ``discrete``.
 """
 
@@ -26,8 +26,9 @@ from dataselect_env.policies.features import (
     batch_sizes,
     decode_lanes,
 )
+from dataselect_env.policies.options import state_width
 
-ObservationKind = Literal["flat", "dict"]
+ObservationKind = Literal["flat", "dict", "options"]
 ActionKind = Literal["box", "multi_discrete", "discrete"]
 
 SIZES = (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -84,12 +85,14 @@ def check_kind(name: str, value: str, kinds: Any) -> None:
         raise InvalidInput(f"{name}: should be one of {', '.join(get_args(kinds))}, not {value!r}", field=name)
 
 
-def observation_space(kind: ObservationKind) -> spaces.Space[Any]:
+def observation_space(kind: ObservationKind, extra: tuple[str, ...] = ()) -> spaces.Space[Any]:
     """Return a new observation space.
 
     Args:
         kind: ``flat`` is the features ``features.FEATURES``, (21,); ``dict`` is the unscaled fields of an observation
-            and the step, each (1,).
+            and the step, each (1,); ``options`` is the vector of :meth:`.History.state`, with the statistics of the
+            pool and a row for each strategy.
+        extra: Names of the extra strategies of the task.
 
     Raises:
         InvalidInput: There is no such kind of observation.
@@ -97,6 +100,8 @@ def observation_space(kind: ObservationKind) -> spaces.Space[Any]:
     check_kind("observations", kind, ObservationKind)
     if kind == "flat":
         return spaces.Box(-1.0, 1.0, (len(FEATURES),), np.float32)
+    if kind == "options":
+        return spaces.Box(-1.0, 1.0, (state_width(len(STRATEGIES) + len(extra)),), np.float32)
     return spaces.Dict({name: spaces.Box(0.0, high, (1,), np.float32) for name, high in largest().items()})
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -23,11 +23,12 @@ from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, RewardMode
+from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.order import check_order
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.gym import spaces
-from dataselect_env.gym.env import choose_seed, read_options
+from dataselect_env.gym.env import choose_seed, numbers_of, read_options
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
 from dataselect_env.policies.features import Progress, purchases
 
@@ -94,6 +95,12 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.max_episode_steps = max_episode_steps
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        if observations == "options":
+            raise InvalidInput(
+                "observations: options are those of single environments; use gymnasium.vector.SyncVectorEnv or its"
+                " AsyncVectorEnv",
+                field="observations",
+            )
         self.single_observation_space = spaces.observation_space(observations)
         self.single_action_space = spaces.action_space(actions, self.task.extra_strategies)
         self._episodes: list[Episode | None] = [None] * num_envs
@@ -122,10 +129,11 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         """
         options = dict(options or {})
         lanes = self._masked(options.pop("reset_mask", None))
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + lane for lane in range(self.num_envs)]
+        first = as_integer(seed)
+        if first is None or isinstance(first, int):
+            seeds = [None if first is None else first + lane for lane in range(self.num_envs)]
         else:
-            seeds = list(seed)
+            seeds = [cast("int | None", as_integer(one)) for one in cast("Sequence[int | None]", first)]
         if len(seeds) != self.num_envs:
             raise InvalidInput(f"seed: should be one for each of {self.num_envs} lanes, not {len(seeds)}", field="seed")
         infos: Infos = {}
@@ -216,11 +224,15 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             numbers.append(choose_seed(seed, split, rng))
         for lane, number in zip(lanes.tolist(), numbers, strict=True):
             self._episodes[lane] = Episode(task, number, self.reward_mode, hold_data=True)
-        observed = [episode.observation.as_tuple() for lane in lanes.tolist() if (episode := self._episodes[lane])]
-        self._progress.start(lanes, [task] * len(lanes), np.array(observed, dtype=np.float64))
+        started = [episode for lane in lanes.tolist() if (episode := self._episodes[lane])]
+        observed = np.array([episode.observation.as_tuple() for episode in started], dtype=np.float64)
+        self._progress.start(lanes, [episode.task for episode in started], observed)
         self._task_ids[lanes], self._seeds[lanes] = task.task_id, numbers
         self._over[lanes] = False
         self._put(infos, lanes, self._identity(lanes))
+        if task.described:
+            for lane, episode in zip(lanes.tolist(), started, strict=True):
+                infos |= self._add_info(infos, {"problem": numbers_of(episode.describe())}, lane)
 
     def _report(self, lanes: Indices, results: list[StepResult], infos: Infos) -> None:
         """Add the infos of a step; with ``SAME_STEP``, move those of ended lanes to ``final_info`` and reset these."""

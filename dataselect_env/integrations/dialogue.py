@@ -8,6 +8,7 @@ from typing import Final
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, Reply, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import get_task
 from dataselect_env.evaluation.rollout import Environment
 from dataselect_env.rendering.prompts import parse_answer, render_reply
@@ -70,12 +71,13 @@ class Dialogue:
         Raises:
             EnvError: The task is unknown, or the seed or the number of turns is out of range.
         """
-        self._task: Final = get_task(task_id)
-        self._max_turns: Final = TURNS_A_STEP * self._task.max_steps if max_turns is None else max_turns
-        if self._max_turns < 1:
+        task = get_task(task_id)
+        if max_turns is not None and max_turns < 1:
             raise InvalidInput("max_turns: should be at least 1", field="max_turns")
         self._env: Final[Environment] = env or DataSelectEnv()
         self.reply: Reply = self._env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
+        self._task: Final = as_described(task, self.reply.problem)
+        self._max_turns: Final = TURNS_A_STEP * self._task.max_steps if max_turns is None else max_turns
         self.episode_return = 0.0
         self.turns = 0
         self.mistakes = 0

@@ -26,6 +26,7 @@ from openenv.core.harness import ResourceSession, ResourceSessionFactory, ToolRe
 
 from dataselect_env.core.errors import EnvError, InvalidInput, UnknownTask
 from dataselect_env.core.models import Action, ResetRequest, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.integrations.openenv_client import (
@@ -60,7 +61,8 @@ class DataSelectSession(ResourceSession):
         self._total_reward = 0.0
         try:
             self._last: DataSelectResult = self._client.reset(**choices)
-            self._task = _registered_task(self._last.reply.task_id)
+            reply = self._last.reply
+            self._task = as_described(_registered_task(reply.task_id), reply.problem)
         except BaseException:
             self._client.close()
             raise

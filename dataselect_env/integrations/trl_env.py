@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Action, Reply, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import DEFAULT_TASK, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import Environment
@@ -36,6 +38,7 @@ class DataSelectToolEnv:
         self._reward_mode: Final[RewardMode] = reward_mode
         self._env: Final[Environment] = env or DataSelectEnv()
         self._return = 0.0
+        self._task = get_task(DEFAULT_TASK)
 
     def reset(self, task_id: str | None = None, seed: int | None = None, **_row: object) -> str:
         """Start the episode of a row and return the first observation. Other columns of the row are ignored.
@@ -45,25 +48,32 @@ class DataSelectToolEnv:
         """
         self._return = 0.0
         reply = self._env.reset(task_id=task_id or DEFAULT_TASK, seed=seed, reward_mode=self._reward_mode)
+        self._task = as_described(get_task(reply.task_id), reply.problem)
         return f"\n\n{self._rendered(reply)}"
 
     def select_batch(
-        self, batch_size: int, uncertainty: float = 0.0, diversity: float = 0.0, random: float = 0.0
+        self,
+        batch_size: int,
+        uncertainty: float = 0.0,
+        diversity: float = 0.0,
+        random: float = 0.0,
+        further: dict[str, float] | None = None,
     ) -> str:
         """Buy a batch of training samples and train on it.
 
         Args:
             batch_size: Samples to buy; raised to the smallest batch, and cut to what budget and pool still hold.
-            uncertainty: Weight of uncertainty sampling, at least 0. Only the ratios of the three weights matter.
+            uncertainty: Weight of uncertainty sampling, at least 0. Only the ratios of the weights matter.
             diversity: Weight of diversity sampling, at least 0.
             random: Weight of random sampling, at least 0.
+            further: Weights of further strategies that the task offers, by name, each at least 0.
 
         Returns:
             The new observation.
         """
-        weights = {"uncertainty": uncertainty, "diversity": diversity, "random": random}
+        weights = {"uncertainty": uncertainty, "diversity": diversity, "random": random, **(further or {})}
         choice = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": weights}
-        return self._play(parse(Action, choice))
+        return self._play(parse(action_model(self._task.extra_strategies), choice))
 
     def stop(self) -> str:
         """End the episode and keep the rest of the budget.
@@ -82,6 +92,5 @@ class DataSelectToolEnv:
         self._return += reply.reward or 0.0
         return self._rendered(reply)
 
-    @staticmethod
-    def _rendered(reply: Reply) -> str:
-        return render_reply(get_task(reply.task_id), reply)
+    def _rendered(self, reply: Reply) -> str:
+        return render_reply(self._task, reply)

@@ -32,6 +32,7 @@ from dataselect_env.policies.learned import ppo, ppo_of
 from dataselect_env.policies.oracle import ORACLES
 from dataselect_env.policies.policy import Act, AnyPolicy, OraclePolicy, Policy, Start, constant, paced
 from dataselect_env.policies.reference import REFERENCE_POLICIES
+from dataselect_env.policies.scorer import general
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ __all__ = [
     "plays",
 ]
 
-_REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, ppo, *ORACLES)
+_REFERENCE: tuple[AnyPolicy, ...] = (*REFERENCE_POLICIES, ppo, general, *ORACLES)
 POLICIES: dict[str, AnyPolicy] = {policy.name: policy for policy in (*_REFERENCE, *DEGENERATE_POLICIES)}
 """All policies by name, in the order of reports."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dataselect_env.core.actions import action_model
+from dataselect_env.core.actions import action_model, weights_of
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import OBSERVED, Action, ObservationFields, Reply, StepInfo
@@ -278,16 +278,18 @@ def decode(task: Task, vector: Floats) -> Action:
 
 
 def encode(task: Task, action: Action) -> Floats:
-    """Return the action vector, (5,), that :func:`decode` maps to the nearest possible action.
+    """Return the action vector, (5 + f,), that :func:`decode` maps to the nearest possible action.
 
     A weight below exp(-2 SHARPNESS) of the largest weight is raised to that value, which is too small to buy a sample.
     """
+    strategies = (*STRATEGIES, *task.extra_strategies)
     if action.action_type == "stop":
-        return np.array([1.0, 0.0, 0.0, 0.0, 0.0])
+        return np.array([1.0, 0.0, *np.zeros(len(strategies))])
     even = task.budget / task.max_steps
     size = min(max(action.batch_size, MIN_BATCH), task.budget)
     base = even / MIN_BATCH if size < even else task.budget / even
-    weights = np.array(action.strategy_weights.as_tuple())
+    given = weights_of(action, strategies)
+    weights = np.array([*given, *np.zeros(len(strategies) - len(given))])
     with np.errstate(divide="ignore"):  # the logarithm of zero is clipped
         entries = np.clip(1 + np.log(weights / weights.max()) / SHARPNESS, -1.0, 1.0)
     return np.array([-1.0, np.log(size / even) / np.log(base), *entries])

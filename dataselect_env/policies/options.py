@@ -4,12 +4,13 @@ An option is a strategy with a batch size, or a stop. Its features are those of 
 and a row of its own. A row names the parts of the strategy, a filter and a ranking, and what is known about it here, so
 that a network can score strategies that it was not trained on, in any number and order.
 
-Like :mod:`.features`, they contain only what an agent can see. ``FEATURES_VERSION`` counts both.
+Like :mod:`.features`, they contain only what an agent can see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,11 +24,15 @@ from dataselect_env.core.strategies.rankings import BASE
 from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import Task
 
-OPTIONS_VERSION: Final = 1
-"""Increased whenever the features of an option change."""
+OPTIONS_VERSION: Final = 2
+"""Increased whenever the features of an option change; version 1 of an agent's features is the vector of
+:mod:`.features`."""
 
 PACES: Final = (0.5, 1.0, 2.0)
 """Batch sizes, as multiples of an even share of the budget left over the steps left."""
+
+UNKNOWN_RANGE: Final = (0.0, 1.0)
+"""The performance range of a task whose warm start and ceiling are not known."""
 
 _FILTERS: Final = ("agree", "neighbours", "confident", "held_out")
 _RANKINGS: Final = ("uncertainty", "diversity", "random")
@@ -50,12 +55,19 @@ SHARED: Final = (
     "performance_change",  # since the reset, times 4
     "last_change",  # times 10
     "best_before",  # highest performance so far less the current one, times 10
+    "score",  # the grade's performance score as if the episode ended now, not clipped at 0; needs a known range
+    "score_change",  # since the reset
+    "last_score_change",  # doubled
+    "range",  # width of the performance range, times 4
+    "range_known",
     "noise_estimate",  # doubled
     "noise_found",  # audited share of wrong labels among all bought, doubled; 0 if not audited
     "described",  # whether statistics are known
     *STATISTICS,
 )
 """Names of the features that all options of a state share, in order."""
+SCALED: Final = ("score", "score_change", "last_score_change", "range", "range_known")
+"""Those of them that need a known performance range; 0 otherwise."""
 
 OWN: Final = (
     "stop",
@@ -68,6 +80,7 @@ OWN: Final = (
     "tried",  # ln(1 + samples), over 5
     "noise",  # audited noise ratio of its purchases less the declared rate, times 2
     "gain",  # performance change per even batch of its purchases, times 10
+    "score_gain",  # the same in scores; needs a known range
     "recency",  # 1 over the steps since the last purchase
     "last",  # share of the last batch
 )
@@ -75,6 +88,11 @@ OWN: Final = (
 
 WIDTH: Final = len(SHARED) + len(OWN)
 """Number of features of an option."""
+
+
+def state_width(strategies: int) -> int:
+    """Return the length of :meth:`History.state` for a number of strategies."""
+    return len(SHARED) + strategies * len(OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,13 @@ class History:
         self._statistics: dict[str, float] = {}
         self._seed_size = self._n_features = 0
         self._reply: Reply | None = None
+        low, high = task.performance_range
+        self._scale = 0.0 if (low, high) == UNKNOWN_RANGE else 1 / (high - low)
+
+    def __deepcopy__(self, _memo: object) -> History:
+        twin = copy(self)  # arrays are replaced, never changed
+        twin.performances = list(self.performances)
+        return twin
 
     def see(self, reply: Reply) -> None:
         """Add a reply: the reply to the reset first, then the reply to each step."""
@@ -122,9 +147,9 @@ class History:
             return
         counts = np.array([info.bought_by.get(name, 0) for name in self.strategies], dtype=np.float64)
         share = counts / info.batch_size
-        self._bought += counts
-        self._wrong += share * (info.mislabelled or 0)  # attributed in proportion to the numbers bought
-        self._gain += share * (self.performances[-1] - self.performances[-2])
+        self._bought = self._bought + counts
+        self._wrong = self._wrong + share * (info.mislabelled or 0)  # attributed in proportion to the numbers bought
+        self._gain = self._gain + share * (self.performances[-1] - self.performances[-2])
         self._used = np.where(counts > 0, reply.step, self._used)
         self._last = share
 
@@ -139,7 +164,20 @@ class History:
     def features(self, options: Sequence[Option]) -> Floats:
         """Return the features of options in the current state, (len(options), WIDTH), each in [-1, 1]."""
         shared = np.broadcast_to(self._shared(), (len(options), len(SHARED)))
-        return np.clip(np.hstack([shared, self._rows(options)]), -1.0, 1.0)
+        features: Floats = np.clip(np.hstack([shared, self._rows(options)]), -1.0, 1.0)
+        return features
+
+    def state(self) -> Floats:
+        """Return the features of the state as one vector, (:func:`state_width`,), each in [-1, 1].
+
+        They are the shared features, followed by the row of each strategy at an even pace. The number of strategies is
+        that of the task, so a network on this vector plays tasks with the same strategies only.
+        """
+        left = self._observation.remaining_budget
+        even = max(1, round(left / max(1, self.task.max_steps - self._step)))
+        rows = self._rows([Option(name, even) for name in self.strategies])
+        vector: Floats = np.clip(np.concatenate([self._shared(), rows.reshape(-1)]), -1.0, 1.0)
+        return vector
 
     @property
     def _observation(self) -> ObservationFields:
@@ -176,6 +214,11 @@ class History:
                 4 * (performances[-1] - performances[0]),
                 10 * (performances[-1] - before),
                 10 * (max(performances) - performances[-1]),
+                self._scale * (performances[-1] - task.performance_range[0]),
+                self._scale * (performances[-1] - performances[0]),
+                self._scale * (performances[-1] - before) * 2,
+                4 / self._scale if self._scale else 0.0,
+                float(bool(self._scale)),
                 2 * seen.noise_estimate,
                 2 * found,
                 float(bool(known)),
@@ -196,6 +239,7 @@ class History:
                 np.log1p(self._bought) / 5,
                 np.where(self._bought > 0, noise, 0.0),
                 10 * self._gain * usual / tried,
+                2 * self._scale * self._gain * usual / tried,
                 np.where(self._used > 0, 1 / np.maximum(1, self._step - self._used + 1), 0.0),
                 self._last,
             ]

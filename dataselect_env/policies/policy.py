@@ -18,7 +18,7 @@ from dataselect_env.core.actions import action_model
 from dataselect_env.core.episode import Episode, StepResult
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
-from dataselect_env.core.tasks import PINNED, Task
+from dataselect_env.core.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,16 +107,16 @@ def constant_by_task(name: str, description: str, actions: Mapping[str, Action])
     return Policy(name, description, start)
 
 
-def pace(task: Task, built_in: int) -> int:
-    """Return the batch size for a step: ``built_in`` on the pinned tasks, on others the budget over the steps."""
-    return built_in if task.task_id in PINNED else -(-task.budget // task.max_steps)
+def pace(task: Task, pinned: int) -> int:
+    """Return the batch size for a step: ``pinned`` on pinned tasks, on others the budget over the steps."""
+    return pinned if task.pinned else -(-task.budget // task.max_steps)
 
 
-def paced(name: str, description: str, built_in: int, **weights: float) -> Policy:
+def paced(name: str, description: str, pinned: int, **weights: float) -> Policy:
     """Return the policy that buys :func:`pace` samples in every step with these weights."""
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
-        action = action_model(task.extra_strategies).select(pace(task, built_in), **weights)
+        action = action_model(task.extra_strategies).select(pace(task, pinned), **weights)
         return lambda _reply: action
 
     return Policy(name, description, start)

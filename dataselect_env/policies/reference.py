@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 BATCH_SIZE = 10
-"""Batch size of the constant policies on built-in tasks, unless their name has another number; on other tasks they buy
-an even share of the budget per step."""
+"""Batch size of the constant policies on pinned tasks, unless their name has another number; on other tasks they buy an
+even share of the budget per step."""
 
 BEST_CONSTANTS = {
     "easy": Action.select(20, uncertainty=1),
@@ -95,7 +95,7 @@ def start_probing(task: Task, _rng: np.random.Generator) -> Act:
         if reply.info is not None and reply.info.noise_ratio is not None:
             noise.append(reply.info.noise_ratio)
         left = reply.observation.remaining_budget
-        if not task.has_ground_truth:
+        if not task.audited:
             return Action.select(pace(task, SAFE_BATCH), random=1)
         if not noise:
             return Action.select(PROBE, uncertainty=1)

@@ -99,7 +99,7 @@ def load_scorer(file: Path | IO[bytes]) -> Scorer:
     with np.load(file, allow_pickle=False) as arrays:
         if int(arrays["options_version"]) != OPTIONS_VERSION:
             raise InvalidInput("file: trained on other features; train it again (examples/train_general.py)")
-        networks = []
+        networks: list[Network] = []
         while f"weight_{len(networks)}_0" in arrays.files:
             index = len(networks)
             layers = range(sum(name.startswith(f"weight_{index}_") for name in arrays.files))

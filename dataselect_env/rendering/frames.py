@@ -101,8 +101,13 @@ def _draw_batches(ax: Axes, task: Task, steps: Sequence[StepInfo]) -> None:
         counts = np.array([step.bought_by[name] for step in steps], dtype=np.float64)
         ax.bar(numbers, counts, bottom=floor, color=palette.STRATEGIES[name], width=0.7, label=name)
         floor += counts
-    wrong = [step.mislabelled or 0 for step in steps]
-    ax.bar(numbers, wrong, color="none", edgecolor=palette.BLACK, hatch="////", width=0.7, label="wrong labels")
+    if task.extra_strategies:
+        others = np.array([step.batch_size for step in steps], dtype=np.float64) - floor
+        ax.bar(numbers, others, bottom=floor, color=palette.GREY, width=0.7, label="others")
+        floor += others
+    if task.audited:
+        wrong = [step.mislabelled or 0 for step in steps]
+        ax.bar(numbers, wrong, color="none", edgecolor=palette.BLACK, hatch="////", width=0.7, label="wrong labels")
     ax.set(
         xlim=(0.4, task.max_steps + 0.6),
         xticks=range(1, task.max_steps + 1),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.tasks import get_task
+from dataselect_env.core.tasks import Task, get_task
 from dataselect_env.evaluation.ladder import Report, Row
 from dataselect_env.evaluation.statistics import spearman
 from dataselect_env.policies import GROUPS
@@ -165,23 +165,26 @@ def draw_curves(ax: Axes, report: Report, task: str) -> None:
             markevery=[-1],
             **_point(marker),
         )
-    low, high = get_task(task).performance_range
-    ax.axhspan(low, high, color=palette.BLACK, alpha=0.035, linewidth=0)
-    passing = get_task(task).pass_performance
-    ax.axhline(passing, color=palette.LINE, linewidth=0.8, linestyle=":")
-    right = ax.get_xlim()[1]
+    if not get_task(task).varies:
+        _mark_thresholds(ax, get_task(task))
+    ax.set_title(task)
+    ax.set_xlabel("budget spent, in samples")
+    ax.set_ylabel("performance")
+
+
+def _mark_thresholds(ax: Axes, task: Task) -> None:
+    """Draw the range that is scored, and the threshold for passing."""
+    ax.axhspan(*task.performance_range, color=palette.BLACK, alpha=0.035, linewidth=0)
+    ax.axhline(task.pass_performance, color=palette.LINE, linewidth=0.8, linestyle=":")
     ax.annotate(
         "passes above",
-        (right, passing),
+        (ax.get_xlim()[1], task.pass_performance),
         (-2, 2),
         textcoords="offset points",
         ha="right",
         fontsize=7,
         color=palette.NOTE,
     )
-    ax.set_title(task)
-    ax.set_xlabel("budget spent, in samples")
-    ax.set_ylabel("performance")
 
 
 def draw_returns(ax: Axes, report: Report, task: str) -> None:

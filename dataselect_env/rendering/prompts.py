@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from dataselect_env.core.actions import action_model, describe
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights
+from dataselect_env.core.problem import Problem
+from dataselect_env.core.strategies.pool_statistics import STATISTICS
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.validation import parse
 
@@ -24,6 +26,8 @@ THOUGHTS = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 """The reasoning that some models write before their answer."""
 DIGITS = 4
 """Decimals of every number that is not a count."""
+UNAUDITED = "it is not reported which labels are wrong, and noise_estimate is a guess from the samples bought"
+DRAWN = "- each seed draws a problem with numbers of its own, which the first message of an episode states\n"
 OBJECT_START = re.compile(r'\{(?=\s*["}])')
 MAX_BROKEN_OBJECTS = 100
 """Largest number of invalid JSON objects in an answer. It keeps the work linear in the length of the answer."""
@@ -48,33 +52,59 @@ def rules() -> str:
     """Return the rules that hold for every task."""
     return (
         "You curate training data under a budget. Some samples of the pool carry a wrong label, and you do not see"
-        " which. In each step you buy a batch: you choose the number of samples, and the weights of three query"
-        " strategies that pick them. A classifier is trained on the batch. Then you see its performance, the number of"
-        " wrong labels in the batch, and a reward. The episode ends when you stop, when the budget is spent or when all"
-        " steps are taken. It is graded at the end, and only the grade counts.\n\n"
+        " which. In each step you buy a batch: you choose the number of samples, and the weights of the query"
+        " strategies that pick them. A classifier is trained on the batch. Then you see its performance, a reward and,"
+        " if batches are audited, the number of wrong labels in the batch. The episode ends when you stop, when the"
+        " budget is spent or when all steps are taken. It is graded at the end, and only the grade counts.\n\n"
         f"Strategies, with weights of at least 0:\n{fields(StrategyWeights, WEIGHTS)}\n\n"
         f"After each step you see:\n{fields(ObservationFields, OBSERVED)}"
     )
 
 
 def describe_task(task: Task) -> str:
-    """Return the description of a task: its limits, what passes and how it is scored."""
+    """Return the description of a task: its limits, what passes and how it is scored.
+
+    Args:
+        task: The task as it is listed, or with the numbers of an episode's problem.
+    """
     weights = (("noise_score", task.noise_weight), ("efficiency", task.efficiency_weight))
     parts = ("performance_score", *(name for name, weight in weights if weight))
     extra = "".join(f"- further strategy {name}: {describe(name)}\n" for name in task.extra_strategies)
-    unknown = (
-        ""
-        if task.has_ground_truth
-        else "; it is not known which, and noise_estimate is a guess from the samples bought"
-    )
+    most = "at most " if task.varies else ""
+    unknown = "" if task.audited else f"; {UNAUDITED}"
     return (
         f"Task {task.task_id}: {task.summary}\n"
-        f"- budget: {task.budget} samples, in at most {task.max_steps} steps\n"
-        f"- declared share of wrong labels in the pool: {task.flip_y:g}{unknown}\n"
+        f"- budget: {most}{task.budget} samples, in at most {task.max_steps} steps\n"
+        f"- declared share of wrong labels in the pool: {most}{task.flip_y:g}{unknown}\n"
+        f"{DRAWN if task.varies else ''}"
         f"{extra}"
         f"- passes with: {task.success_criteria}\n"
         f"- score: {task.score_formula}\n"
         f"{fields(GradeBreakdown, parts)}"
+    )
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return what an agent may know of an episode's problem before it buys, with statistics of the pool."""
+    low, high = problem.performance_range
+    statistics = problem.statistics.items()
+    largest = "" if problem.max_batch is None else f", at most {problem.max_batch}"
+    audit = "after each batch you see how many of its labels are wrong" if problem.audited else UNAUDITED
+    return "\n".join(
+        [
+            "The problem of this episode:",
+            f"- data: {problem.n_classes} classes, {problem.n_features} features",
+            f"- seed set: {problem.seed_size} samples with right labels, which the model has been trained on",
+            f"- pool: {problem.pool_size} samples with given labels, some of which may be wrong",
+            f"- budget: {problem.budget} samples, in at most {problem.max_steps} steps",
+            f"- batch: at least {problem.min_batch} samples{largest}",
+            f"- declared share of wrong labels in the pool: {problem.declared_noise_rate:g}; the true share may differ",
+            f"- audit: {audit}",
+            f"- performance: {low:g} scores 0, {high:g} scores 1; passes above {problem.pass_performance:g}",
+            f"- strategies: {', '.join(problem.strategies)}",
+            "Statistics of the pool, from features, given labels, the seed set and the model:",
+            *(f"- {name}: {value:.{DIGITS}f} ({STATISTICS.get(name, '')})" for name, value in statistics),
+        ]
     )
 
 
@@ -85,14 +115,22 @@ def system_prompt(task: Task) -> str:
         "Answer each message with one JSON object and nothing else. To buy a batch:\n"
         f"{example_answer()}\n"
         f"- batch_size: {Action.model_fields['batch_size'].description}\n"
-        f"- strategy_weights: {Action.model_fields['strategy_weights'].description}\n"
+        f"- strategy_weights: {action_model(task.extra_strategies).model_fields['strategy_weights'].description}\n"
         f"To stop:\n{stop_answer()}"
     )
 
 
 def render_reply(task: Task, reply: Reply) -> str:
-    """Return a reply as text, one fact per line, named as in the wire types; the last reply ends with the grade."""
-    lines = [f"step: {reply.step} of {task.max_steps}"]
+    """Return a reply as text, one fact per line, named as in the wire types.
+
+    The reply to a reset starts with the description of its problem, if it has one; the last reply ends with the grade.
+
+    Args:
+        task: Task of the episode, with the numbers of its problem.
+        reply: The reply.
+    """
+    lines = [] if reply.problem is None else [describe_problem(reply.problem)]
+    lines.append(f"step: {reply.step} of {task.max_steps}")
     info = reply.info
     if info is not None and info.batch_size:
         chosen = ", ".join(f"{name} {count}" for name, count in info.bought_by.items())

@@ -49,7 +49,7 @@ def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode)
         (
             "Budget",
             f"{task.budget} samples in at most {task.max_steps} steps; {task.flip_y:.0%} of the labels are "
-            f"{'' if task.has_ground_truth else 'thought '}wrong",
+            f"{'' if task.audited else 'thought '}wrong",
         ),
         ("Passes", task.success_criteria),
         ("Score", task.score_formula),

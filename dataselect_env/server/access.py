@@ -31,6 +31,14 @@ SUBPROTOCOL = "bearer"
 OnRefusal = Callable[[EnvError], None]
 
 
+def route_of(scope: Scope) -> str:
+    """Return the path that the router compares: without the prefix under which the application is mounted."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    rest = path.removeprefix(root)
+    return rest if path.startswith(root) and rest[:1] in {"", "/"} else path
+
+
 async def refuse(error: EnvError, scope: Scope, send: Send) -> None:
     """Send an error as the response to a request or a WebSocket handshake."""
     body = json.dumps(error.body()).encode()
@@ -69,7 +77,7 @@ class OriginCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         origin = _header(scope, b"origin")
-        if origin is not None and scope["path"] not in OPEN_PATHS and not self.may_use(origin, scope):
+        if origin is not None and route_of(scope) not in OPEN_PATHS and not self.may_use(origin, scope):
             error = ForbiddenOrigin(
                 "Pages of this origin may not use this server; its operator can allow them with"
                 " DATASELECT_ALLOWED_ORIGINS."
@@ -135,29 +143,29 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str | None, limiter: RateLimiter | None, on_refusal: OnRefusal) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
+        self._token = token
         self._limiter = limiter
         self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["path"] not in OPEN_PATHS:
+        if route_of(scope) not in OPEN_PATHS:
             try:
                 if self._limiter is not None:
                     client = scope.get("client")
                     self._limiter.count(client_name(client[0] if client else None))
-                if self._token is not None and not _is_page(scope):
-                    self._check_token(scope)
+                if not _is_page(scope) and not shows_token(scope, self._token):
+                    raise Unauthorized("This server requires a token: send the header Authorization: Bearer TOKEN.")
             except EnvError as error:
                 self._on_refusal(error)
                 await refuse(error, scope, send)
                 return
         await self._app(scope, receive, send)
 
-    def _check_token(self, scope: Scope) -> None:
-        assert self._token is not None  # noqa: S101
-        if not secrets.compare_digest(token_of(scope), self._token):
-            raise Unauthorized("This server requires a token: send the header Authorization: Bearer TOKEN.")
+
+def shows_token(scope: Scope, token: str | None) -> bool:
+    """Return whether a request has the token of the server; True for a server without one."""
+    return token is None or secrets.compare_digest(token_of(scope), token.encode())
 
 
 def token_of(scope: Scope) -> bytes:
@@ -180,7 +188,7 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_re
         limiter: The rate limiter; None for a server without one.
         on_refusal: Called with the error of each refused request.
     """
-    guard = Guard(app, settings.token.get_secret_value() if settings.token else None, limiter, on_refusal)
+    guard = Guard(app, settings.secret, limiter, on_refusal)
     cors = CORSMiddleware(
         guard,
         allow_origins=sorted(settings.origins),
@@ -198,7 +206,7 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_re
 
 
 def _is_page(scope: Scope) -> bool:
-    return scope.get("method") in {"GET", "HEAD"} and PAGE.fullmatch(scope["path"]) is not None
+    return scope.get("method") in {"GET", "HEAD"} and PAGE.fullmatch(route_of(scope)) is not None
 
 
 def _header(scope: Mapping[str, object], name: bytes) -> str | None:

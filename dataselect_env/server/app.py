@@ -19,6 +19,8 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Match
 
 from dataselect_env import __version__
@@ -38,6 +40,8 @@ from dataselect_env.server.supervisor import Supervisor, parent_is_alive
 
 DOCUMENT_DELAY = 0.5
 """Seconds after the start at which a thread makes the OpenAPI document, so that clients need not wait for it."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request whose client has gone, for the log and the metrics; nginx uses the same."""
 STOP_MARGIN = 5.0
 """Seconds that worker processes have to exit, in addition to the time for running requests."""
 
@@ -51,13 +55,21 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
         store: Store of the episodes; the application closes it. None opens the store that the settings name.
     """
     opened: list[Service] = []
+    tasks: list[asyncio.Task[None]] = []
 
     def get_service() -> Service:
         if not opened:
             chosen = settings or Settings.load()
             load_custom_tasks(chosen)
-            opened.append(Service(chosen, store or open_store(chosen.store)))
+            opened.append(Service(chosen, store or open_store(chosen.store, chosen.synchronous)))
         return opened[0]
+
+    def get_serving() -> Service:
+        """Return the service; at the first request or at the start, whichever is earlier, begin to prune."""
+        service = get_service()
+        if not tasks:
+            tasks.append(asyncio.create_task(service.prune()))
+        return service
 
     async def prepare_document(service: Service) -> None:
         await service.sessions.wait_for_stop(DOCUMENT_DELAY)
@@ -66,13 +78,14 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service = get_service()
-        tasks = [asyncio.create_task(service.prune()), asyncio.create_task(prepare_document(service))]
+        service = get_serving()
+        tasks.append(asyncio.create_task(prepare_document(service)))
         yield
         service.sessions.stop()
         try:
             await asyncio.gather(*tasks)
         finally:
+            tasks.clear()
             opened.pop().close()
 
     app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
@@ -88,9 +101,10 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
 
     for kind in (EnvError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.add_exception_handler(ClientDisconnect, _note_departure)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_service)  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: RequestMiddleware(build(), get_serving)  # type: ignore[method-assign]
     return app
 
 
@@ -109,6 +123,11 @@ async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     reported = as_client_error(error)
     routes.service_of(request).metrics.count_error(reported)
     return JSONResponse(reported.body(), status_code=reported.status, headers=headers | reported.headers)
+
+
+async def _note_departure(_request: Request, _error: Exception) -> Response:
+    """Return the response to a client that hung up while it sent the body; it reaches nobody."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 def _methods_of(request: Request) -> list[str]:
@@ -154,7 +173,7 @@ def serve(settings: Settings) -> None:
         SystemExit: The server could not start, or did not stop in time.
     """
     load_custom_tasks(settings)
-    store = open_store(settings.store)  # before the server starts, so that an error is reported in a sentence
+    store = open_store(settings.store, settings.synchronous)  # before the start, so that an error is one sentence
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return

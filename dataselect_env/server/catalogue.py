@@ -39,6 +39,11 @@ class TaskDescription(WireModel):
     n_classes: int = Field(description="Number of classes.")
     pool_size: int = Field(description="Samples in the pool at the start.")
     has_ground_truth: bool = Field(description="Whether it is known which labels are wrong.")
+    audited: bool = Field(description="Whether replies report how many labels of a batch were wrong.")
+    drawn: bool = Field(
+        description="Whether each seed draws a problem, audited or not. The numbers here are then upper limits; those"
+        " of the seed are in problem in the reply to a reset. The environment's card describes the distribution."
+    )
 
 
 class TaskList(WireModel):
@@ -104,6 +109,8 @@ def task_list() -> TaskList:
                 n_classes=task.n_classes,
                 pool_size=task.pool_size,
                 has_ground_truth=task.has_ground_truth,
+                audited=task.audited,
+                drawn=task.drawn,
             )
             for task in TASKS.values()
         ],

@@ -51,8 +51,14 @@ class HTTPEpisodes:
         return await self._service.run(session, operation, data if operation == "step" else None)
 
     def grade(self, data: object) -> GraderReply:
-        """Return the grade of the finished episode that ``data`` names; raises as ``Service.grade``."""
-        return self._service.grade(data)
+        """Return the grade of the finished episode that ``data`` names, by default the most recently started one.
+
+        Raises as ``Service.grade``, and NoEpisode.
+        """
+        chosen = parse(EpisodeChoice, data).episode_id or self._most_recent()
+        if chosen is None:
+            raise NoEpisode("There is no episode yet; reset starts one.")
+        return self._service.grade({"episode_id": chosen})
 
     def _find(self, episode_id: str | None) -> Session:
         """Return the session of an episode, rebuilt when memory has none or an older state of it.

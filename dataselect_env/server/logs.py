@@ -12,6 +12,10 @@ from typing import Any, Final
 
 REQUEST_ID = re.compile(r"[\w.~:/+=-]{1,128}", re.ASCII)
 """Request ids that are accepted from clients; any other is replaced."""
+PLAIN = re.compile(r"[\w.,~:/+@%-]+", re.ASCII)
+"""Values that a line of text shows as they are; others are quoted, so that none can pass for further values."""
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+"""Control characters, line breaks among them, as a line of text shows them."""
 
 
 class RequestContext:
@@ -52,8 +56,13 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """Return the first line of a record."""
         moment = datetime.fromtimestamp(record.created).isoformat(" ", "milliseconds")
-        tail = "".join(f" {name}={value}" for name, value in facts(record).items())
-        return f"{moment} {record.levelname:7} {record.message}{tail}"
+        tail = "".join(f" {name}={_quoted(value)}" for name, value in facts(record).items())
+        return f"{moment} {record.levelname:7} {record.message.translate(CONTROL)}{tail}"
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text)
 
 
 class JSONFormatter(logging.Formatter):
@@ -73,12 +82,33 @@ class JSONFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class WithoutHandshakes(logging.Filter):
-    """Drops uvicorn's lines about handshakes: they contain the query string. The middleware logs handshakes too."""
+HANDSHAKES = '%s - "WebSocket'
+"""Start of uvicorn's lines about handshakes, which contain the query string; the middleware logs handshakes too."""
+CLIENT_FAULTS = (
+    "Invalid HTTP request received",
+    "Unsupported upgrade request",
+    "Invalid UTF-8 sequence received from client",
+    "opening handshake failed",
+    "ASGI callable returned without completing handshake",
+)
+"""Starts of lines that uvicorn and websockets log as warnings or errors, although the fault is the client's."""
+
+
+class LibraryLines(logging.Filter):
+    """Corrects what uvicorn logs: no line about handshakes, and faults of clients at level info, without traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged."""
-        return not str(record.msg).startswith('%s - "WebSocket')
+        text = str(record.msg)
+        if text.startswith(CLIENT_FAULTS):
+            record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+            return logging.getLogger(record.name).isEnabledFor(logging.INFO)
+        return not text.startswith(HANDSHAKES)
+
+
+def server_level(log_level: str) -> str:
+    """Return the level of uvicorn's own lines: at level debug they show all headers of a handshake, the token too."""
+    return "info" if log_level == "debug" else log_level
 
 
 def config(log_format: str, log_level: str) -> dict[str, Any]:
@@ -90,13 +120,12 @@ def config(log_format: str, log_level: str) -> dict[str, Any]:
     """
     formatter = JSONFormatter if log_format == "json" else TextFormatter
     logger = {"handlers": ["stderr"], "level": log_level.upper(), "propagate": False}
+    of_server = {**logger, "level": server_level(log_level).upper()}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"chosen": {"()": formatter}},
-        "filters": {"without_handshakes": {"()": WithoutHandshakes}},
-        "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["without_handshakes"]}
-        },
-        "loggers": {"uvicorn": logger, "dataselect_env": logger, "py.warnings": logger},
+        "filters": {"library_lines": {"()": LibraryLines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen", "filters": ["library_lines"]}},
+        "loggers": {"uvicorn": of_server, "dataselect_env": logger, "py.warnings": logger},
     }

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect
+from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect, route_of
 from dataselect_env.server.logs import RequestContext, request_context
 from dataselect_env.server.service import Service
 
@@ -28,6 +28,9 @@ SECURITY_HEADERS = (
         b"frame-ancestors 'self' https://huggingface.co https://*.huggingface.co https://*.hf.space",
     ),
 )
+PIECE = 65_536
+"""Bytes of a body that are sent at once. The server waits between pieces for a client that has not read the last ones,
+so that it holds little for clients that read slowly."""
 LOGGED_PATH_LENGTH = 200
 """Characters after which a path is cut in the log."""
 
@@ -97,13 +100,22 @@ class ResponseRecorder:
             message = {**message, "headers": [*message.get("headers", ()), self._id_header()]}
             if SUBPROTOCOL in self._scope.get("subprotocols", ()):
                 message["subprotocol"] = SUBPROTOCOL
-        elif kind == "http.response.body" and self._is_head:
-            message = {**message, "body": b""}
+        elif kind == "http.response.body":
+            await self._send_body(message)
+            return
         await self._send(message)
+
+    async def _send_body(self, message: Message) -> None:
+        """Send a part of the body in pieces; the response to HEAD has none."""
+        body = b"" if self._is_head else message.get("body", b"")
+        while len(body) > PIECE:
+            piece, body = body[:PIECE], memoryview(body)[PIECE:]
+            await self._send({"type": message["type"], "body": bytes(piece), "more_body": True})
+        await self._send({**message, "body": bytes(body)})
 
     def log(self) -> None:
         """Log the request."""
-        level = logging.DEBUG if self._scope["path"] in OPEN_PATHS else logging.INFO  # probes come all day long
+        level = logging.DEBUG if route_of(self._scope) in OPEN_PATHS else logging.INFO  # probes come all day long
         if not logger.isEnabledFor(level):
             return
         path = quote(self._scope["path"])[:LOGGED_PATH_LENGTH]  # quoted: a line break in it could forge a line

@@ -17,7 +17,8 @@ from pydantic.json_schema import models_json_schema
 
 from dataselect_env.core.actions import offered, request_models
 from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope, StepRequest
-from dataselect_env.core.tasks import TASKS, get_spec_range, get_split
+from dataselect_env.core.specs import get_spec_range
+from dataselect_env.core.tasks import PINNED, TASKS, get_split
 from dataselect_env.core.validation import WireModel
 from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS
@@ -48,10 +49,12 @@ _making = threading.Lock()
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the document of an application; the first call takes some tenths of a second."""
+    """Return the document of an application; making it takes some tenths of a second, again after a task was added."""
     with _making:
-        if app.openapi_schema is None:
+        tasks = (tuple(TASKS), offered())
+        if app.openapi_schema is None or app.state.documented_tasks != tasks:
             app.openapi_schema = _make(app)
+            app.state.documented_tasks = tasks
         return app.openapi_schema
 
 
@@ -99,7 +102,7 @@ def _state_body_limit(paths: dict[str, Any]) -> None:
 
 def example_answers() -> dict[str, Any]:
     """Return an example of each wire type of responses, by the name of the type."""
-    specs = [task_api.specification(spec) for spec in get_spec_range("test", 0, len(TASKS))]
+    specs = [task_api.specification(spec) for spec in get_spec_range("test", 0, len(PINNED))]
     answers: tuple[WireModel, ...] = (
         catalogue.task_list(),
         catalogue.schemas(),

@@ -19,6 +19,8 @@ from fastapi.staticfiles import StaticFiles
 from dataselect_env.core.errors import InvalidInput, NotFound
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import TASKS, Task
+from dataselect_env.server.access import shows_token
+from dataselect_env.server.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,7 +56,7 @@ def described(task: Task) -> dict[str, Any]:
     """Return a task as the page shows it."""
     plain = dataclasses.asdict(dataclasses.replace(task, source=None))
     del plain["source"], plain["digest"]
-    texts = ("built_in", "success_criteria", "score_formula")
+    texts = ("pinned", "success_criteria", "score_formula")
     return plain | {name: getattr(task, name) for name in texts}
 
 
@@ -96,9 +98,10 @@ async def page_with_slash() -> Response:
 
 @router.get(f"/web/{REFERENCE}")
 async def reference(request: Request) -> Response:
-    """Send what the page knows of tasks and policies."""
+    """Send what the page knows of tasks and policies; without the token of the server only what is built in."""
     custom = [task for task in TASKS.values() if not task.built_in]
-    if not custom:
+    settings: Settings = request.app.state.get_service().settings
+    if not custom or not shows_token(request.scope, settings.secret):
         return await _send(request, REFERENCE)
     return Response(reference_with(custom), media_type=MEDIA_TYPES[".json"], headers=HEADERS)
 

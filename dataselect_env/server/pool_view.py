@@ -6,6 +6,7 @@ positions of wrong labels reveal the hidden world. What is shown therefore depen
 - Positions depend on features only and are shown at any time.
 - Purchases and wrong labels are shown once the episode is over. An agent that then plays the same seed again knows no
   more than one that has played it before: seeds are public, and episodes are deterministic.
+- Where batches are not audited, wrong labels are never shown.
 - While an episode runs, purchases and their wrong labels are shown for demonstrations only; nothing is shown of samples
   that were not bought. A demonstration is an episode whose id starts with ``DEMONSTRATION_PREFIX``. The id marks it in
   the store, in every reply and in every grade, and its results must not be compared with those of agents.
@@ -40,7 +41,9 @@ class PurchaseView(WireModel):
     samples: list[int] = Field(
         description="Indices into the pool, in the order of choice: by uncertainty, by diversity, at random."
     )
-    mislabelled: list[int] = Field(description="The samples among them with a wrong label.")
+    mislabelled: list[int] = Field(
+        description="The samples among them with a wrong label; empty if batches are not audited."
+    )
 
 
 class PoolView(WireModel):
@@ -56,7 +59,7 @@ class PoolView(WireModel):
         description=f"One entry a step; null while the episode runs, unless its id starts with {DEMONSTRATION_PREFIX}."
     )
     mislabelled: list[int] | None = Field(
-        description="All pool samples with a wrong label; null while the episode runs and without ground truth."
+        description="All pool samples with a wrong label; null while the episode runs, and if batches are not audited."
     )
 
 
@@ -76,12 +79,13 @@ def view(stored: StoredEpisode, *, points: bool) -> PoolView:
     purchases = mislabelled = None
     if done or header.episode_id.startswith(DEMONSTRATION_PREFIX):
         episode, results = rebuild(stored)
-        wrong = episode.mislabelled
+        wrong, audited = episode.mislabelled, episode.task.audited
         batches = [result.samples for result in results]
         purchases = [
-            PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist()) for batch in batches
+            PurchaseView(samples=batch.tolist(), mislabelled=batch[wrong[batch]].tolist() if audited else [])
+            for batch in batches
         ]
-        mislabelled = np.flatnonzero(wrong).tolist() if done and episode.task.has_ground_truth else None
+        mislabelled = np.flatnonzero(wrong).tolist() if done and audited else None
     return PoolView(
         episode_id=header.episode_id,
         done=done,

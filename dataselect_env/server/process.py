@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from dataselect_env.server import logs
+from dataselect_env.server import connections, logs
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.supervisor import STARTUP_FAILURE
 
@@ -25,7 +25,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "log_config": logs.config(settings.log_format, settings.log_level),
-        "log_level": settings.log_level,
+        "log_level": logs.server_level(settings.log_level),
         "access_log": False,  # the application writes its own, with ids
         "server_header": False,
         "forwarded_allow_ips": settings.trusted_proxies,
@@ -34,6 +34,9 @@ def options(settings: Settings) -> dict[str, Any]:
         "ws_ping_interval": settings.ping_interval,
         "ws_ping_timeout": settings.ping_timeout,
         "ws_per_message_deflate": False,  # messages are small; compression costs more than it saves
+        "h11_max_incomplete_event_size": 2
+        * settings.max_header_bytes,  # beyond our own limit, which has a better answer
+        **connections.options(settings),
     }
 
 

@@ -239,7 +239,7 @@ async def health(request: Request) -> Response:
 
 @router.get("/ready", response_model=Readiness, responses=error_responses(*PROBE), tags=["Server"])
 async def ready(request: Request) -> Response:
-    """Report whether episodes can be played, that is, the store can be written; for readiness probes."""
+    """Report whether episodes can be played: writes to the store and reads it back; for readiness probes."""
     await service_of(request).check_ready()
     return json_reply(catalogue.readiness())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 
@@ -16,7 +17,6 @@ from dataselect_env.server import pool_view
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
-from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.metrics import Metrics
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
@@ -24,6 +24,8 @@ from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.retention import Retention
+
+logger = logging.getLogger(__name__)
 
 PRUNE_INTERVAL = 60.0
 """Seconds between searches for expired episodes."""
@@ -37,7 +39,6 @@ class Service:
     Attributes:
         settings: Limits.
         sessions: Sessions of connected clients.
-        mcp_sessions: Those of MCP clients over HTTP, by id.
         http: Episodes that are played over HTTP.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
@@ -52,8 +53,7 @@ class Service:
         self.metrics = Metrics()
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.metrics.sessions_max.set(settings.max_sessions)
-        self.sessions = Sessions(store, settings.max_sessions, self.metrics.sessions.set)
-        self.mcp_sessions = McpSessions(self.sessions)
+        self.sessions = Sessions(store, settings, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, settings)
         self._store = store
         self._has_loaded = False
@@ -155,12 +155,16 @@ class Service:
         return self.metrics.text(gauges)
 
     async def prune(self) -> None:
-        """Remove expired episodes from the store, a few at a time, until the server stops."""
+        """Close expired sessions and remove expired episodes, a few at a time, until the server stops."""
         keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
         while not self.sessions.is_stopping:
+            self.sessions.expire()
             try:
                 more = await self._store.prune(keep)
             except EnvError:  # the store has logged the cause
+                more = False
+            except Exception:  # a defect must not end the removal for good
+                logger.exception("expired episodes could not be removed; it is tried again later")
                 more = False
             await self.sessions.wait_for_stop(PRUNE_PAUSE if more else PRUNE_INTERVAL)
 

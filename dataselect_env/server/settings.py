@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENV_PREFIX = "DATASELECT_"
 DEFAULT_PORT = 7860
+Synchronous = Literal["normal", "full"]
 WITHOUT_PREFIX = frozenset({"PORT", "SPACE_HOST"})
 """Variables that container platforms set without the prefix."""
+KUBERNETES = re.compile(
+    rf"{ENV_PREFIX}(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+KUBERNETES_PORT = re.compile(rf"{ENV_PREFIX}(?:\w+_)?PORT=(?:tcp|udp|sctp)://.*", re.DOTALL)
+"""Variables that Kubernetes sets in every pod where a service is called ``dataselect`` or ``dataselect-...``."""
 
 
 def token_headers() -> dict[str, str]:
     """Return the Authorization header with ``DATASELECT_TOKEN``; empty if that is not set."""
     token = os.environ.get(f"{ENV_PREFIX}TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def is_set_by_kubernetes(variable: str, value: str) -> bool:
+    """Return whether a variable describes a service of Kubernetes, and is no setting."""
+    return bool(KUBERNETES.fullmatch(variable) or KUBERNETES_PORT.fullmatch(f"{variable}={value}"))
 
 
 class SettingsError(Exception):
@@ -54,6 +66,11 @@ class Settings(BaseSettings):
         description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "
         "process can use. Default: a SQLite file in the user's data folder.",
     )
+    synchronous: Synchronous = Field(
+        "normal",
+        description="What acknowledged steps survive. normal: the end of the process at any moment. full: a power"
+        " failure too; each step then waits for the disk.",
+    )
     tasks: str | None = Field(None, description="YAML file with custom tasks, in addition to the built-in ones.")
     token: SecretStr | None = Field(
         None,
@@ -84,7 +101,10 @@ class Settings(BaseSettings):
         "0: no limit.",
     )
     max_sessions: int = Field(
-        256, ge=1, description="Simultaneous sessions of WebSocket connections and MCP clients, per worker."
+        256,
+        ge=1,
+        description="WebSocket connections, and MCP sessions without one, at the same time, per worker. At the limit a"
+        " new client gets the place of the MCP session that has been idle longest.",
     )
     max_live_episodes: int = Field(
         64,
@@ -94,11 +114,21 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         262_144, ge=1_024, le=16_777_216, description="Largest request body or WebSocket frame, in bytes."
     )
-    body_timeout: float = Field(30, gt=0, description="Seconds within which a request body must arrive.")
-    idle_timeout: float = Field(
-        1_800, gt=0, description="Seconds without a message after which a WebSocket session is closed."
+    max_header_bytes: int = Field(
+        16_384, ge=1_024, le=1_048_576, description="Largest head of a request: its first line and headers, in bytes."
     )
-    session_lifetime: float = Field(86_400, gt=0, description="Longest duration of a WebSocket session, in seconds.")
+    body_timeout: float = Field(
+        30, gt=0, description="Seconds within which the head of a request must arrive, and then its body."
+    )
+    write_timeout: float = Field(
+        30, gt=0, description="Seconds after which the connection of a client that does not read is cut."
+    )
+    idle_timeout: float = Field(
+        1_800, gt=0, description="Seconds without a message after which a WebSocket or MCP session is closed."
+    )
+    session_lifetime: float = Field(
+        86_400, gt=0, description="Longest duration of a WebSocket or MCP session, in seconds."
+    )
     ping_interval: float = Field(20, gt=0, description="Seconds between pings of a WebSocket client.")
     ping_timeout: float = Field(
         20, gt=0, description="Seconds to wait for the answer to a ping, after which the connection is closed."
@@ -140,18 +170,56 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def secret(self) -> str | None:
+        """The token itself."""
+        return None if self.token is None else self.token.get_secret_value()
+
+    @property
     def origins(self) -> frozenset[str]:
         """Allowed origins: those of ``allowed_origins`` and that of the Space."""
         named = frozenset(part.strip() for part in self.allowed_origins.split(",")) - {""}
         return named if self.space_host is None else named | {f"https://{self.space_host}"}
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (the library's signature)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from: arguments, then the environment without what Kubernetes sets."""
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101
+        env_settings.env_vars = {
+            name: value
+            for name, value in env_settings.env_vars.items()
+            if not is_set_by_kubernetes(name.upper(), value or "")
+        }
+        return init_settings, env_settings
+
+    @classmethod
+    def check_names(cls) -> None:
+        """Refuse variables with our prefix that are no settings.
+
+        Raises:
+            SettingsError: There is one; the message has the nearest setting.
+        """
+        known = [f"{ENV_PREFIX}{name.upper()}" for name in cls.model_fields]
+        for variable, value in os.environ.items():
+            name = variable.upper()
+            if name.startswith(ENV_PREFIX) and name not in known and not is_set_by_kubernetes(name, value):
+                (nearest,) = get_close_matches(name, known, n=1, cutoff=0)
+                raise SettingsError(f"{variable}: there is no such setting; the nearest name is {nearest}")
+
+    @classmethod
     def load(cls, **overrides: object) -> Self:
         """Return the settings of the environment; values of ``overrides`` that are not None replace them.
 
         Raises:
-            SettingsError: A value is not valid.
+            SettingsError: A value is not valid, or a variable with our prefix is no setting.
         """
+        cls.check_names()
         chosen = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**chosen)  # type: ignore[arg-type]

@@ -35,12 +35,13 @@ class Worker:
     Args:
         target: What it runs; a function of a module.
         args: Arguments of ``target``; they are pickled.
+        patience: Seconds that it has to stop when the process that started it has been killed.
     """
 
-    def __init__(self, target: Target, args: tuple[Any, ...]) -> None:
+    def __init__(self, target: Target, args: tuple[Any, ...], patience: float) -> None:
         self._started = False
         self._receiver, sender = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=_run_worker, args=(target, args, sender))
+        self.process = CONTEXT.Process(target=_run_worker, args=(target, args, sender, patience))
         self.process.start()
         sender.close()
 
@@ -122,7 +123,7 @@ class Supervisor:
     async def _run_one(self, slot: int) -> None:
         """Start a worker, and return when it has ended."""
         try:
-            worker = Worker(self._target, self._args)
+            worker = Worker(self._target, self._args, self._patience)
         except OSError:  # out of memory or processes, say
             logger.exception("a worker could not be started")
             return
@@ -165,18 +166,20 @@ class Supervisor:
             return
 
 
-def _run_worker(target: Target, args: tuple[Any, ...], sender: Connection) -> None:
+def _run_worker(target: Target, args: tuple[Any, ...], sender: Connection, patience: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the supervisor stops us
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(patience,), daemon=True).start()
     target(*args, lambda: sender.send_bytes(b"started"))
 
 
-def _stop_with_parent() -> None:
-    """Stop this process once the one that started it has ended."""
+def _stop_with_parent(patience: float) -> None:
+    """Stop this process once the one that started it has ended; after ``patience`` seconds kill it."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101  (this is a worker)
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(patience)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def parent_is_alive() -> bool:

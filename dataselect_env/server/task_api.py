@@ -5,22 +5,27 @@ The wire format is that of OpenEnv 0.10: ``GET`` lists environments and splits, 
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from dataselect_env.core.errors import NotFound
 from dataselect_env.core.models import SpecIndex, SplitName
-from dataselect_env.core.tasks import SPLITS, TaskSpec, get_spec, get_spec_range, get_split
+from dataselect_env.core.specs import TaskSpec, get_spec, get_spec_range
+from dataselect_env.core.tasks import SPLITS, TASKS, get_split
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
 
 router = APIRouter(tags=["Task API"])
 EXAMPLE_SPLIT = {"split": "test"}
+AT_ONCE = 256
+"""Specifications in one piece of a response."""
 
 
 class SplitRequest(WireModel):
@@ -115,10 +120,34 @@ def specification(spec: TaskSpec) -> TaskSpecification:
     return TaskSpecification.model_validate(spec, from_attributes=True)
 
 
-@cache
-def spec_texts(split: str) -> list[str]:
-    """Return the JSON of each task specification of a split; cached, since splits have thousands."""
-    return [specification(spec).model_dump_json() for spec in get_spec_range(split)]
+@lru_cache(maxsize=len(SPLITS))
+def spec_texts(split: str, _task_ids: tuple[str, ...]) -> list[bytes]:
+    """Return the JSON of each task specification of a split; cached, since splits have thousands.
+
+    Args:
+        split: Name of the split.
+        _task_ids: The registered tasks; with another one the list is another.
+    """
+    return [specification(spec).model_dump_json().encode() for spec in get_spec_range(split)]
+
+
+async def listed(split: str, chosen: slice, end: bytes = b"") -> Response:
+    """Return specifications of a split as ``{"tasks": [...]}``; the response is made while it is sent.
+
+    Args:
+        split: Name of the split.
+        chosen: Which specifications.
+        end: What follows in the object.
+    """
+    texts = (await run_in_threadpool(spec_texts, get_split(split).name, tuple(TASKS)))[chosen]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"tasks":['
+        for begin in range(0, len(texts), AT_ONCE):
+            yield (b"," if begin else b"") + b",".join(texts[begin : begin + AT_ONCE])
+        yield b"]" + end + b"}"
+
+    return StreamingResponse(pieces(), media_type="application/json")
 
 
 @router.get("/list_environments", responses=errors())
@@ -154,8 +183,7 @@ async def num_tasks(env_name: str, request: Request) -> TaskCount:
 async def tasks(env_name: str, request: Request) -> Response:
     """List all task specifications of a split."""
     body = await read(request, env_name, SplitRequest)
-    texts = await run_in_threadpool(spec_texts, get_split(body.split).name)
-    return Response(f'{{"tasks":[{",".join(texts)}],"env_name":"{NAME}"}}', media_type="application/json")
+    return await listed(body.split, slice(None), b',"env_name":"%s"' % NAME.encode())
 
 
 @router.post(
@@ -178,5 +206,4 @@ async def task(env_name: str, request: Request) -> OneTask:
 async def task_range(env_name: str, request: Request) -> Response:
     """Return the task specifications of a range of indices."""
     body = await read(request, env_name, TaskRangeRequest)
-    texts = await run_in_threadpool(spec_texts, get_split(body.split).name)
-    return Response(f'{{"tasks":[{",".join(texts[body.start : body.stop])}]}}', media_type="application/json")
+    return await listed(body.split, slice(body.start, body.stop))

@@ -1,8 +1,9 @@
 """The OpenEnv protocol on ``/ws``: one connection, one session, one answer for each message.
 
 Frames are ``{"type": ..., "data": ...}``. A frame that is refused is answered by an ``error`` message, and the
-connection goes on. It ends with an oversize frame, with bytes that are not WebSocket frames, when the client is idle or
-the session has reached its lifetime, and when the server stops.
+connection goes on. It ends with an oversize frame, with bytes that are not WebSocket frames, with many refused messages
+whose answers the client did not wait for, when the client is idle or the session has reached its lifetime, and when the
+server stops.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import get_args
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -25,6 +24,7 @@ from dataselect_env.core.errors import (
     PayloadTooLarge,
     ServerStopping,
     SessionNotFound,
+    TooManyRequests,
     UnknownType,
     as_client_error,
 )
@@ -39,8 +39,15 @@ from dataselect_env.server.session import Session
 
 logger = logging.getLogger(__name__)
 
-NORMAL, TOO_BIG = 1000, 1009
+NORMAL, POLICY_VIOLATION, TOO_BIG = 1000, 1008, 1009
 """Close codes of RFC 6455."""
+
+MOST_UNAWAITED = 100
+"""Refused messages after which a connection is closed; those count that the client sent before it had the last answer.
+"""
+
+RATE_PAUSE = 0.05
+"""Seconds before a message above the rate limit is refused, so that refusals do not cost as much as answers."""
 
 SERVICE_RESTART = 1012
 """Close code that IANA registers for a server that stops or restarts."""
@@ -92,7 +99,7 @@ async def serve(websocket: WebSocket, service: Service) -> None:
     await websocket.accept()
     timeout = SessionTimeout(service.settings.idle_timeout, service.settings.session_lifetime)
     try:
-        with _session(service, websocket.query_params.get("session_id"), timeout) as session:
+        with service.sessions.connected(timeout, websocket.query_params.get("session_id")) as session:
             async with timeout.conversation():
                 await _converse(websocket, session, service, timeout)
             if timeout.reason is not None:
@@ -105,26 +112,10 @@ async def serve(websocket: WebSocket, service: Service) -> None:
         pass  # the client is gone; its finished steps are in the store
 
 
-@contextmanager
-def _session(service: Service, session_id: str | None, timeout: SessionTimeout) -> Iterator[Session]:
-    if session_id is not None:
-        with service.mcp_sessions.attached(session_id) as session:
-            service.sessions.attach(session, timeout)
-            try:
-                yield session
-            finally:
-                service.sessions.attach(session, None)
-        return
-    session = service.sessions.open("websocket", timeout)
-    try:
-        yield session
-    finally:
-        service.sessions.close(session)
-
-
 async def _converse(websocket: WebSocket, session: Session, service: Service, timeout: SessionTimeout) -> None:
     limit, limiter = service.settings.max_message_bytes, service.limiter
     client = client_name(websocket.client.host if websocket.client else None)
+    unawaited = 0
     while timeout.reason is None:
         event = await websocket.receive()
         timeout.begin()
@@ -142,7 +133,13 @@ async def _converse(websocket: WebSocket, session: Session, service: Service, ti
             refusal = as_client_error(error)
             service.metrics.count_error(refusal)
             reply = error_message(refusal)
-            close_code = TOO_BIG if isinstance(error, PayloadTooLarge) else None
+            unawaited += event.get("queued", False)  # set by our own connections
+            if isinstance(error, PayloadTooLarge):
+                close_code = TOO_BIG
+            elif unawaited > MOST_UNAWAITED:
+                close_code = POLICY_VIOLATION
+            elif isinstance(error, TooManyRequests):
+                await asyncio.sleep(RATE_PAUSE)
         timeout.done()
         if reply is not None:
             await websocket.send_text(reply)

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
 
+from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownTask
 from dataselect_env.core.models import Action, Reply, RewardMode
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import BUILT_IN, SEED_LIMIT, Task, get_task
 from dataselect_env.testing.rules import Rule
 
@@ -25,6 +27,10 @@ RULES: Final = {
         "reset returns step 0 of the task and seed asked for, with the whole budget and no reward or info.", _RESET
     ),
     "drawn": Rule("Without a seed reset draws one and reports it: the same seed gives the same episode.", _RESET),
+    "described": Rule(
+        "The reply to a reset of open or of a custom task describes the problem, and no other reply does.",
+        "dataselect_env.core.problem.Problem",
+    ),
     "accounts": Rule(
         "Steps count up; budget and pool fall by batch_size, the sum of bought_by, within the task's bounds.", _INFO
     ),
@@ -126,16 +132,21 @@ def _made(make_env: MakeEnv) -> Iterator[Any]:
 
 
 def _script(task: Task) -> list[Action]:
-    """Return actions with every strategy and with sizes below and above the bounds, that end every episode."""
+    """Return actions with every base strategy, an extra one, and sizes beyond the bounds, that end every episode."""
     sizes = (0, task.min_batch + 2, 13, 1)
     mixes = ({"uncertainty": 1.0, "random": 0.5}, {"diversity": 2.0}, {"random": 1e-3}, {"uncertainty": 1.0})
     few = [Action.select(size, **mix) for size, mix in zip(sizes, mixes, strict=True)]
-    return [*few, Action.select(10 * task.budget, diversity=1.0, random=1.0), Action.stop()]
+    extra = task.extra_strategies[:1]
+    more = [action_model(extra).select(task.min_batch, **{name: 1.0}) for name in extra]
+    return [*more, *few, Action.select(10 * task.budget, diversity=1.0, random=1.0), Action.stop()]
 
 
 def _reset(env: Any, task: Task, seed: int | None, mode: RewardMode = "shaped") -> Reply:
     what = f"reset(task_id={task.task_id!r}, seed={seed}, reward_mode={mode!r})"
-    return _reply(lambda: env.reset(task_id=task.task_id, seed=seed, reward_mode=mode), what)
+    reply = _reply(lambda: env.reset(task_id=task.task_id, seed=seed, reward_mode=mode), what)
+    described = (reply.problem is not None) == task.described
+    RULES["described"].require(described, f"{what} returned the problem {reply.problem}")
+    return reply
 
 
 def _step(env: Any, action: Action) -> Reply:
@@ -195,8 +206,9 @@ def _check_order(env: Any, task: Task) -> None:
     what = "A step before the first reset"
     _refused(RULES["order"], lambda: env.step(Action.stop()), NoEpisode.code, None, what)
     first = _reset(env, task, SEEDS[0])
-    _check_first(first, task, SEEDS[0])
-    _check_step(first, Action.stop(), _step(env, Action.stop()), task)
+    known = as_described(task, first.problem)
+    _check_first(first, known, SEEDS[0])
+    _check_step(first, Action.stop(), _step(env, Action.stop()), known)
     for _ in range(2):
         what = "A step after the end"
         _refused(RULES["order"], lambda: env.step(Action.stop()), EpisodeOver.code, None, what)
@@ -206,10 +218,11 @@ def _checked_episode(env: Any, task: Task, mode: RewardMode) -> list[Reply]:
     """Return the replies of an episode, each checked."""
     replies: list[Reply] = []
     for reply in _episode(env, task, SEEDS[0], mode):
+        known = as_described(task, (replies or [reply])[0].problem)
         if replies:
-            _check_step(replies[-1], _script(task)[len(replies) - 1], reply, task)
+            _check_step(replies[-1], _script(task)[len(replies) - 1], reply, known)
         else:
-            _check_first(reply, task, SEEDS[0])
+            _check_first(reply, known, SEEDS[0])
         replies.append(reply)
     RULES["end"].require(
         replies[-1].done, f"An episode of {task.task_id} goes on after {replies[-1].step} steps and a stop"
@@ -232,6 +245,7 @@ def _check_first(reply: Reply, task: Task, seed: int) -> None:
 def _check_step(before: Reply, action: Action, reply: Reply, task: Task) -> None:
     """Check what a reply says about a step against the reply before it."""
     what = f"step {before.step + 1} of {task.task_id}, {action.action_type} {action.batch_size},"
+    RULES["described"].require(reply.problem is None, f"{what} has a problem")
     info, old, new = reply.info, before.observation, reply.observation
     if info is None or reply.reward is None:
         RULES["terms"].broken(f"{what} has no info or no reward")

@@ -1,52 +1,21 @@
-"""bench/transfer and bench/custom: pages are made from results, and results are what the package does today."""
+"""bench/custom: results are what the package does today."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 
 from bench.custom import cost, curation, noise_estimate
-from bench.transfer import page, report
 from dataselect_env.custom.task_file import load_tasks
-from dataselect_env.evaluation.evaluate import Plan, evaluate
-from tests.helpers.owning import forget, forgotten
+from tests.helpers.owning import forget
 
-REPEATED = ("random", "constant:13:diversity=1", "bench.transfer.general:general")
-LARGEST_PICTURE = 150_000
 MOST_MILLISECONDS, MOST_MEGABYTES = 100, 500
 """What issue and docs promise for a step on 50,000 samples x 100 features."""
 MOST_SECONDS = 60
 """What the docs promise for a curation of 20,000 rows x 50 columns."""
-
-
-@pytest.fixture
-def restored_registry() -> Iterator[None]:
-    with forgotten():
-        yield
-
-
-def test_the_page_is_rendered_from_the_results() -> None:
-    text, results = page.PAGE.read_text(encoding="utf-8"), page.load()
-    assert page.rendered(text, results) == text, "run python -m bench.transfer.page"
-    assert set(re.findall(r"<!-- rendered: (\w+) -->", text)) == set(page.RENDERERS)
-    assert page.PICTURE.stat().st_size < LARGEST_PICTURE
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("restored_registry")
-def test_results_are_what_the_package_does() -> None:
-    results = page.load()
-    names = load_tasks(report.TASKS)
-    assert tuple(results["tasks"]) == names
-    records = evaluate(Plan(policies=REPEATED, tasks=("wine-worlds",), seeds=report.SEEDS))
-    for name, scores in report.by_policy(records, "wine-worlds").items():
-        assert fmean(scores) == pytest.approx(results["tasks"]["wine-worlds"][name]["score"]["mean"], abs=1e-6), name
 
 
 @pytest.mark.slow

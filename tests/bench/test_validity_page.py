@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.validity import candidates, coverage, measure, page
-from dataselect_env.core.tasks import SPLITS, TASKS, split_of
+from dataselect_env.core.tasks import PINNED, SPLITS, split_of
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.rollout import rollout
@@ -40,7 +40,7 @@ def test_results_are_of_these_dynamics_and_policies(results: dict[str, Any]) -> 
     versions = Versions()
     assert (results["versions"]["package"], results["versions"]["dynamics"]) == (versions.package, versions.dynamics)
     for block in results["blocks"].values():
-        for task in TASKS:
+        for task in PINNED:
             assert tuple(block["ladder"][task]) == GROUPS["all"]
 
 
@@ -53,7 +53,7 @@ def test_blocks_are_held_out(results: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("task_id", PINNED)
 def test_results_come_out_again(results: dict[str, Any], task_id: str) -> None:
     block = results["blocks"]["test split"]
     seeds = tuple(range(block["first_seed"], block["last_seed"] + 1))
@@ -114,7 +114,7 @@ def test_worlds_are_told_apart_in_a_block() -> None:
 
 def test_evaluate_covers_at_least_as_often_as_the_methods_that_know_no_more() -> None:
     kept = json.loads(page.COVERAGE.read_text(encoding="utf-8"))
-    assert {row["task"] for row in kept["rows"]} == set(TASKS)
+    assert {row["task"] for row in kept["rows"]} == set(PINNED)
     for row in kept["rows"]:
         assert row["evaluate"]["coverage"] >= row["t within worlds"]["coverage"]
         assert row["evaluate"]["coverage"] >= LEAST_COVERAGE[row["seeds"]]
@@ -167,8 +167,8 @@ def test_telescoping_sees_what_is_off() -> None:
 
 def test_exploits_sees_who_is_above() -> None:
     policies = tuple(dict.fromkeys(("best-constant", *GROUPS["degenerate"])))
-    cells = dict(measure.cells_of(evaluate(Plan(policies=policies, tasks=tuple(TASKS), seeds=(3, 4)))))
-    for task in TASKS:
+    cells = dict(measure.cells_of(evaluate(Plan(policies=policies, tasks=tuple(PINNED), seeds=(3, 4)))))
+    for task in PINNED:
         cells[task, "best-constant"], cells[task, "stop"] = cells[task, "stop"], cells[task, "best-constant"]
     found = measure.exploits(cells)["medium"]
     assert "stop" in found["grade"]["above"]

@@ -63,7 +63,7 @@ def test_it_writes_the_rows_the_report_the_picture_and_the_model() -> None:
     report = CurationReport.model_validate_json(Path("r.json").read_text())
     assert result.stdout == f"{report}\n"
     assert "Wrote rows.csv, r.json, p.svg, m.joblib." in result.stderr
-    assert 'Numbers: "x0"' in result.stderr
+    assert 'pool.csv: 400 rows, 3 classes in "label", 6 numbers.' in result.stderr
     assert report.comparison is not None
     assert Path("p.svg").stat().st_size > 1_000
     assert joblib.load("m.joblib").score(DATA.X_test, DATA.y_test) > 0.8

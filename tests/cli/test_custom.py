@@ -144,12 +144,11 @@ def test_what_the_columns_were_taken_for_is_told() -> None:
     result = evaluate(
         "--data", "mixed.csv", "--target", "label", "--categorical", "x1, x2", "--budget", "40", *policies
     )
-    assert (
-        'mixed.csv (values separated by commas): 300 rows, labels in "label", 3 classes: "ant", "bee"' in result.stderr
-    )
-    assert 'Categories: "x1" (4 different), "x2" (300 different).' in result.stderr
+    line = 'mixed.csv (separated by commas): 300 rows, 3 classes in "label", 8 numbers, 2 categories.'
+    assert result.stderr.splitlines() == [line]
+    assert evaluate(*DATA, *policies).stderr.splitlines()[0].startswith("t.csv (separated by commas): 300 rows")
     listing = run("tasks", "--task-file", "tasks.yaml").stdout
-    assert 'wine: 178 rows, labels in "target", 3 classes' in listing
+    assert 'wine: 178 rows, 3 classes in "target", 13 numbers.' in listing
 
 
 def test_a_table_named_as_a_task_does_not_take_its_place() -> None:
@@ -315,6 +314,30 @@ def test_tasks_are_listed_with_those_of_a_file() -> None:
     assert (listed[-1]["budget"], listed[-1]["n_classes"], listed[-1]["has_ground_truth"]) == (40, 3, True)
     text = run("tasks", "--task-file", "tasks.yaml").stdout
     assert all(name in text for name in (*BUILT_IN, "filed"))
+
+
+def test_every_column_is_explained() -> None:
+    result = run("tasks", *DATA, "--exclude", "x3", "--explain")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[-11:]] == [*(f"x{place}" for place in range(10)), "label"]
+    assert lines[-8] == "x3      not used   exclude names it"
+    assert "Task easy" not in result.stdout
+    filed = run("tasks", "--task-file", "tasks.yaml", "--explain").stdout
+    assert filed.count("taken for") == filed.count("proline") == 1
+    assert "Task easy" not in filed
+    sentence = "--explain: no task has a table; name one with --data or --task-file"
+    assert refused("tasks", "--explain") == sentence
+    assert "Did you mean" in refused("tasks", "--data", "t.csv", "--target", "labl", "--explain")
+
+
+def test_a_table_may_have_any_format() -> None:
+    frame().to_excel("t.xlsx", index=False, sheet_name="One")
+    frame().to_json("t.jsonl", orient="records", lines=True)
+    for name, note, options in (("t.xlsx", 'sheet "One"', ("--sheet", "One")), ("t.jsonl", "JSON objects", ())):
+        result = run("tasks", "--data", name, *options, *DATA[2:])
+        assert f"{name} ({note}): 300 rows" in result.stdout, result.output
+    assert "no sheets" in refused("tasks", *DATA, "--sheet", "One")
 
 
 def test_the_schema_is_printed() -> None:

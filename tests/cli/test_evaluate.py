@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from dataselect_env import cli
 from dataselect_env.core.tasks import TASKS
-from dataselect_env.evaluation import evaluate
+from dataselect_env.evaluation import evaluate, tuning
 from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.ladder import Report
 from dataselect_env.policies import GROUPS
@@ -113,12 +113,13 @@ def test_all_policies_and_all_tasks_are_understood(monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluate, "evaluate", remember)
+    monkeypatch.setattr(tuning, "find_best_constant", lambda *_, **__: "random")
     assert run("--policies", "all", "--tasks", "all", "--seeds", "50").exit_code == 130
     run("--policies", "ladder, my.module , oracle", "--tasks", "hard,easy")
     run("--split", "train", "--first-seed", "40")
     assert [(plan.policies, plan.tasks, plan.seeds[0], len(plan.seeds)) for plan in plans] == [
-        (GROUPS["all"], tuple(TASKS), 20_000, 50),
-        (GROUPS["ladder"], tuple(TASKS), 40, 50),
+        ((*GROUPS["all"], *TASKS["open"].extra_strategies), tuple(TASKS), 20_000, 50),
+        ((*GROUPS["ladder"], *TASKS["open"].extra_strategies), tuple(TASKS), 40, 50),
     ]
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dataselect_env import Action, DataSelectEnv, Reply
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import StepInfo
+from dataselect_env.core.selection import strategies_of
+from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task
 from dataselect_env.core.validation import parse
-
-POOL = 1_100
 
 WEIGHT = st.sampled_from([0.0, 5e-324, 1e308]) | st.floats(0, 1e308, allow_nan=False)
 BATCH_SIZE = st.integers(0, 30) | st.integers(0, 400) | st.sampled_from([0, 10**30])
@@ -53,6 +53,11 @@ def play(env: DataSelectEnv, game: dict[str, Any], script: list[Action]) -> list
     return played
 
 
+def task_of(game: dict[str, Any]) -> Task:
+    """Return the task with the numbers of the seed."""
+    return task_at(TASKS[game["task_id"]], game["seed"])
+
+
 def info_of(reply: Reply) -> StepInfo:
     assert reply.info is not None
     return reply.info
@@ -73,7 +78,8 @@ def expected_end(action: Action, task: Task, step: int, remaining: int) -> str |
 
 @given(game=GAMES, script=SCRIPTS)
 def test_every_sample_is_bought_once_and_paid_for_once(game: dict[str, Any], script: list[Action]) -> None:
-    remaining, available = TASKS[game["task_id"]].budget, POOL
+    task = task_of(game)
+    remaining, available = task.budget, task.pool_size
     for action, reply in play(DataSelectEnv(), game, script):
         bought = info_of(reply).batch_size
         assert bought == expected_purchase(action, remaining, available)
@@ -84,7 +90,7 @@ def test_every_sample_is_bought_once_and_paid_for_once(game: dict[str, Any], scr
 
 @given(game=GAMES, script=SCRIPTS)
 def test_an_episode_ends_at_the_first_reason_and_not_before(game: dict[str, Any], script: list[Action]) -> None:
-    task = TASKS[game["task_id"]]
+    task = task_of(game)
     played = play(DataSelectEnv(), game, script)
     assert len(played) <= task.max_steps
     for step, (action, reply) in enumerate(played, start=1):
@@ -96,22 +102,23 @@ def test_an_episode_ends_at_the_first_reason_and_not_before(game: dict[str, Any]
 
 @given(game=GAMES, script=SCRIPTS)
 def test_the_audit_of_a_step_is_consistent(game: dict[str, Any], script: list[Action]) -> None:
+    task = task_of(game)
     for action, reply in play(DataSelectEnv(), game, script):
-        info = info_of(reply)
-        assert set(info.bought_by) == {"uncertainty", "diversity", "random"}
+        info, bought = info_of(reply), action.action_type == "select_batch"
+        assert tuple(info.bought_by) == strategies_of(task)
         assert sum(info.bought_by.values()) == info.batch_size
-        assert info.mislabelled is not None
-        assert 0 <= info.mislabelled <= info.batch_size
+        assert (info.mislabelled is not None) == task.audited
+        assert 0 <= (info.mislabelled or 0) <= info.batch_size
         assert reply.reward == pytest.approx(sum(info.reward_terms.values()), abs=1e-12)
-        audited = [value is not None for value in (info.noise_ratio, info.redundancy, info.gain)]
-        assert audited == [action.action_type == "select_batch"] * 3
+        told = [value is not None for value in (info.noise_ratio, info.redundancy, info.gain)]
+        assert told == [bought and task.audited, bought, bought]
         weights = action.strategy_weights.model_dump()
-        assert all(weights[name] > 0 or count == 0 for name, count in info.bought_by.items())
+        assert all(weights.get(name, 0) > 0 or count == 0 for name, count in info.bought_by.items())
 
 
 @given(game=GAMES, script=SCRIPTS)
 def test_the_grade_follows_from_what_the_replies_told(game: dict[str, Any], script: list[Action]) -> None:
-    env, task = DataSelectEnv(), TASKS[game["task_id"]]
+    env, task = DataSelectEnv(), task_of(game)
     start = env.reset(**game).observation.current_performance
     trace = [TracePoint(bought=0, mislabelled=0, performance=start)]
     replies = [reply for _, reply in play(env, game, [*script, Action.stop()])]

@@ -77,7 +77,7 @@ def test_no_more_look_wrong_than_are_judged_and_the_order_does_not_matter(
 
 @pytest.mark.parametrize("rate", [0.05, 0.4])
 def test_it_tells_much_noise_from_little(rate: float) -> None:
-    """The labels are corrupted and the ground truth is then removed from the task."""
+    """The labels are corrupted, and nobody reports which."""
     task = made(
         generator={"n_features": 20, "n_informative": 10, "class_sep": 2.0, "n_classes": 3},
         noise={"uniform": rate},
@@ -85,7 +85,7 @@ def test_it_tells_much_noise_from_little(rate: float) -> None:
         budget=200,
         max_steps=8,
     )
-    object.__setattr__(task, "has_ground_truth", False)  # the dataclass is frozen; this instance belongs to the test
+    object.__setattr__(task, "audited", False)  # the dataclass is frozen; this instance belongs to the test
     found = []
     for seed in range(4):
         episode = Episode(task, seed)

@@ -14,8 +14,10 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import ResetRequest
 from dataselect_env.core.validation import parse
 
+SEVENS = (7, 7.0, np.int8(7), np.int64(7), np.uint32(7), np.float64(7), np.float32(7), np.array(7), Fraction(14, 2))
 
-@pytest.mark.parametrize("seven", [7, 7.0, np.int8(7), np.int64(7), np.uint32(7), np.float64(7)], ids=repr)
+
+@pytest.mark.parametrize("seven", SEVENS, ids=repr)
 def test_integers_of_any_type(seven: Any) -> None:
     action = Action.select(seven, random=1)
     assert (action.batch_size, type(action.batch_size)) == (7, int)
@@ -24,7 +26,13 @@ def test_integers_of_any_type(seven: Any) -> None:
     assert DataSelectEnv().reset(seed=seven).seed == 7
 
 
-@pytest.mark.parametrize("value", [True, "7", 7.5, float("nan"), float("inf"), [7], np.float32(7.5), None], ids=repr)
+NO_INTEGERS = (
+    *(True, np.True_, "7", 7.5, float("nan"), float("inf"), [7], np.float32(7.5), None),
+    *(np.array([7]), np.array([7, 8]), Fraction(10**400, 3)),
+)
+
+
+@pytest.mark.parametrize("value", NO_INTEGERS, ids=repr)
 def test_what_is_no_integer(value: Any) -> None:
     action = {"action_type": "select_batch", "batch_size": value, "strategy_weights": {"random": 1}}
     with pytest.raises(InvalidInput, match="batch_size"):
@@ -39,7 +47,9 @@ def test_weights_of_any_type(model: type[Action], half: Any) -> None:
     assert type(weights.diversity) is type(weights.uncertainty) is float
 
 
-@pytest.mark.parametrize("value", [True, "1", None, [1], 10**400, -1, float("inf")], ids=lambda value: repr(value)[:9])
+@pytest.mark.parametrize(
+    "value", [True, np.True_, "1", None, [1], 10**400, -1, float("inf")], ids=lambda one: repr(one)[:9]
+)
 def test_what_is_no_weight(value: Any) -> None:
     action = {"action_type": "select_batch", "batch_size": 7, "strategy_weights": {"random": value, "diversity": 1}}
     with pytest.raises(InvalidInput, match=r"strategy_weights\.random"):

@@ -17,6 +17,13 @@ def test_sums_follow_the_rows() -> None:
         assert acquired.spread == pytest.approx(X[rows].std(), abs=1e-12)
 
 
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e8 + 0.1, -7.3])
+@pytest.mark.parametrize("rows", [3, 7, 30])
+def test_equal_rows_have_no_spread(value: float, rows: int) -> None:
+    X = np.full((rows, 1), value)  # the mean of the squares may fall below the square of the mean
+    assert TrainingSet(np.arange(rows), X).spread == pytest.approx(0, abs=1e-7 * abs(value))
+
+
 def test_the_rows_given_are_not_shared() -> None:
     rows = np.arange(2)
     acquired = TrainingSet(rows, np.eye(3)[rows])

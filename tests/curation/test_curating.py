@@ -130,7 +130,7 @@ def test_columns_of_all_kinds(curation: Curation) -> None:
 
     X, X_trusted = dressed(DATA.X), dressed(DATA.X_trusted)
     found = quick(X=X, X_trusted=X_trusted, exclude=["name"])
-    kinds = {feature.name: feature.kind for feature in found.model[0].features_}
+    kinds = {feature.name: feature.role for feature in found.model[0].features_}
     assert kinds == {**dict.fromkeys(DATA.X, "number"), "kind": "category"}
     alone = quick(X=X, X_trusted=X_trusted, columns=list(DATA.X))
     assert alone.rows.tolist() == curation.rows.tolist()

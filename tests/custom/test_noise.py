@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataselect_env.core.arrays import Floats, Mask
+from dataselect_env.core.arrays import Floats, Mask, ranks
 from dataselect_env.core.data import Dataset, Pool, world_of
 from dataselect_env.core.source import source_of
 from dataselect_env.core.warm_start import WarmStart
@@ -22,7 +22,6 @@ from dataselect_env.custom.noise import (
     RecordedNoise,
     UniformNoise,
     UnknownNoise,
-    ranks,
 )
 from tests.helpers.owning import RANGE, made
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import gzip
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -17,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.custom import encoding, readers
+from dataselect_env.custom import encoding
 from dataselect_env.custom.definitions import Table
-from dataselect_env.custom.errors import TableError
 from dataselect_env.custom.tables import RawTable, encode, read_table
-from tests.helpers.tabling import N, every, frame, refusal
+from tests.helpers.tabling import N, every, frame, refusal, save
 
 Read = Callable[..., RawTable]
 
@@ -32,11 +27,7 @@ def read(tmp_path: Path) -> Read:
 
     def read(data: pd.DataFrame | None = None, name: str = "t.csv", **fields: Any) -> RawTable:
         data = frame() if data is None else data
-        path = tmp_path / name
-        if name.endswith(".parquet"):
-            data.to_parquet(path)
-        else:
-            data.to_csv(path, index=False, sep="\t" if name.endswith(".tsv") else ",")
+        save(tmp_path / name, data)
         return read_table(Table(file=name, **{"target": "label", **fields}), tmp_path)
 
     return read
@@ -54,84 +45,10 @@ def test_a_file_is_read(read: Read, name: str) -> None:
     assert (X.shape, X.dtype.name, X.flags.c_contiguous) == ((N, 5), "float64", True)
 
 
-def test_a_file_may_be_absolute_and_its_folder_is_not_told(tmp_path: Path) -> None:
-    frame().to_csv(tmp_path / "t.csv", index=False)
-    assert len(read_table(Table(file=str(tmp_path / "t.csv"), target="label"), Path("elsewhere")).y) == N
-    with pytest.raises(TableError, match=r"^There is no file no\.csv\.$"):
-        read_table(Table(file=str(tmp_path / "no.csv"), target="x"), tmp_path)
-
-
-def test_a_csv_may_have_a_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
-    rows = "\n\n".join(f'"one, {row % 2}", {row % 7}.5,{row % 2}' for row in range(12))
-    (tmp_path / "t.csv").write_text(f'\ufeff"the ""text""", b,y\n{rows}\n  \n', encoding="utf-8")
-    raw = read_table(Table(file="t.csv", target="y"), tmp_path)
-    assert list(raw.frame.columns) == ['the "text"', "b"]
-    assert raw.frame.iloc[1].tolist() == ["one, 1", 1.5]
-
-
-def test_a_long_column_with_text_at_its_end_is_text(read: Read) -> None:
-    rows = 150_000  # pandas reads such a file in parts
-    mixed = [str(row % 9) for row in range(rows - 1)] + ["many"]
-    raw = read(frame(rows, mixed=mixed), columns=["mixed"], categorical=["mixed"])
-    assert set(raw.frame["mixed"]) == {*"012345678", "many"}
-
-
-@pytest.mark.parametrize(("name", "content", "words"), [
-    ("t.xlsx", b"a", "t.xlsx has an unknown suffix. Names of files end with .csv, .csv.gz, .tsv"),
-    ("t.xlsx", None, "There is no file t.xlsx"),
-    ("none.csv", None, "There is no file none.csv"),
-    ("t.csv", b"", "t.csv is empty"),
-    ("t.csv", b"\n \n", "t.csv is empty"),
-    ("t.csv", b"a,label\n", "t.csv has no rows"),
-    ("t.csv", b"a,label\n\xff\xfe,1\n", "t.csv is not encoded in UTF-8"),
-    ("t.csv", b"a,label\n1,2\n1,2,3\n", "Row 3 of t.csv has 3 values, its header 2"),
-    ("t.csv", b"a,label\n1,2\n1\n", "Row 3 of t.csv has 1 values"),
-    ("t.csv", b"a,label\n1,2,3\n1,2,3\n", "Row 2 of t.csv has 3 values"),
-    ("t.csv", b"a,a,label\n1,2,3\n", 'Several columns of t.csv are called "a"'),
-    ("t.csv", b"label\nx\n", "no column left"),
-    ("t.csv.gz", b"a,label\n1,2\n", "t.csv.gz cannot be read: it is damaged"),
-    ("t.csv.gz", gzip.compress(b"a,label\n1,2\n" * 99, mtime=0)[:-9], "cannot be read: it is damaged"),
-    ("t.parquet", b"PAR1 or not", "t.parquet cannot be read: it is damaged"),
-    ("t.npz", b"PK or not", "t.npz cannot be read: it is damaged"),
-])  # fmt: skip
-def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    field = "exclude" if "left" in words else "file"
-    refusal(lambda: read_table(Table(file=name, target="label"), tmp_path), field, words)
-
-
-def test_a_large_file_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").touch()
-    os.truncate(tmp_path / "t.csv", readers.MAX_BYTES + 10**8)
-    refusal(
-        lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "1,100 MB, and at most 1,000 MB can be"
-    )
-
-
-@pytest.mark.parametrize("name", ["t.parquet", "t.csv.gz", "t.npz"])
-def test_what_unpacks_to_a_large_table_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    data = pd.DataFrame({"x": np.zeros(50_000), "y": np.zeros(50_000)})
-    if name == "t.npz":
-        np.savez_compressed(tmp_path / name, x=data["x"], y=data["y"])
-    else:
-        data.to_parquet(tmp_path / name) if name == "t.parquet" else data.to_csv(tmp_path / name, index=False)
-    monkeypatch.setattr(readers, "MAX_BYTES", 700_000)
-    refusal(lambda: read_table(Table(file=name, target="y"), tmp_path), "file", "too large")
-
-
 def test_too_many_cells_are_refused_after_rows_were_drawn(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "MAX_CELLS", 5 * 40)
     refusal(read, "max_rows", "60 rows x 5 encoded features make 300 cells", "200 are allowed", "columns", "max_rows")
     assert every(read(max_rows=40)).shape == (40, 5)
-
-
-@pytest.mark.parametrize(("module", "name"), [("pandas", "t.csv"), ("pyarrow.parquet", "t.parquet")])
-def test_a_missing_library_is_told(read: Read, monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> None:
-    raw = read(name=name)
-    monkeypatch.setattr(pd.DataFrame, "to_parquet" if module != "pandas" else "to_csv", Mock())
-    monkeypatch.setitem(sys.modules, module, None)
-    refusal(lambda: read(raw.frame, name), "file", "pip install 'dataselect-env[data]'")
 
 
 def cells(value: object, others: object, where: Any = 0) -> list[Any]:
@@ -156,6 +73,9 @@ def cells(value: object, others: object, where: Any = 0) -> list[Any]:
     ({"t": cells(None, "no")}, {"true_target": "t"}, "true_target", '"t" is missing'),
     ({"w": cells(None, "ann")}, {"annotator": "w"}, "annotator", '"w" is missing'),
     ({"label": cells(0.5, 1.0)}, {}, "target", "looks like a quantity, not a class"),
+    ({"c": ["25.12.2020", "3.1.2021"] * (N // 2)}, {}, "categorical", 'like dates, but "25.12.2020", in row 2, cannot'),
+    ({"c": ["2020-02-29", "2021-02-29"] * (N // 2)}, {}, "categorical", '"2021-02-29", in row 3, cannot be read'),
+    ({"c": ["2020-02-29", "soon", "2020-03-01"] * (N // 3)}, {}, "categorical", '"soon", in row 3, cannot be read'),
     ({"label": cells(np.inf, 1.0)}, {}, "target", "looks like a quantity, not a class"),
     ({"label": "same"}, {}, "target", 'only one class: "same"'),
     ({"label": cells("odd", "even", [0, 1])}, {}, "target", 'Each class needs at least 3 rows; "odd" has 2'),
@@ -165,10 +85,10 @@ def cells(value: object, others: object, where: Any = 0) -> list[Any]:
     ({"c": cells(np.inf, 1.0, [5, 6])}, {}, "exclude", 'Column "c" is infinite, or beyond 1e+100, in 2 of 60 rows'),
     ({"c": cells(-1e200, 1.0)}, {"categorical": ["c"]}, "exclude", 'Column "c" is infinite'),
     ({"c": [f"id{i}" for i in range(N)]}, {}, "exclude", 'Column "c" has 60 different values in 60 rows'),
-    ({"c": [*range(N - 1), "many"]}, {}, "categorical", 'Most values of column "c" look like numbers, but "many" can'),
-    ({"c": ["12%", "5"] * (N // 2)}, {}, "categorical", 'but "12%" cannot be read with the others. Write'),
-    ({"c": ["1,5", "1.5"] * (N // 2)}, {}, "categorical", 'but "1,5" cannot'),
-    ({"c": ["5K", "3M", "7K"] * (N // 3)}, {}, "categorical", 'but "5K" cannot'),
+    ({"c": [*range(N - 1), "many"]}, {}, "categorical", 'Most values of column "c" look like numbers, but "many", in'),
+    ({"c": ["12%", "5"] * (N // 2)}, {}, "categorical", '"12%", in row 2, cannot be read with the others. Write'),
+    ({"c": ["1,5", "1.5"] * (N // 2)}, {}, "categorical", 'but "1,5", in row 2, cannot'),
+    ({"c": ["5K", "3M", "7K"] * (N // 3)}, {}, "categorical", 'but "5K", in row 2, cannot'),
     ({"label": cells("None", "x", [3, 4])}, {}, "target", 'If "None" is a class, name all classes in classes.'),
     ({"label": cells(" ", "x", [3, 4])}, {}, "target", '"label" is missing'),
     ({"label": ["01", "02"] * (N // 2)}, {"classes": [1, 2]}, "classes", 'put names such as "01" into quotes'),
@@ -233,8 +153,8 @@ NUMBERS = [str(row % 9 + 1) for row in range(N)]
 
 
 @pytest.mark.parametrize(("column", "values", "reading"), [
-    ([number if row % 19 else "?" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"?" as missing; 4 missing'),
-    ([number if row % 19 else "-" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"-" as missing; 4 missing'),
+    ([number if row % 19 else "?" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"2" as 2, "?" as missing'),
+    ([number if row % 19 else "-" for row, number in enumerate(NUMBERS)], [np.nan, 2, 3], '"2" as 2, "-" as missing'),
     ([f"{int(number) * 1250:,}" for number in NUMBERS], [1250, 2500, 3750], '"1,250" as 1250'),
     ([f"{int(number) / 2}".replace(".", ",") for number in NUMBERS], [0.5, 1, 1.5], '"0,5" as 0.5'),
     ([f"{number}%" for number in NUMBERS], [1, 2, 3], '"1%" as 1'),
@@ -250,30 +170,16 @@ def test_numbers_with_a_mark_are_read_and_reported(
     raw = read(frame(c=column), name)
     assert raw.categorical == ("colour",)
     np.testing.assert_array_equal(raw.frame["c"][:3], values)
-    assert f'"c" ({reading})' in raw.report[1]
+    assert f'"c": {reading}.' in raw.report.summary()
     assert read(frame(c=column), name, categorical=["c"]).categorical == ("colour", "c")
 
 
 @pytest.mark.parametrize("column", [
     ["18-25", "26-35", "65+"], ["1st", "2nd", "3rd"], ["1.2.3", "1.2.4", "2.0.0"], ["T1", "T2", "T3"],
-    ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["25.12.2020", "26.12.2020", "1.1.2021"], ["1", "a", "b"], ["?", "-", "."],
+    ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["1", "a", "b"], ["?", "-", "."], ["12:30", "13:00", "14:15"],
 ], ids=str)  # fmt: skip
 def test_texts_with_digits_that_are_no_numbers_are_categories(read: Read, column: list[str]) -> None:
     assert read(frame(c=column * (N // 3))).categorical == ("colour", "c")
-
-
-def test_the_report_names_every_column_and_what_it_was_taken_for(read: Read) -> None:
-    day = [None, *[datetime.date(1970, 1, 2)] * (N - 1)]
-    raw = read(frame(c=["1,250", "?"] * (N // 2), day=day, gap=[np.nan, 8.0] * (N // 2), b=True), "t.parquet")
-    assert raw.report == (
-        't.parquet: 60 rows, labels in "label", 2 classes: "no", "yes".',
-        'Numbers: "a", "c" ("1,250" as 1250, "?" as missing; 30 missing), "gap" (30 missing).',
-        'Dates, in seconds: "day" (1 missing).',
-        'Categories: "b" (1 different), "colour" (3 different).',
-    )
-    assert read().report[0].startswith("t.csv (values separated by commas): 60 rows")
-    many = read(frame().assign(**{f"x{place}": 1.0 for place in range(30)}))
-    assert many.report[1].endswith('"x17" and 12 more.')
 
 
 def test_rows_are_drawn_by_class_in_their_order(read: Read) -> None:

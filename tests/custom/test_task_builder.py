@@ -291,11 +291,10 @@ def test_a_strategy_that_cannot_be_used_on_the_data_is_refused() -> None:
     def broken(candidates: Candidates, _count: int) -> Floats:
         return np.full(len(candidates.left), np.nan)
 
-    with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", broken)):
+    with patch.dict(registry.STRATEGIES):
+        registry.register(Strategy("broken", "Nothing.", "none", broken))
         for mixing in ("quotas", "ranks"):
-            with pytest.raises(
-                TaskDefinitionError, match="broken cannot be used here: broken: utilities must be numbers"
-            ):
+            with pytest.raises(TaskDefinitionError, match="broken cannot be used here: strategy broken returned NaN"):
                 made(**{**WINE, "strategies": ["margin", "broken"], "mixing": mixing})
 
 
@@ -304,10 +303,11 @@ def test_whatever_a_strategy_raises_is_told_with_its_name(error: Exception) -> N
     def raising(_candidates: Candidates, _count: int) -> Floats:
         raise error
 
-    with patch.dict(registry.STRATEGIES, broken=Strategy("broken", "Nothing.", "none", raising)):
+    with patch.dict(registry.STRATEGIES):
+        registry.register(Strategy("broken", "Nothing.", "none", raising))
         path, message = problem(**{**WINE, "strategies": ["margin", "broken"]})
     assert path == ("strategies", "1")
-    assert message.startswith(f"broken cannot be used here: {type(error).__name__}")
+    assert message.startswith(f"broken cannot be used here: strategy broken failed: {type(error).__name__}")
 
 
 def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from statistics import fmean
@@ -55,6 +56,10 @@ def test_records_come_in_the_order_of_the_plan(records: list[EpisodeRecord]) -> 
     assert [one.key for one in records] == PLAN.keys
     assert len(PLAN.keys) == len(PLAN) == 18
     assert [key for key in PLAN.keys if key[2] == 5][:2] == [("random-agent", "easy", 5), ("stop", "easy", 5)]
+
+
+def test_seeds_may_be_of_any_type(records: list[EpisodeRecord]) -> None:
+    assert evaluate(dataclasses.replace(PLAN, seeds=tuple(np.array(PLAN.seeds)))) == records
 
 
 def test_a_record_is_what_the_rollout_was(records: list[EpisodeRecord]) -> None:

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput, UnknownTask
 from dataselect_env.core.models import Action, Reply, RewardMode
-from dataselect_env.core.tasks import TASKS, Task
+from dataselect_env.core.tasks import PINNED, TASKS, Task
 from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
@@ -53,6 +53,8 @@ def without_id(reply: Reply) -> dict[str, object]:
 @pytest.mark.parametrize("task_id", TASKS)
 def test_every_policy_plays_to_the_end(task_id: str) -> None:
     for name in GROUPS["all"]:
+        if name == "best-constant" and task_id not in PINNED:
+            continue  # it is known for the pinned tasks only
         episode = rollout(get_policy(name), task_id, SEED)
         assert (episode.policy, episode.task_id, episode.seed) == (name, task_id, SEED)
         assert [reply.done for reply in episode.replies] == [False] * (len(episode.replies) - 1) + [True], name

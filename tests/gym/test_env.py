@@ -12,11 +12,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.gym.env import DataSelectGymEnv, info_of
+from dataselect_env.gym.env import DataSelectGymEnv, info_of, numbers_of
 from dataselect_env.gym.registration import env_id
 from dataselect_env.gym.spaces import largest
 from dataselect_env.policies.features import FEATURES, decode
+from dataselect_env.policies.options import History
 
 DIVERSITY = np.array([-1, 0, -1, 1, -1], np.float32)
 STOP = np.array([1, 0, 0, 0, 0], np.float32)
@@ -25,23 +27,44 @@ EACH_TASK = pytest.mark.parametrize("task_id", TASKS)
 
 @pytest.mark.parametrize(
     ("actions", "observations", "reward_mode"),
-    [("box", "flat", "shaped"), ("multi_discrete", "dict", "grade"), ("discrete", "flat", "grade")],
+    [
+        ("box", "flat", "shaped"),
+        ("multi_discrete", "dict", "grade"),
+        ("discrete", "flat", "grade"),
+        ("discrete", "options", "grade"),
+    ],
 )
 def test_it_passes_gymnasiums_own_check(actions: str, observations: str, reward_mode: str) -> None:
     choices: Any = {"actions": actions, "observations": observations, "reward_mode": reward_mode}
     check_env(gymnasium.make("dataselect_env.gym:DataSelect-Hard-v0", **choices).unwrapped)
 
 
+@pytest.mark.parametrize("task_id", ["medium", "open"])
+def test_options_observations_hold_what_a_scorer_sees(task_id: str) -> None:
+    env = DataSelectGymEnv(task_id, observations="options", actions="discrete")
+    observation, _ = env.reset(seed=7)
+    for action in (3, 5):
+        assert env.observation_space.contains(observation)
+        history = History(as_described(TASKS[task_id], env.replies[0].problem))
+        for reply in env.replies:
+            history.see(reply)
+        assert np.array_equal(observation, history.state().astype(np.float32))
+        observation, *_ = env.step(action)
+
+
 @EACH_TASK
 def test_it_plays_the_episode_of_the_seed(task_id: str) -> None:
     env, core = DataSelectGymEnv(task_id), DataSelectEnv()
-    actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, 5))
-    _, info = env.reset(seed=20_003)
+    width = 5 + len(TASKS[task_id].extra_strategies)
+    actions = np.random.default_rng(0).uniform(-1, 0.8, (TASKS[task_id].max_steps, width))
+    _, info = env.reset(seed=np.int64(20_003))  # type: ignore[arg-type]  # Gymnasium itself takes no numpy integers
     reply = core.reset(task_id=task_id, seed=20_003)
-    assert info == {"task_id": task_id, "seed": 20_003, "step": 0}
+    described = {} if reply.problem is None else {"problem": numbers_of(reply.problem)}
+    assert info == {"task_id": task_id, "seed": 20_003, "step": 0, **described}
+    task = as_described(TASKS[task_id], reply.problem)
     for action in actions:
         observation, reward, terminated, truncated, info = env.step(action)
-        reply = core.step(decode(TASKS[task_id], action))
+        reply = core.step(decode(task, action))
         assert reply.info is not None
         assert (reward, terminated, truncated) == (reply.reward, reply.done, False)
         assert {**info, **reply.info.model_dump(exclude_none=True)} == info

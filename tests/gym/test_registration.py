@@ -12,7 +12,7 @@ import pytest
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.gym.registration import env_id
 
-IDS = ["DataSelect-Easy-v0", "DataSelect-Medium-v0", "DataSelect-Hard-v0"]
+IDS = ["DataSelect-Easy-v0", "DataSelect-Medium-v0", "DataSelect-Hard-v0", "DataSelect-Open-v0"]
 PLAYED = "{'task_id': 'easy', 'seed': 3, 'step': 0}"
 
 

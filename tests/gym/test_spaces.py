@@ -90,5 +90,5 @@ def test_encoded_actions_are_what_box_actions_say() -> None:
 
 def test_bounds_are_those_of_the_largest_task() -> None:
     assert largest()["remaining_budget"] == 300
-    assert largest()["step"] == 15
+    assert largest()["step"] == 16
     assert largest()["samples_available"] == 1100

@@ -117,7 +117,8 @@ def test_seeds_of_lanes() -> None:
     ours, theirs = native(), single(AutoresetMode.NEXT_STEP)
     some: Any = [5, None, 7]
     same(ours.reset(seed=some)[1]["seed"][[0, 2]], np.array([5, 7]))
-    same(ours.reset(seed=9), theirs.reset(seed=9))
+    same(ours.reset(seed=np.arange(5, 8))[1]["seed"], np.array([5, 6, 7]))  # type: ignore[arg-type]
+    same(ours.reset(seed=np.int64(9)), theirs.reset(seed=9))  # type: ignore[arg-type]
     same(ours.reset(), theirs.reset())  # drawn from the stream of each lane
     same(ours.reset(options={"task_id": "easy"}), theirs.reset(options={"task_id": "easy"}))
 
@@ -148,6 +149,7 @@ def test_what_cannot_be_made_is_refused() -> None:
     for choices, message in (
         ({"num_envs": 0}, "at least 1"),
         ({"actions": "tuple"}, "box, multi_discrete, discrete"),
+        ({"observations": "options"}, "SyncVectorEnv"),
         ({"reward_mode": "sparse"}, "shaped, grade"),
         ({"autoreset_mode": "Never"}, "NextStep, SameStep, Disabled"),
         ({"url": "ws://localhost"}, 'vectorization_mode="async"'),

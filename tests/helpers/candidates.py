@@ -38,5 +38,4 @@ def make(
 
 def pick(strategy: Strategy, candidates: Candidates, count: int) -> Indices:
     """Return the batch that a strategy chooses alone."""
-    utilities = registry.checked(strategy.name, strategy.utilities)(candidates, count)
-    return registry.pick(utilities, candidates.left, count)
+    return registry.pick(strategy.utilities(candidates, count), candidates.left, count)

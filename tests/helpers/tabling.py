@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,20 @@ def frame(rows: int = N, **columns: Any) -> pd.DataFrame:
         "label": np.where(np.arange(rows) % 3, "no", "yes"),
     }
     return pd.DataFrame({**basis, **columns})
+
+
+def save(path: Path, data: pd.DataFrame) -> Path:
+    """Write a table in the format of the file's suffix."""
+    kind = next(suffix for suffix in Path(path.name.lower()).suffixes if suffix not in (".gz", ".zip"))
+    if kind in (".jsonl", ".ndjson", ".json"):
+        data.to_json(path, orient="records", lines=kind != ".json", date_format="iso", double_precision=15)
+    elif kind in (".xlsx", ".ods"):
+        data.to_excel(path, index=False)
+    elif kind in (".parquet", ".feather", ".orc"):
+        getattr(data, f"to_{kind[1:]}")(path)
+    else:
+        data.to_csv(path, index=False, sep="\t" if kind == ".tsv" else ",")
+    return path
 
 
 def refusal(call: Callable[[], object], field: str, *words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, UnknownTask
 from dataselect_env.core.models import Action
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.integrations.dialogue import TURNS_A_STEP, Dialogue
 from dataselect_env.policies import get_policy
@@ -20,7 +20,7 @@ BUY = Action.select(13, diversity=1)
 ANSWER = json.dumps(BUY.model_dump(exclude={"metadata"}))
 
 
-@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("task_id", PINNED)
 def test_its_return_is_the_grade_of_the_same_episode(task_id: str) -> None:
     played = rollout(get_policy("best-constant"), task_id, 20_001)
     answer = json.dumps(BEST_CONSTANTS[task_id].model_dump(exclude={"metadata"}))
@@ -31,6 +31,23 @@ def test_its_return_is_the_grade_of_the_same_episode(task_id: str) -> None:
     assert dialogue.grade == played.grade
     assert total == dialogue.episode_return == pytest.approx(played.grade.score)
     assert dialogue.mistakes == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 20_001])
+def test_it_plays_open_by_the_numbers_of_the_problem(seed: int) -> None:
+    dialogue = Dialogue("open", seed)
+    problem = dialogue.reply.problem
+    assert problem is not None
+    assert dialogue.observation.startswith("The problem of this episode:\n")
+    assert f"step: 0 of {problem.max_steps}" in dialogue.observation
+    answer = '{"batch_size": 5, "strategy_weights": {"confident_random": 1}}'
+    turn = dialogue.answer(answer)
+    assert turn.text.startswith(f"step: 1 of {problem.max_steps}\n")
+    assert ("mislabelled: " in turn.text) == problem.audited
+    while not turn.done:
+        turn = dialogue.answer("What?")
+    assert dialogue.turns == 2 * problem.max_steps
+    assert (dialogue.reply.step, dialogue.mistakes) == (2, 2 * problem.max_steps - 1)
 
 
 def test_it_tells_what_the_environment_replies() -> None:

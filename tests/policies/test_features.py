@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dataselect_env.core.actions import action_model, weights_of
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
-from dataselect_env.core.strategies.sampling import quotas
-from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task
+from dataselect_env.core.problem import as_described
+from dataselect_env.core.source import task_at
+from dataselect_env.core.strategies.sampling import STRATEGIES, quotas
+from dataselect_env.core.tasks import MIN_BATCH, PINNED, TASKS, Task
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import Act, Policy, get_policy
 from dataselect_env.policies.features import ACTIONS, FEATURES, decode, encode, features
@@ -81,11 +84,12 @@ def test_after_a_stop_nothing_is_said_about_a_batch() -> None:
 
 @pytest.mark.parametrize("task_id", TASKS)
 def test_features_stay_in_range(task_id: str) -> None:
-    rng, env, task = np.random.default_rng(1), DataSelectEnv(), TASKS[task_id]
+    rng, env = np.random.default_rng(1), DataSelectEnv()
     for seed in range(3):
         replies = [env.reset(task_id=task_id, seed=seed)]
+        task = as_described(TASKS[task_id], replies[0].problem)
         while not replies[-1].done:
-            replies.append(env.step(decode(task, rng.uniform(-1, 1, len(ACTIONS)))))
+            replies.append(env.step(decode(task, rng.uniform(-1, 1, len(ACTIONS) + len(task.extra_strategies)))))
             vector = features(task, replies)
             assert vector.shape == (len(FEATURES),)
             assert np.abs(vector).max() <= 1
@@ -118,7 +122,7 @@ def test_a_vector_that_is_not_finite_is_refused(entry: int) -> None:
         decode(HARD, vector)
 
 
-@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("task_id", PINNED)
 @pytest.mark.parametrize("name", ["uncertainty", "balanced", "best-constant", "probing"])
 def test_an_encoded_action_buys_what_the_action_buys(task_id: str, name: str) -> None:
     """As 32-bit floats, in which environments take it and data sets keep it."""
@@ -133,5 +137,18 @@ def test_an_encoded_action_buys_what_the_action_buys(task_id: str, name: str) ->
         assert quotas(left, again.strategy_weights.as_tuple()) == quotas(left, action.strategy_weights.as_tuple())
 
 
-def test_a_stop_is_encoded() -> None:
-    assert decode(HARD, encode(HARD, Action.stop())) == Action.stop()
+def test_an_encoded_action_buys_by_extra_strategies_too() -> None:
+    task = task_at(TASKS["open"], 3)
+    for weights in ({"confident_random": 1.0}, {"random": 0.5, "agree_uncertainty": 0.25}, {"diversity": 1.0}):
+        action = action_model(task.extra_strategies).select(9, **weights)
+        again = decode(task, encode(task, action))
+        assert again.batch_size == 9
+        names = (*STRATEGIES, *task.extra_strategies)
+        assert quotas(60, weights_of(again, names)) == quotas(60, weights_of(action, names))
+    assert len(encode(task, Action.select(9, random=1))) == len(ACTIONS) + len(task.extra_strategies)
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_a_stop_is_encoded(task_id: str) -> None:
+    task = TASKS[task_id]
+    assert decode(task, encode(task, Action.stop())) == Action.stop()

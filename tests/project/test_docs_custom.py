@@ -52,6 +52,22 @@ def test_the_commands_for_a_task_file(folder: Path) -> None:
     assert "wine-list" in run_commands("own-check", folder)
 
 
+@pytest.mark.slow
+def test_the_command_that_explains_a_table(folder: Path) -> None:
+    printed = run_commands("own-explain", folder)
+    assert "proline" in printed
+    assert printed.splitlines()[-1].split()[:2] == ["target", "labels"]
+
+
+@pytest.mark.usefixtures("restored_registry")
+def test_the_example_of_a_data_frame(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    exec(compile(example("own-frame"), "own-frame", "exec"), {})  # noqa: S102  (that is the test)
+    assert "remaining_budget=60" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("restored_registry")
 def test_the_example_in_process(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from dataselect_env import Action, DataSelectEnv, __version__
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.reward import selection_terms, stop_terms, terminal
+from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.server import catalogue
 from dataselect_env.server.app import create_app
@@ -53,11 +54,9 @@ def test_the_spaces_have_described_fields() -> None:
     assert action["properties"]["action_type"]["enum"] == ["select_batch", "stop"]
     assert action["properties"]["batch_size"].items() >= {"type": "integer", "minimum": 0}.items()
     weights = action["properties"]["strategy_weights"]["properties"]
-    assert {name: field["minimum"] for name, field in weights.items()} == {
-        "uncertainty": 0,
-        "diversity": 0,
-        "random": 0,
-    }
+    assert {name: field["minimum"] for name, field in weights.items()} == dict.fromkeys(
+        (*STRATEGIES, *TASKS["open"].extra_strategies), 0
+    )
     for space in (observation, action, action["properties"]["strategy_weights"]):
         assert all(field["description"] for field in space["properties"].values())
 
@@ -102,15 +101,16 @@ def test_the_validation_block() -> None:
 @pytest.mark.parametrize("task_id", TASKS)
 @pytest.mark.parametrize("split", SPLITS)
 def test_rows_are_as_short_as_the_reward_range_supposes(split: str, task_id: str) -> None:
-    episode = Episode(TASKS[task_id], SPLITS[split].first_seed)
+    task = TASKS[task_id]
+    episode = Episode(task, SPLITS[split].first_seed)
     for X in (episode._start.dataset.X_seed, episode._start.dataset.X_pool):
-        assert np.linalg.norm(X, axis=1).max() <= render_manifest.longest_row()
+        assert np.linalg.norm(X, axis=1).max() <= render_manifest.longest_row(task)
 
 
 def test_the_reward_range_holds_for_the_worst_and_the_best_step() -> None:
     low, high = MANIFEST["validation"]["reward"]["range"]
-    far = 2 * render_manifest.longest_row()
     for task in TASKS.values():
+        far = 2 * render_manifest.longest_row(task)
         worst = selection_terms(
             performance_change=-1,
             distance=0,

@@ -30,6 +30,8 @@ ELSEWHERE = {
     "custom/columns": "custom/test_tables",
     "custom/errors": "custom/test_task_file",
     "custom/features": "custom/test_tables",
+    "custom/formats/opened": "custom/formats/test_files",
+    "custom/formats/text": "custom/formats/test_files",
     "custom/labels": "custom/test_tables",
     "custom/splitting": "custom/test_sources",
     "evaluation/ladder": "evaluation/test_evaluate",

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 
-from dataselect_env.server.access import OPEN_PATHS, is_same_site
+from dataselect_env.server.access import OPEN_PATHS, is_same_site, route_of
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
 
@@ -48,6 +49,45 @@ def test_without_the_token_everything_is_closed_but_probes_and_the_page() -> Non
         assert client.post("/web/tasks", json={}).status_code == 401
         for path in ("/", "/web", "/web/main.js"):  # the page asks its user for the token
             assert client.get(path).status_code == 200
+
+
+def under_a_prefix(how: str, **settings: Any) -> TestClient:
+    """Return a client of an application that is mounted in another one, or behind a proxy, or both."""
+    app = create_app(Settings(store="memory:", **settings))
+    parent = FastAPI()
+    parent.mount("/env", app)
+    return {
+        "root path": TestClient(app, root_path="/env"),
+        "mounted": TestClient(parent),
+        "both": TestClient(parent, base_url="http://testserver/outer", root_path="/outer"),
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["root path", "mounted", "both"])
+def test_what_is_open_is_a_matter_of_the_route_and_not_of_a_prefix(how: str) -> None:
+    client = under_a_prefix(how, token=TOKEN)
+    for path in ("/env/health", "/env/ready", "/env/", "/env/web", "/env/web/main.js"):
+        assert client.get(path).status_code == 200, path
+    for path in ("/env/tasks", "/env/metrics", "/env/nothing/health", "/env/health/nothing", "/env/env/health"):
+        assert client.get(path).status_code == 401, path
+    assert client.get("/env/tasks", headers=BEARER).status_code == 200
+    foreign = {"Origin": "https://foreign.example"}
+    assert [client.get(f"/env{path}", headers=foreign).status_code for path in ("/health", "/tasks")] == [200, 403]
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "route"),
+    [
+        ("/health", "", "/health"),
+        ("/env/health", "/env", "/health"),
+        ("/environment/health", "/env", "/environment/health"),
+        ("/health", "/env", "/health"),
+        ("/env", "/env", ""),
+        ("/env//health", "/env/", "/health"),
+    ],
+)
+def test_a_route_is_what_the_router_compares(path: str, root: str, route: str) -> None:
+    assert route_of({"type": "http", "path": path, "root_path": root}) == route
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 
 from dataselect_env import __version__
 from dataselect_env.server.app import create_app, main
+from dataselect_env.server.parsers import HTTPParser
+from dataselect_env.server.process import options
 from dataselect_env.server.settings import Settings
 
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
@@ -39,6 +41,23 @@ def test_an_application_works_where_nobody_tells_it_of_its_start(monkeypatch: py
     app.state.get_service().close()
 
 
+def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Starlette sends lifespan events to the outer application alone."""
+    app, parent = create_app(Settings(store="memory:", episode_lifetime=1e-6)), FastAPI()
+    parent.mount("/env", app)
+    monkeypatch.setattr("dataselect_env.server.service.PRUNE_INTERVAL", 0.01)
+    with TestClient(parent) as client:
+        client.post("/env/reset", json={"episode_id": "old"})
+        for _ in range(1_000):
+            if client.post("/env/grader", json={"episode_id": "old"}).status_code == 404:
+                break
+        else:
+            pytest.fail("the episode stays")
+    app.state.get_service().close()
+
+
 def test_applications_share_nothing() -> None:
     with (
         TestClient(create_app(Settings(store="memory:"))) as first,
@@ -60,9 +79,9 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
 
 def test_the_fast_event_loop_and_parser_are_used_where_they_are_installed() -> None:
     uvloop, httptools = pytest.importorskip("uvloop"), pytest.importorskip("uvicorn.protocols.http.httptools_impl")
-    config = uvicorn.Config(create_app(Settings(store="memory:")))
-    config.load()
-    assert config.http_protocol_class is httptools.HttpToolsProtocol
+    settings = Settings(store="memory:")
+    config = uvicorn.Config(create_app(settings), **{**options(settings), "log_config": None})
+    assert issubclass(HTTPParser, httptools.HttpToolsProtocol)
     factory = config.get_loop_factory()
     assert factory is not None
     with closing(factory()) as loop:

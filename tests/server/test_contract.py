@@ -78,7 +78,7 @@ BAD_RESETS = [
     {"split": "dev"},
     {"index": 0},
     {"split": "test", "index": -1},
-    {"split": "test", "index": 3_000},
+    {"split": "test", "index": 4_000},
     {"split": "test", "seed": 1},
     {"split": "test", "index": 0, "task_id": "hard"},
     {"split": "test", "index": 0, "seed": 1},

@@ -75,15 +75,15 @@ def test_services_that_share_a_store_take_turns_at_one_episode(service: Service,
         assert steps_of(service, "shared") == steps_of(other, "shared") == turn + 1
 
 
-def test_an_episode_of_a_connection_is_not_played_over_http(service: Service) -> None:
-    session = service.sessions.open("websocket")
-    run(session.handle("reset", {"episode_id": "ws"}))
+def test_an_episode_of_a_session_is_not_played_over_http(service: Service) -> None:
+    session = service.sessions.get(service.sessions.create())
+    run(session.handle("reset", {"episode_id": "own"}))
     with pytest.raises(NoEpisode):
         run(service.http.handle("step", select()))
     with pytest.raises(EpisodeNotFound, match="session"):
-        run(service.http.handle("step", {**select(), "episode_id": "ws"}))
+        run(service.http.handle("step", {**select(), "episode_id": "own"}))
     run(session.handle("step", stop()))
-    assert service.grade({"episode_id": "ws"}).score == 0
+    assert service.grade({"episode_id": "own"}).score == 0
 
 
 @pytest.mark.parametrize("chosen", ["", 5, ["a"], "x" * 300])

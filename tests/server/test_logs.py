@@ -3,8 +3,14 @@
 import json
 import logging
 import logging.config
+import re
+import urllib.error
+import urllib.request
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from dataselect_env.server.logs import (
     JSONFormatter,
@@ -14,6 +20,7 @@ from dataselect_env.server.logs import (
     note_episode,
     request_context,
 )
+from tests.helpers.serving import running_server
 
 
 def record(message: str = "a step failed", **facts: object) -> logging.LogRecord:
@@ -55,6 +62,39 @@ def test_lines_tell_the_request_and_the_episode() -> None:
     assert line.endswith("ERROR   a step failed request_id=req-1 episode_id=ep-1 ms=2")
     note_episode("nobody listens")
     assert "episode_id" not in json.loads(JSONFormatter().format(record()))
+
+
+def test_values_cannot_pass_for_further_values_or_lines() -> None:
+    forged = 'x status=200 client="1.2.3.4"\n2026-01-01 INFO a line \x1b[2J'
+    line = TextFormatter().format(record(episode_id=forged, client="2001:db8::1", path="/a/b", message_ms=1.5))
+    assert "\n" not in line
+    assert "\x1b" not in line
+    (shown,) = re.findall(r'episode_id=("(?:[^"\\]|\\.)*") client=2001:db8::1 path=/a/b message_ms=1.5$', line)
+    assert json.loads(shown) == forged
+    assert TextFormatter().format(record("one\ntwo\x85three")).endswith(r"one\x0atwo\x85three")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["debug", "info"])
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_neither_tokens_nor_query_strings_are_logged_at_any_level(level: str, log_format: str) -> None:
+    env = {"DATASELECT_LOG_LEVEL": level, "DATASELECT_LOG_FORMAT": log_format, "DATASELECT_TOKEN": "the-secret"}
+    with running_server(env=env) as server:
+        url = f"{server.ws_url}?session_id=the-query"
+        with connect(url, additional_headers={"Authorization": "Bearer the-secret"}) as socket:
+            socket.recv()
+        with connect(url, subprotocols=[Subprotocol("bearer"), Subprotocol("the-secret")]) as socket:
+            socket.recv()
+        with pytest.raises(InvalidStatus):
+            connect(url, additional_headers={"Authorization": "Bearer the-secret-in-part"})
+        for path in ("/health?the-query", "/web?the-query"):
+            urllib.request.urlopen(f"{server.base_url}{path}").close()
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{server.base_url}/nothing?the-query")
+        server.terminate()
+        assert "WS /ws" in server.log
+        assert "the-secret" not in server.log
+        assert "the-query" not in server.log
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

@@ -5,10 +5,10 @@ import logging
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from dataselect_env.server.logs import facts
-from dataselect_env.server.middleware import RequestMiddleware
+from dataselect_env.server.middleware import PIECE, RequestMiddleware
 
 GET_ROUTES = [
     "/health",
@@ -90,3 +90,28 @@ def test_a_request_is_one_line_of_the_log_without_its_query(
     assert first.facts["status"] == 404  # type: ignore[attr-defined]
     assert second.getMessage() == "WS /ws"
     assert "SECRET" not in str([vars(record) for record in (first, second)])
+
+
+def test_a_large_body_is_sent_in_pieces_that_the_server_can_wait_between(client: TestClient) -> None:
+    whole = bytes(range(256)) * 1_000
+    sent: list[Message] = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": whole, "more_body": True})
+        await send({"type": "http.response.body", "body": b"end"})
+
+    async def serve() -> None:
+        middleware = RequestMiddleware(answer, client.app.state.get_service)  # type: ignore[attr-defined]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await middleware(scope, None, send)  # type: ignore[arg-type]
+
+    asyncio.run(serve())
+    bodies = sent[1:]
+    assert b"".join(message["body"] for message in bodies) == whole + b"end"
+    assert max(len(message["body"]) for message in bodies) <= PIECE
+    assert [message.get("more_body", False) for message in bodies] == [True] * (len(bodies) - 1) + [False]

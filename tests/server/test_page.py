@@ -10,7 +10,9 @@ from fastapi.testclient import TestClient
 
 from bench import render_page
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.server.app import create_app
 from dataselect_env.server.page import CONTENT_SECURITY_POLICY, MEDIA_TYPES, PAGE
+from dataselect_env.server.settings import Settings
 from tests.helpers.owning import WINE, forgotten, offered
 from tests.helpers.serving import ROOT
 
@@ -60,7 +62,7 @@ def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
         told = answer.json()
         assert list(told["tasks"]) == [*before.json()["tasks"], "mine"]
         assert told["tasks"]["mine"]["pool_size"] == TASKS["mine"].pool_size
-        assert not told["tasks"]["mine"]["built_in"]
+        assert not told["tasks"]["mine"]["pinned"]
         actions = {policy["name"]: policy["actions"] for policy in told["policies"] if policy["actions"]}
         assert actions["random"]["mine"]["batch_size"] == -(-WINE["budget"] // WINE["max_steps"])
         assert actions["best-constant"]["mine"] is None
@@ -68,6 +70,19 @@ def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
         kept = {"If-None-Match": before.headers["etag"]}  # by a browser, from before there were tasks of one's own
         assert client.get("/web/reference.json", headers=kept).json() == told
     assert client.get("/web/reference.json").text == before.text
+
+
+def test_the_tasks_of_ones_own_are_shown_with_the_token_only() -> None:
+    with TestClient(create_app(Settings(store="memory:", token="secret"))) as client, forgotten():  # noqa: S106
+        offered("mine", **WINE)
+        for headers, shown in (({}, False), (bearer("wrong"), False), (bearer("secret"), True)):
+            answer = client.get("/web/reference.json", headers=headers)
+            assert answer.status_code == 200
+            assert ("mine" in answer.text) is shown
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def test_a_head_request_gets_the_head_alone(client: TestClient) -> None:

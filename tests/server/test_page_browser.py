@@ -242,11 +242,15 @@ def test_two_policies_side_by_side(browser: Browser, screen: str) -> None:
     assert max(ends) < min(masks)
 
 
-def test_a_server_with_a_token_is_shown_it(running: Browser) -> None:
+def test_a_server_with_a_token_is_shown_it(running: Browser, tmp_path: Path) -> None:
     running.resize(LAPTOP)
-    with running_server(env={"DATASELECT_TOKEN": TOKEN}) as guarded:
+    (tmp_path / "tasks.yaml").write_text("tasks: {mine: {table: {bundled: wine}, budget: 40}}", encoding="utf-8")
+    tasks = "[...document.getElementById('task').options].map(({ value }) => value).join()"
+    env = {"DATASELECT_TOKEN": TOKEN, "DATASELECT_TASKS": "tasks.yaml"}
+    with running_server(cwd=tmp_path, env=env) as guarded:
         running.driver.get(guarded.base_url)
         running.until("document.getElementById('status').textContent.includes('requires a token')")
+        running.until(f"{tasks} === 'easy,medium,hard'")
         running.find("token").send_keys("wrong")
         running.click("start")
         running.until("document.getElementById('status').textContent.includes('the token is not its own')")
@@ -254,6 +258,10 @@ def test_a_server_with_a_token_is_shown_it(running: Browser) -> None:
         running.click("start")
         running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
         buy(running, 5, random=1)
+        running.until(f"{tasks} === 'easy,medium,hard,mine'")
+        running.driver.execute_script("document.getElementById('task').value = 'mine'")
+        running.click("start")
+        running.until("document.getElementById('status').textContent.startsWith('Start: 134 samples')")
         running.driver.get("about:blank")
 
 

@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
-from dataselect_env.core.tasks import MIN_BATCH, TASKS
+from dataselect_env.core.tasks import MIN_BATCH, PINNED, TASKS
 from dataselect_env.server.catalogue import NAME
 from tests.helpers.actions import select, stop
 
@@ -52,7 +52,7 @@ ERRORS: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/nothing", None, 404, "NOT_FOUND"),
     ("GET", "/reset", None, 405, "METHOD_NOT_ALLOWED"),
     ("POST", "/health", None, 405, "METHOD_NOT_ALLOWED"),
-    ("POST", f"/{NAME}/task", '{"split": "test", "index": 3000}', 400, "TASK_INDEX_OUT_OF_RANGE"),
+    ("POST", f"/{NAME}/task", '{"split": "test", "index": 4000}', 400, "TASK_INDEX_OUT_OF_RANGE"),
     ("GET", "/other_env/splits", None, 404, "NOT_FOUND"),
 ]
 
@@ -113,4 +113,4 @@ def test_health_metadata_and_schema(client: TestClient) -> None:
 def test_baseline_is_the_same_at_every_call(client: TestClient) -> None:
     first = client.get("/baseline").json()
     assert first == client.get("/baseline").json()
-    assert {row["task_id"] for row in first["rows"]} == set(TASKS)
+    assert {row["task_id"] for row in first["rows"]} == set(PINNED)

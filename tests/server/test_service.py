@@ -47,7 +47,7 @@ def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service:
     run(service.check_ready())
     service.sessions.stop()
     for begin in (
-        lambda: service.sessions.open("websocket"),
+        service.sessions.create,
         lambda: run(service.check_ready()),
         service.baseline,
     ):
@@ -70,3 +70,22 @@ def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
 
     run(first_episode())
     assert loaded.is_set()
+
+
+def test_a_defect_in_the_removal_of_episodes_does_not_end_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    async def prune(*_: object) -> bool:
+        calls.append(0)
+        if len(calls) == 1:
+            raise ZeroDivisionError("a defect")
+        service.sessions.stop()
+        return False
+
+    monkeypatch.setattr("dataselect_env.server.store.sqlite.SQLiteStore.prune", prune)
+    monkeypatch.setattr("dataselect_env.server.service.PRUNE_INTERVAL", 0)
+    run(service.prune())
+    assert len(calls) == 2
+    assert "tried again later" in caplog.text

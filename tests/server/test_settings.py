@@ -1,6 +1,7 @@
 import pytest
 
 from dataselect_env.server.settings import DEFAULT_PORT, WITHOUT_PREFIX, Settings, SettingsError, default_store_path
+from tests.helpers.serving import running_server
 
 VARIABLES = [*WITHOUT_PREFIX, *(f"DATASELECT_{name.upper()}" for name in Settings.model_fields)]
 
@@ -66,6 +67,63 @@ def test_a_token_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"^DATASELECT_TOKEN: ") as refused:
         Settings.load()
     assert "SECRET" not in str(refused.value)
+
+
+KUBERNETES = {
+    "DATASELECT_PORT": "tcp://10.43.7.9:80",
+    "DATASELECT_SERVICE_HOST": "10.43.7.9",
+    "DATASELECT_SERVICE_PORT": "80",
+    "DATASELECT_SERVICE_PORT_HTTP": "80",
+    "DATASELECT_PORT_80_TCP": "tcp://10.43.7.9:80",
+    "DATASELECT_PORT_80_TCP_PROTO": "tcp",
+    "DATASELECT_PORT_80_TCP_PORT": "80",
+    "DATASELECT_PORT_80_TCP_ADDR": "10.43.7.9",
+}
+
+
+@pytest.mark.parametrize("service", ["", "ENV_", "STORE_2_"])
+def test_what_kubernetes_says_about_a_service_of_this_name_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    for variable, value in KUBERNETES.items():
+        monkeypatch.setenv(variable.replace("DATASELECT_", f"DATASELECT_{service}"), value)
+    assert (Settings.load().port, Settings().port) == (DEFAULT_PORT, DEFAULT_PORT)
+    monkeypatch.setenv("PORT", "4321")
+    assert (Settings.load().port, Settings().port) == (4321, 4321)
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("DATASELECT_TOEKN", "DATASELECT_TOKEN"),
+        ("DATASELECT_MAX_SESSION", "DATASELECT_MAX_SESSIONS"),
+        ("dataselect_allowed_origin", "DATASELECT_ALLOWED_ORIGINS"),
+        ("DATASELECT_PORT_80", "DATASELECT_PORT"),
+        ("DATASELECT_", "DATASELECT_"),
+    ],
+)
+def test_a_name_that_is_no_setting_ends_the_start_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, variable: str, nearest: str
+) -> None:
+    monkeypatch.setenv(variable, "SECRET")
+    with pytest.raises(SettingsError, match=f"^{variable}: .*{nearest}") as refused:
+        Settings.load()
+    assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_misspelt_token_does_not_open_the_server() -> None:
+    with (
+        pytest.raises(AssertionError, match=r"Error: DATASELECT_TOEKN: .* DATASELECT_TOKEN"),
+        running_server(env={"DATASELECT_TOEKN": "secret"}),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_a_service_of_kubernetes_does_not_stop_the_start() -> None:
+    with running_server(env=KUBERNETES) as server:
+        assert server.get("/health")["status"] == "healthy"
 
 
 def test_every_setting_is_described() -> None:

@@ -23,6 +23,12 @@ def stay(on_start):
     while True:
         time.sleep(60)
 
+def stay_alone(on_start):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getppid(), signal.SIGKILL)
+    while True:
+        time.sleep(60)
+
 class Hurried(Supervisor):
     pauses = []
 
@@ -70,3 +76,8 @@ def test_a_worker_that_does_not_stop_is_killed_and_the_status_says_so(tmp_path: 
     done = supervise(tmp_path, "Supervisor(stay, (), count=1, patience=0.1)")
     assert done.returncode == 1, done.stderr
     assert "is killed" in done.stderr
+
+
+def test_a_worker_that_does_not_stop_with_its_supervisor_is_killed(tmp_path: Path) -> None:
+    done = supervise(tmp_path, "Supervisor(stay_alone, (), count=1, patience=0.1)")  # waits for the worker's output
+    assert done.returncode == -9, done.stderr

@@ -10,10 +10,12 @@ from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from dataselect_env.core.errors import PayloadTooLarge
+from dataselect_env.server import websocket
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.websocket import check_size
 from tests.helpers.actions import SCRIPT, select
+from tests.helpers.hosting import UPGRADE, frame, hosted
 
 
 def ask(socket: WebSocketTestSession, frame: str) -> dict[str, Any]:
@@ -219,3 +221,25 @@ def test_a_step_that_waits_for_the_store_holds_up_nobody(tmp_path: Path) -> None
         other.execute("COMMIT")
         assert socket.receive_json()["data"]["step"] == 1
         assert other.execute("SELECT count(*) FROM steps").fetchone() == (1,)
+
+
+JUNK = frame(0x1, b"x")
+
+
+def test_a_client_that_floods_the_server_with_junk_is_cut_off() -> None:
+    settings = Settings(store="memory:")
+    with hosted(create_app(settings), settings) as server, closing(server.connect()) as client:
+        client.sendall(UPGRADE)
+        assert b" 101 " in client.recv(4_096)
+        client.sendall(JUNK * 10 * websocket.MOST_UNAWAITED)
+        answer, close = b"", b"\x88\x02" + (1008).to_bytes(2, "big")
+        while not answer.endswith(close):
+            answer += client.recv(4_096)
+    assert websocket.MOST_UNAWAITED < answer.count(b"INVALID_JSON") < 2 * websocket.MOST_UNAWAITED
+
+
+def test_a_client_that_waits_may_send_as_much_junk_as_it_likes() -> None:
+    app = create_app(Settings(store="memory:"))
+    with TestClient(app) as client, client.websocket_connect("/ws") as socket:
+        for _ in range(3 * websocket.MOST_UNAWAITED):
+            assert error_of(ask(socket, "x"))["code"] == "INVALID_JSON"

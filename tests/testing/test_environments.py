@@ -94,6 +94,11 @@ def with_observation(reply: Reply, **fields: Any) -> Reply:
     return reply.model_copy(update={"observation": reply.observation.model_copy(update=fields)})
 
 
+class DescribesNothing(Wrapped):
+    def reset(self, **choices: Any) -> Any:
+        return super().reset(**choices).model_copy(update={"problem": None})
+
+
 class StartsByItself(Wrapped):
     def __init__(self) -> None:
         super().__init__()
@@ -290,6 +295,7 @@ BROKEN: dict[str, dict[type[Wrapped], str]] = {
         HidesPartOfTheBudget: "reset to easy returned (budget, pool) (299, 1100)",
         NamesAllTheSame: "two episodes have the same episode_id",
     },
+    "described": {DescribesNothing: "reset(task_id='open', seed=3, reward_mode='shaped') returned the problem None"},
     "drawn": {ReportsAnotherSeed: "reset with the seed 12345 that was drawn differs at step 0 in observation"},
     "accounts": {
         CountsOnlyPurchases: "step 1 of easy, stop 0, is step 0 of ",

@@ -58,7 +58,8 @@ def duplicated(rng: np.random.Generator, n: int) -> np.ndarray[tuple[int], np.dt
 def _warped(rng: np.random.Generator, X: Floats) -> Floats:
     """Return the table with skewed, cubed or squashed columns."""
     kind = rng.integers(4, size=X.shape[1])
-    return np.choose(kind, [X, np.exp(np.clip(X, -4, 4)), X**3 / 3, np.tanh(2 * X)])
+    warped: Floats = np.choose(kind, [X, np.exp(np.clip(X, -4, 4)), X**3 / 3, np.tanh(2 * X)])
+    return warped
 
 
 def _with_categories(rng: np.random.Generator, X: Floats) -> Floats:

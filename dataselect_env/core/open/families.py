@@ -8,6 +8,7 @@ which the classes differ.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -151,7 +152,7 @@ def _classes(rng: np.random.Generator, shape: Shape) -> Labels:
 def _noise(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
     """Return standard normal numbers or, in one of three tables, Student's t of unit variance."""
     if rng.random() < 1 / 3:
-        heavy: Floats = rng.standard_t(HEAVY_TAIL, size) / np.sqrt(HEAVY_TAIL / (HEAVY_TAIL - 2))
+        heavy: Floats = rng.standard_t(HEAVY_TAIL, size) / math.sqrt(HEAVY_TAIL / (HEAVY_TAIL - 2))
         return heavy
     normal: Floats = rng.standard_normal(size)
     return normal
@@ -159,7 +160,7 @@ def _noise(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
 
 def _decay(rng: np.random.Generator, rank: int) -> Floats:
     """Return the standard deviations of the directions, (rank,): equal, or falling by a power law."""
-    falling: Floats = np.arange(1, rank + 1) ** -rng.uniform(0, 1.2)
+    falling: Floats = np.arange(1, rank + 1, dtype=np.float64) ** -rng.uniform(0, 1.2)
     return falling
 
 
@@ -185,4 +186,5 @@ def _embed(rng: np.random.Generator, latent: Floats, shape: Shape) -> Floats:
     if rng.random() < 0.5:  # each column depends on few directions
         mixing *= rng.random(mixing.shape) < max(0.3, 1.5 / rank)
     X = latent @ mixing / np.sqrt(rank)
-    return X + np.exp(rng.uniform(np.log(0.03), np.log(0.8))) * rng.standard_normal(X.shape)
+    noisy: Floats = X + np.exp(rng.uniform(np.log(0.03), np.log(0.8))) * rng.standard_normal(X.shape)
+    return noisy

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Labels, ranks
+from dataselect_env.core.arrays import Floats, Indices, Labels, ranks
 from dataselect_env.core.data import Dataset, Pool
 
 TRAINING: Final = ("none", "uniform", "class-conditional", "boundary", "confident", "core", "fringe")
@@ -80,15 +80,17 @@ def _rank(noise: NoiseDraw, dataset: Dataset, probabilities: Floats, rng: np.ran
 
 
 def _given(
-    noise: NoiseDraw, dataset: Dataset, wrong: np.ndarray, probabilities: Floats, rng: np.random.Generator
+    noise: NoiseDraw, dataset: Dataset, wrong: Indices, probabilities: Floats, rng: np.random.Generator
 ) -> Labels:
     """Return the wrong labels of some samples of the pool, (m,)."""
     truth, k = dataset.y_pool[wrong], dataset.n_classes
+    given: Labels
     if noise.confusion == "next":
-        return (truth + 1) % k
-    if noise.confusion == "any":
-        return (truth + rng.integers(1, k, len(wrong))) % k
-    likely = probabilities[wrong]
-    likely[np.arange(len(wrong)), truth] = -1.0
-    given: Labels = likely.argmax(axis=1)
+        given = (truth + 1) % k
+    elif noise.confusion == "any":
+        given = (truth + rng.integers(1, k, len(wrong))) % k
+    else:
+        likely = probabilities[wrong]
+        likely[np.arange(len(wrong)), truth] = -1.0
+        given = likely.argmax(axis=1)
     return given

@@ -124,15 +124,10 @@ def filtered(label_filter: LabelFilter, ranking: Utilities) -> Utilities:
     Args:
         label_filter: Decides which samples pass.
         ranking: Ranks those that pass; it sees no other sample as left.
-
-    Raises:
-        ValueError: When called, if the filter returns an array of another shape, or NaN.
     """
 
     def utilities(candidates: Candidates, count: int) -> Floats:
         credibility = label_filter.credibility(candidates)
-        if credibility.shape != candidates.left.shape or np.isnan(credibility).any():
-            raise ValueError(f"{label_filter.name}: credibility must be a number for each sample of the pool")
         passing = candidates.left & (credibility >= 0)
         others = candidates.left & ~passing
         result = np.full(len(passing), -np.inf)

@@ -29,8 +29,14 @@ _COMPARED: Final = ("agree", "neighbours", "confident", "held_out")
 
 STATISTICS: Final[dict[str, str]] = {
     **{f"passes_{name}": f"share of the pool that passes the filter {name}" for name in _COMPARED},
-    **{f"uncertain_{name}": f"that share among the most uncertain fifth, less the share of all: {name}" for name in _COMPARED},
-    **{f"far_{name}": f"that share among the fifth farthest from the centre, less the share of all: {name}" for name in _COMPARED},
+    **{
+        f"uncertain_{name}": f"share of the most uncertain fifth that passes the filter {name}, less passes_{name}"
+        for name in _COMPARED
+    },
+    **{
+        f"far_{name}": f"share of the fifth farthest from the centre that passes the filter {name}, less passes_{name}"
+        for name in _COMPARED
+    },
     **{
         f"same_{one}_{other}": f"share of the pool on which the filters {one} and {other} decide alike"
         for one, other in combinations(_COMPARED, 2)

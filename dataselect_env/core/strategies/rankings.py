@@ -1,12 +1,13 @@
 """Rankings: which samples of a pool are worth most, regardless of their labels.
 
 Each is a pure function from :class:`~dataselect_env.core.strategies.candidates.Candidates` and a batch size to
-utilities. The costly ones consider a random subset of what is left, of at most ``MOST_CANDIDATES`` samples, or as many
-as the batch holds where it is larger.
+utilities. The costly ones consider a random subset of what is left, of at most ``MOST_CANDIDATES`` samples; a larger
+batch is filled up at random.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,10 @@ from dataselect_env.core.strategies.candidates import Candidates, Utilities
 from dataselect_env.core.strategies.clustering import farthest_first, k_means
 
 MOST_CANDIDATES: Final = 2_000
-"""Most samples that ``k_center`` and ``cluster_medoid`` consider, unless the batch is larger."""
+"""Most samples that ``k_center`` and ``cluster_medoid`` consider, because their cost is quadratic in the batch."""
+
+Choice = Callable[[Indices, int], tuple[Indices, Floats]]
+"""Returns the places of the chosen ones among some samples, best first, and the utilities of all these samples."""
 
 
 def uncertainty(candidates: Candidates, _count: int) -> Floats:
@@ -43,25 +47,30 @@ BASE: Final[dict[str, Utilities]] = {"uncertainty": uncertainty, "diversity": di
 """The rankings of the three strategies that every task offers, by name."""
 
 
-def considered(candidates: Candidates, count: int, most: int = MOST_CANDIDATES) -> Indices:
-    """Return the samples to look at, ascending: all that are left, or a random max(``most``, ``count``) of them."""
-    left = np.flatnonzero(candidates.left)
-    size = max(most, count)
-    return left if len(left) <= size else np.sort(candidates.rng.choice(left, size, replace=False))
+def among_some(candidates: Candidates, count: int, choose: Choice, most: int = MOST_CANDIDATES) -> Floats:
+    """Return the utilities of a batch that is chosen from at most ``most`` samples, which are drawn at random.
 
-
-def in_order(chosen: Indices, others: Floats, rows: Indices, pool_size: int) -> Floats:
-    """Return utilities of the pool, (pool_size,): chosen samples first, then the other considered ones.
+    Chosen samples come first, then the others that were considered. A batch of more than ``most`` samples ends with
+    others, drawn at random.
 
     Args:
-        chosen: Places in ``rows``, best first, distinct.
-        others: Utilities of ``rows``, (len(rows),), not NaN; those of chosen samples are not used.
-        rows: Indices of the considered samples; the rest of the pool gets -inf.
-        pool_size: Number of samples in the pool.
+        candidates: The samples.
+        count: Size of the batch.
+        choose: Chooses from samples, of which it gets the indices, ascending, and how many to choose. Its utilities are
+            not NaN; those of chosen samples are not used.
+        most: Most samples that it gets.
     """
+    left, size = np.flatnonzero(candidates.left), max(most, count)
+    rows = left if len(left) <= size else np.sort(candidates.rng.choice(left, size, replace=False))
+    seen = np.arange(len(rows))
+    if len(rows) > most:
+        seen = np.sort(candidates.rng.choice(len(rows), most, replace=False))
+    chosen, found = choose(rows[seen], min(count, len(seen)))
+    others = np.full(len(rows), -np.inf)
+    others[seen] = found
     ordered = np.unique(others, return_inverse=True)[1].reshape(-1).astype(np.float64) - len(rows)  # all below zero
-    ordered[chosen] = np.arange(len(chosen), 0, -1)
-    utilities = np.full(pool_size, -np.inf)
+    ordered[seen[chosen]] = np.arange(len(chosen), 0, -1)
+    utilities = np.full(len(candidates.X), -np.inf)
     utilities[rows] = ordered
     return utilities
 
@@ -90,24 +99,27 @@ def density_weighted(candidates: Candidates, _count: int) -> Floats:
 def k_center(candidates: Candidates, count: int) -> Floats:
     """Choose samples one after the other, each farthest from all acquired and chosen ones (Sener and Savarese 2018).
 
-    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Samples not chosen follow in order
-    of their distance from the nearest acquired or chosen one. Ties go to the lower index; with an empty training set
-    the first choice is the lowest index.
+    Considers at most ``MOST_CANDIDATES`` samples, drawn at random. Samples not chosen follow in order of their distance
+    from the nearest acquired or chosen one. Ties go to the lower index; with an empty training set the first choice is
+    the lowest index.
     """
-    rows = considered(candidates, count)
-    chosen, nearest = farthest_first(candidates.X[rows], candidates.X_acquired, count)
-    return in_order(chosen, nearest, rows, len(candidates.X))
+    return among_some(
+        candidates, count, lambda rows, size: farthest_first(candidates.X[rows], candidates.X_acquired, size)
+    )
 
 
 def cluster_medoid(candidates: Candidates, count: int) -> Floats:
     """Choose the sample nearest to the centre of each of ``count`` k-means clusters, larger clusters first.
 
-    Considers at most max(``MOST_CANDIDATES``, ``count``) samples, drawn at random. Other samples follow, those nearest
-    to their centre first. Duplicated rows can leave fewer clusters than ``count`` (Xu et al. 2003).
+    Considers at most ``MOST_CANDIDATES`` samples, drawn at random, which is also the largest number of clusters. Other
+    samples follow, those nearest to their centre first. Duplicated rows can leave fewer clusters than ``count`` (Xu et
+    al. 2003).
     """
-    rows = considered(candidates, count)
-    clusters, distances = k_means(candidates.X[rows], count, candidates.rng)
-    nearest_first = np.lexsort((distances, clusters))
-    found, firsts, sizes = np.unique(clusters[nearest_first], return_index=True, return_counts=True)
-    medoids = nearest_first[firsts][np.lexsort((found, -sizes))]
-    return in_order(medoids, -distances, rows, len(candidates.X))
+
+    def choose(rows: Indices, size: int) -> tuple[Indices, Floats]:
+        clusters, distances = k_means(candidates.X[rows], size, candidates.rng)
+        nearest_first = np.lexsort((distances, clusters))
+        found, firsts, sizes = np.unique(clusters[nearest_first], return_index=True, return_counts=True)
+        return nearest_first[firsts][np.lexsort((found, -sizes))], -distances
+
+    return among_some(candidates, count, choose)

@@ -7,7 +7,7 @@ A strategy is a ranking, or a ranking behind a filter on given labels: ``margin`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -18,6 +18,7 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.strategies import rankings, sampling, scikit_activeml
 from dataselect_env.core.strategies.candidates import Candidates, Utilities
 from dataselect_env.core.strategies.filters import FILTERS, LabelFilter, filtered
+from dataselect_env.core.strategies.plugins import guarded
 
 SKACTIVEML: Final = "skactiveml:"
 """A name that begins so is a class of scikit-activeml."""
@@ -92,20 +93,22 @@ def _skactiveml_strategy(class_name: str) -> Strategy:
     kind = scikit_activeml.find(class_name)
 
     def utilities(candidates: Candidates, count: int) -> Floats:
-        rows = rankings.considered(candidates, count, scikit_activeml.MOST_CANDIDATES)
-        chosen, others = scikit_activeml.query(
-            kind,
-            candidates.X[rows],
-            candidates.X_acquired,
-            candidates.y_acquired,
-            classes=candidates.probabilities.shape[1],
-            count=count,
-            seed=int(candidates.rng.integers(2**31)),
-        )
-        return rankings.in_order(chosen, others, rows, len(candidates.X))
+        def choose(rows: Indices, size: int) -> tuple[Indices, Floats]:
+            return scikit_activeml.query(
+                kind,
+                candidates.X[rows],
+                candidates.X_acquired,
+                candidates.y_acquired,
+                classes=candidates.probabilities.shape[1],
+                count=size,
+                seed=int(candidates.rng.integers(2**31)),
+            )
+
+        return rankings.among_some(candidates, count, choose, scikit_activeml.MOST_CANDIDATES)
 
     title, source = scikit_activeml.title_and_source(kind)
-    strategy = Strategy(scikit_activeml.action_name(class_name), title, source, utilities)
+    name = scikit_activeml.action_name(class_name)
+    strategy = Strategy(name, title, source, guarded(f"strategy {name}", utilities))
     _SKACTIVEML[strategy.name] = strategy
     return strategy
 
@@ -168,6 +171,8 @@ def _pair(name: str) -> Strategy | None:
 def register(strategy: Strategy) -> None:
     """Add a strategy of one's own, in this process; filters can be put before it too.
 
+    What it raises or returns wrongly in an episode refuses the step, with a message that names the strategy.
+
     Raises:
         InvalidInput: The name is in use, reserved, or not of the form that :class:`Strategy` describes.
     """
@@ -176,11 +181,13 @@ def register(strategy: Strategy) -> None:
         raise InvalidInput("name: a letter, then letters, digits and underscores; lower case, at most 64 characters")
     if name in STRATEGIES or name in rankings.BASE or name.startswith(_reserved()):
         raise InvalidInput(f"name: {name} is in use or reserved; choose another one")
-    STRATEGIES[name] = strategy
+    STRATEGIES[name] = replace(strategy, utilities=guarded(f"strategy {name}", strategy.utilities))
 
 
 def register_filter(label_filter: LabelFilter) -> None:
     """Add a filter on labels of one's own, in this process; it can be put before every ranking.
+
+    What it raises or returns wrongly in an episode refuses the step, with a message that names the filter.
 
     Raises:
         InvalidInput: The name is in use, or not of the form that :class:`LabelFilter` describes.
@@ -191,7 +198,7 @@ def register_filter(label_filter: LabelFilter) -> None:
     taken = (*STRATEGIES, *rankings.BASE)
     if name in FILTERS or any(other == name or other.startswith(f"{name}_") for other in taken):
         raise InvalidInput(f"name: {name} is in use, or begins the name of a strategy; choose another one")
-    FILTERS[name] = label_filter
+    FILTERS[name] = replace(label_filter, credibility=guarded(f"filter {name}", label_filter.credibility))
 
 
 def _reserved() -> tuple[str, ...]:
@@ -209,22 +216,6 @@ def pick(utilities: Floats, left: Mask, count: int) -> Indices:
     """
     rows = np.flatnonzero(left)
     return rows[sampling.highest(utilities[rows], count)]
-
-
-def checked(name: str, utilities: Utilities) -> Utilities:
-    """Return utilities, which may be a user's own, that are checked when they are called.
-
-    Raises:
-        ValueError: When called, if they have a wrong shape, or are NaN among the samples left.
-    """
-
-    def call(candidates: Candidates, count: int) -> Floats:
-        found = utilities(candidates, count)
-        if found.shape != candidates.left.shape or np.isnan(found[candidates.left]).any():
-            raise ValueError(f"{name}: utilities must be numbers, one for each sample of the pool")
-        return found
-
-    return call
 
 
 def ranks(utilities: Floats, left: Mask) -> Floats:

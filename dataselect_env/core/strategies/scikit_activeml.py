@@ -28,7 +28,7 @@ from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.errors import InvalidInput
 
 MOST_CANDIDATES: Final = 500
-"""Largest number of samples that a strategy sees, unless the batch is larger: the cost of some is quadratic in it."""
+"""Largest number of samples that a strategy sees: the cost of some is quadratic in it."""
 PREFIX: Final = "skactiveml_"
 """Prefix of the names of these strategies in actions."""
 TOO_SLOW: Final = frozenset({"MonteCarloEER", "Quire", "ValueOfInformationEER"})

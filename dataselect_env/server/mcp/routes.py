@@ -17,8 +17,8 @@ from dataselect_env.server.mcp import jsonrpc, protocol
 from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
 from dataselect_env.server.mcp.protocol import VERSIONS
-from dataselect_env.server.mcp.sessions import McpSessions
 from dataselect_env.server.routes import errors, read_json, service_of
+from dataselect_env.server.sessions import Sessions
 
 router = APIRouter()
 
@@ -62,7 +62,7 @@ async def mcp(request: Request) -> Response:
     version = request.headers.get(VERSION_HEADER)
     if version is not None and version not in VERSIONS:
         return JSONResponse(_unsupported(version, message), status_code=400)
-    sessions = service_of(request).mcp_sessions
+    sessions = service_of(request).sessions
     method = _method_of(message)
     if method in _OPENINGS:
         return _open(sessions, message)
@@ -88,11 +88,11 @@ async def end_mcp(request: Request) -> Response:
     session_id = request.headers.get(SESSION_HEADER)
     if session_id is None:
         raise InvalidInput("Mcp-Session-Id: the header should name the session to close", field="Mcp-Session-Id")
-    service_of(request).mcp_sessions.close(session_id)
+    service_of(request).sessions.close(session_id)
     return Response(status_code=204)
 
 
-def _open(sessions: McpSessions, message: object) -> Response:
+def _open(sessions: Sessions, message: object) -> Response:
     """Handle ``initialize`` or OpenEnv's ``openenv/session/create``, and open a session if that succeeds."""
     try:
         request = jsonrpc.read(message)
@@ -107,7 +107,7 @@ def _open(sessions: McpSessions, message: object) -> Response:
     return JSONResponse(request.result({"session_id": session_id}))
 
 
-def _close(sessions: McpSessions, message: object) -> dict[str, Any]:
+def _close(sessions: Sessions, message: object) -> dict[str, Any]:
     try:
         request = jsonrpc.read(message)
         session_id = _openenv_session(message)

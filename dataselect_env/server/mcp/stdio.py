@@ -1,4 +1,4 @@
-"""The Model Context Protocol over stdin and stdout, one message per line."""
+"""The Model Context Protocol over stdin and stdout, one message per line, in UTF-8 whatever the locale is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import BinaryIO
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -30,7 +30,7 @@ class ServerUnreachable(Exception):
     """The server cannot be reached, or the connection was lost."""
 
 
-def converse(respond: Respond, lines: TextIO, out: TextIO) -> None:
+def converse(respond: Respond, lines: BinaryIO, out: BinaryIO) -> None:
     """Respond to every line until the input ends; empty lines are skipped."""
     for line in lines:
         if not line.strip():
@@ -40,7 +40,7 @@ def converse(respond: Respond, lines: TextIO, out: TextIO) -> None:
         except InvalidJSON as error:
             response = RpcError(jsonrpc.PARSE_ERROR, error.message).response()
         if response is not None:
-            out.write(json.dumps(response) + "\n")
+            out.write(json.dumps(response).encode() + b"\n")
             out.flush()
 
 
@@ -51,7 +51,7 @@ def in_process(settings: Settings) -> Iterator[Respond]:
     Raises:
         SettingsError: The store cannot be used.
     """
-    store = open_store(settings.store)
+    store = open_store(settings.store, settings.synchronous)
     service = Service(settings, store)
     try:
         backend = SessionBackend(Session(store, "mcp"), service)
@@ -68,14 +68,13 @@ def at_server(url: str) -> Iterator[Respond]:
     The connection sends the token of ``DATASELECT_TOKEN``, if it is set.
 
     Args:
-        url: Address of the server, as http, https, ws or wss.
+        url: Address of the server's WebSocket, from :func:`~dataselect_env.integrations.remote.websocket_url`.
 
     Raises:
         ServerUnreachable: The server cannot be reached, or the connection was lost.
     """
-    address = url.rstrip("/").replace("http", "ws", 1) if url.startswith("http") else url.rstrip("/")
     try:
-        with connect(f"{address}/ws", additional_headers=token_headers()) as socket:
+        with connect(url, additional_headers=token_headers()) as socket:
             yield lambda message: _ask(socket, message)
     except (OSError, WebSocketException, ValueError) as error:
         raise ServerUnreachable(str(error)) from error

@@ -17,6 +17,8 @@ from dataselect_env.core.actions import action_model, offered, with_strategies
 from dataselect_env.core.errors import EnvError, as_client_error
 from dataselect_env.core.models import Action, EpisodeId, Reply, ResetRequest, StrategyWeights
 from dataselect_env.core.numbers import Count
+from dataselect_env.core.problem import as_described
+from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.rendering import prompts
@@ -106,8 +108,9 @@ async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, objec
         KeyError: There is no such tool.
     """
     tool = TOOLS[name]
+    model = tool.model()
     try:
-        result, failed = await tool.call(backend, parse(tool.model(), dict(arguments))), False
+        result, failed = await tool.call(backend, parse(model, _given(model, arguments))), False
     except EnvError as error:
         result, failed = ToolResult(error.message, error.body()), True
     except Exception as defect:
@@ -115,6 +118,12 @@ async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, objec
         reported = as_client_error(defect)
         result, failed = ToolResult(reported.message, reported.body()), True
     return {"content": [{"type": "text", "text": result.text}], "structuredContent": result.data, "isError": failed}
+
+
+def _given(model: type[WireModel], arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments without optional ones that are null or empty text: some clients send every argument."""
+    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    return {name: value for name, value in arguments.items() if name not in optional or value not in (None, "")}
 
 
 async def _list_tasks(_backend: EpisodeBackend, _: NoArguments) -> ToolResult:
@@ -126,7 +135,7 @@ async def _start_episode(backend: EpisodeBackend, arguments: ResetRequest) -> To
     reply = await backend.handle("reset", arguments.model_dump(exclude_none=True))
     assert isinstance(reply, Reply)  # noqa: S101  (the type of the reply to a reset)
     result = _render(reply)
-    task = get_task(reply.task_id)
+    task = as_described(get_task(reply.task_id), reply.problem)
     return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{result.text}", result.data)
 
 
@@ -158,7 +167,8 @@ async def _get_grade(backend: EpisodeBackend, arguments: EpisodeArguments) -> To
 def _render(reply: Reply) -> ToolResult:
     """Return a reply as text and data, without the duplicates that it has for OpenEnv's clients."""
     data = reply.model_dump(mode="json", exclude={"metadata": True, "observation": {"metadata"}})
-    return ToolResult(prompts.render_reply(get_task(reply.task_id), reply), data)
+    task = task_at(get_task(reply.task_id), reply.seed)  # only the reply to a reset describes the problem
+    return ToolResult(prompts.render_reply(task, reply), data)
 
 
 def _input_schema(model: type[WireModel]) -> dict[str, Any]:
@@ -204,7 +214,7 @@ TOOLS: dict[str, Tool] = {
             "select_batch",
             "Buy a batch",
             "Buy one batch of samples and train the classifier on it. Returns the purchase, the number of wrong labels"
-            " in it where that is known, the reward and the next observation; the last step returns the grade. The"
+            " in it if batches are audited, the reward and the next observation; the last step returns the grade. The"
             " weights set the mix of the query strategies; only their ratios matter, and at least one must be greater"
             " than 0.",
             BatchArguments,

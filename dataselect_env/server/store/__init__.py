@@ -7,19 +7,20 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from dataselect_env.server.settings import SettingsError, default_store_path
+from dataselect_env.server.settings import SettingsError, Synchronous, default_store_path
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY, SQLITE_PREFIX, SQLiteStore
 
 logger = logging.getLogger(__name__)
 
 
-def open_store(url: str | None) -> EpisodeStore:
+def open_store(url: str | None, synchronous: Synchronous = "normal") -> EpisodeStore:
     """Open the store that ``DATASELECT_STORE`` names.
 
     Args:
         url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory:``. None is the default file in the
             user's data folder; if that cannot be written, a temporary file replaces it, with a warning in the log.
+        synchronous: As in :class:`SQLiteStore`.
 
     Raises:
         SettingsError: The URL is not valid, or the file cannot be written.
@@ -27,20 +28,20 @@ def open_store(url: str | None) -> EpisodeStore:
     if url == MEMORY:
         return SQLiteStore(None)
     if url is None:
-        return _open_default()
+        return _open_default(synchronous)
     if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
         raise SettingsError("DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:")
     path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
     try:
-        return SQLiteStore(path)
+        return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
         raise SettingsError(f"DATASELECT_STORE: {path} cannot be used as a store: {error}") from error
 
 
-def _open_default() -> SQLiteStore:
+def _open_default(synchronous: Synchronous) -> SQLiteStore:
     path = default_store_path()
     try:
-        return SQLiteStore(path)
+        return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
         temporary = Path(tempfile.mkdtemp(prefix="dataselect-env-")) / path.name
         logger.warning(
@@ -49,4 +50,4 @@ def _open_default() -> SQLiteStore:
             error,
             temporary,
         )
-        return SQLiteStore(temporary)
+        return SQLiteStore(temporary, synchronous)

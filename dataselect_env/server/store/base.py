@@ -83,7 +83,7 @@ class EpisodeStore(Protocol):
         """Remove a few expired episodes; return whether there may be more."""
 
     async def check(self) -> None:
-        """Return if the store can be written."""
+        """Return if the store can be written, has what was written, and is what the next start opens."""
 
     def size(self) -> int:
         """Return the size of the store in bytes."""

@@ -1,8 +1,8 @@
 """Group commit: changes that are ready in the same turn of the event loop share a transaction.
 
 A commit to a write-ahead log takes some tens of microseconds, less than a switch to a thread, so it runs on the event
-loop. A thread does what may take longer: waiting for another process that is writing, and checkpoints, which
-synchronise the disk. The loop waits for neither.
+loop. A thread does what may take longer: waiting for another process that is writing, checkpoints, and commits that
+wait for the disk. The loop waits for none of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +24,8 @@ Change = Callable[[sqlite3.Connection], None]
 
 CHECKPOINT_EVERY = 500
 """Transactions between checkpoints; they keep the log at a few megabytes."""
+CHECKPOINT_PATIENCE = 100
+"""Milliseconds that a checkpoint keeps writers waiting for readers: a small part of the time that a writer waits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +53,24 @@ class Committer:
         patient: Another connection to the same database, with a busy timeout; takes over while another process
             writes. None for a database that no other connection writes to.
         lock: Held while ``connection`` is in use.
+        check: Called before each commit; rolls it back by raising an exception.
+        on_thread: Whether all commits are made by ``patient`` on the thread.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, patient: sqlite3.Connection | None, lock: threading.RLock
+        self,
+        connection: sqlite3.Connection,
+        patient: sqlite3.Connection | None,
+        lock: threading.RLock,
+        check: Callable[[], None] = lambda: None,
+        *,
+        on_thread: bool = False,
     ) -> None:
         self._connection = connection
         self._patient = patient
         self._lock = lock
+        self._check = check
+        self._on_thread = on_thread
         self._transactions = 0
         self._gathered: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
         self._queued: deque[_Request] = deque()  # for the thread
@@ -81,52 +93,63 @@ class Committer:
             loop.call_soon(self._commit_gathered, loop)  # after whatever else is ready in this turn
         await request.done
 
+    def checkpoint(self) -> Future[None] | None:
+        """Start to copy the log into the database; return None for a database without a log."""
+        return None if self._patient is None else self._thread.submit(_checkpoint, self._patient)
+
     def close(self) -> None:
         """Commit what the thread has queued, and end the thread."""
         self._thread.shutdown()
 
     def _commit_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
         requests = self._gathered.pop(loop)
+        if self._on_thread:
+            self._queued.extend(requests)
+        else:
+            self._commit_now(requests)
+        if self._patient is not None and self._queued:
+            self._thread.submit(self._commit_queued, self._patient)
+        self._transactions += 1
+        if self._transactions % CHECKPOINT_EVERY == 0:
+            self.checkpoint()
+
+    def _commit_now(self, requests: list[_Request]) -> None:
+        """Commit on the event loop; queue the changes if another process is writing."""
         with self._lock:
-            outcomes = _commit(self._connection, requests)
+            outcomes = self._commit(self._connection, requests)
         for request, error in zip(requests, outcomes, strict=True):
             if self._patient is not None and _is_busy(error):
                 self._queued.append(request)
             else:
                 request.settle(error)
-        if self._patient is not None and self._queued:
-            self._thread.submit(self._commit_queued, self._patient)
-        self._transactions += 1
-        if self._patient is not None and self._transactions % CHECKPOINT_EVERY == 0:
-            self._thread.submit(_checkpoint, self._patient)
 
     def _commit_queued(self, connection: sqlite3.Connection) -> None:
         """Commit all queued changes; on the thread."""
         requests = [self._queued.popleft() for _ in range(len(self._queued))]
-        for request, error in zip(requests, _commit(connection, requests), strict=True):
+        for request, error in zip(requests, self._commit(connection, requests), strict=True):
             with suppress(RuntimeError):  # its event loop has ended
                 request.done.get_loop().call_soon_threadsafe(request.settle, error)
 
-
-def _commit(connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Exception | None]:
-    """Make the changes in one transaction; where that fails, each in its own. Return the error of each, or None."""
-    if not requests:
-        return []
-    try:
-        connection.execute("BEGIN IMMEDIATE")
+    def _commit(self, connection: sqlite3.Connection, requests: Sequence[_Request]) -> list[Exception | None]:
+        """Make the changes in one transaction; where that fails, each in its own. Return the error of each, or None."""
+        if not requests:
+            return []
         try:
-            for request in requests:
-                request.change(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    except Exception as error:
-        if len(requests) == 1 or _is_busy(error):
-            return [error] * len(requests)
-        return [outcome for request in requests for outcome in _commit(connection, [request])]
-    return [None] * len(requests)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for request in requests:
+                    request.change(connection)
+                self._check()
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except Exception as error:
+            if len(requests) == 1 or _is_busy(error):
+                return [error] * len(requests)
+            return [outcome for request in requests for outcome in self._commit(connection, [request])]
+        return [None] * len(requests)
 
 
 def _is_busy(error: Exception | None) -> bool:
@@ -135,8 +158,16 @@ def _is_busy(error: Exception | None) -> bool:
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
-    """Copy the log into the database and restart it; on the thread. Writers wait there meanwhile."""
+    """Copy the log into the database and start it anew; on the thread.
+
+    Most is copied while others may write. They cannot while the log is started anew, which waits for readers.
+    """
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE:d}")
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
     except sqlite3.Error:
         logger.exception("the checkpoint of the episode store failed; it is tried again later")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience:d}")

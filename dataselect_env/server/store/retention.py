@@ -1,17 +1,37 @@
-"""Removal of expired episodes, a few at a time, so that no step has to wait for it."""
+"""Removal of expired episodes, a few at a time, so that no step has to wait for it.
+
+Episodes are examined in the order in which they were started. A pass usually ends with the first that stays, since
+later ones are younger; now and then it examines all, because the clock may have been wrong when one was started.
+
+Ages are only as good as the clock. When it jumps ahead by more than ``JUMP``, or no server has run for as long, which
+cannot be told apart, removal by age pauses: there is time to notice and to set the clock right.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from dataselect_env.server.store.schema import read_mark, write_mark
+
+logger = logging.getLogger(__name__)
 
 MEMORY_EPISODES = 20_000
 """Most episodes in a store in memory: about 50 MB."""
 EXAMINED_AT_ONCE = 1_000
 REMOVED_AT_ONCE = 25
 """Limits of one call, which takes about a millisecond; steps may have to wait for it."""
+THOROUGH_EVERY = 60
+"""Passes, of which there is one a minute, between those that examine all episodes; the first one does."""
+JUMP = timedelta(days=1)
+"""Time between two passes that counts as a jump of the clock."""
+PAUSE = timedelta(days=1)
+"""Time after a jump in which no episode is removed by age."""
+NOTED_EVERY = timedelta(hours=1)
+"""Time after which a pass is noted in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,40 +49,77 @@ class Retention:
     lifetime: float
 
 
-def find_expired(connection: sqlite3.Connection, keep: Retention, after: int) -> tuple[list[int], int]:
-    """Return some expired episodes, oldest first.
+@dataclass(slots=True)
+class Pass:
+    """One search through all episodes, in several calls.
 
     Args:
-        connection: The database of a SQLiteStore.
-        keep: Limits on stored episodes.
-        after: Number of the last episode that the previous call examined; 0 starts with the oldest.
-
-    Returns:
-        Numbers of episodes, and ``after`` of the next call; 0 if there are no more expired episodes.
+        number: Number of passes before; every ``THOROUGH_EVERY``-th is thorough.
+        by_age: Whether episodes may expire by age.
     """
-    now = datetime.now(UTC)
-    finished_since = _text(now - timedelta(days=keep.days))
-    running_since = _text(now - timedelta(seconds=keep.lifetime))
-    (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM episodes").fetchone()
-    surplus = newest - keep.episodes  # episodes up to this number exceed the limit
-    rows = connection.execute(
-        "SELECT number, grade IS NULL, started_at FROM episodes WHERE number > ? ORDER BY number LIMIT ?",
-        (after, EXAMINED_AT_ONCE),
-    )
-    with closing(rows):  # read one by one: usually the first episode has not expired, and the search ends there
+
+    number: int
+    by_age: bool
+    examined: int = 0
+    """Number of the last episode that was examined."""
+
+    def find_expired(self, connection: sqlite3.Connection, keep: Retention) -> tuple[list[int], bool]:
+        """Return the numbers of the next expired episodes, oldest first, and whether there may be more.
+
+        Args:
+            connection: The database of a SQLiteStore.
+            keep: Limits on stored episodes.
+        """
+        now = utc_now()
+        finished_since = as_text(now - timedelta(days=keep.days)) if self.by_age else ""
+        running_since = as_text(now - timedelta(seconds=keep.lifetime)) if self.by_age else ""
+        youngest = max(finished_since, running_since)
+        is_thorough = self.number % THOROUGH_EVERY == 0
+        (newest,) = connection.execute("SELECT coalesce(max(number), 0) FROM episodes").fetchone()
+        surplus = newest - keep.episodes  # episodes up to this number exceed the limit
+        rows = connection.execute(
+            "SELECT number, grade IS NULL, started_at FROM episodes WHERE number > ? ORDER BY number LIMIT ?",
+            (self.examined, EXAMINED_AT_ONCE),
+        )
         expired: list[int] = []
-        for examined, (number, is_running, started_at) in enumerate(rows, start=1):
-            if number > surplus and started_at >= max(finished_since, running_since):
-                return expired, 0
-            if is_running:
-                has_expired = started_at < running_since or number <= surplus - keep.episodes
-            else:
-                has_expired = started_at < finished_since or number <= surplus
-            if has_expired:
-                expired.append(number)
-            if len(expired) == REMOVED_AT_ONCE or examined == EXAMINED_AT_ONCE:
-                return expired, number
-        return expired, 0
+        with closing(rows):  # read one by one: usually the first episode has not expired, and the search ends there
+            for examined, (number, is_running, started_at) in enumerate(rows, start=1):
+                if number > surplus and started_at >= youngest and not is_thorough:
+                    return expired, False
+                if is_running:
+                    has_expired = started_at < running_since or number <= surplus - keep.episodes
+                else:
+                    has_expired = started_at < finished_since or number <= surplus
+                if has_expired:
+                    expired.append(number)
+                self.examined = number
+                if len(expired) == REMOVED_AT_ONCE or examined == EXAMINED_AT_ONCE:
+                    return expired, True
+        return expired, False
+
+
+def is_noted(connection: sqlite3.Connection) -> bool:
+    """Return whether a pass was noted in the store a short while ago."""
+    return abs(utc_now() - _last_pass(connection)) < NOTED_EVERY
+
+
+def note_pass(connection: sqlite3.Connection) -> None:
+    """Note a pass in the store, and a jump of the clock since the last one; runs inside the caller's transaction."""
+    now, last = utc_now(), _last_pass(connection)
+    if now - last > JUMP:
+        write_mark(connection, "jump", as_text(now))
+        logger.warning(
+            "It is %s by the clock of this machine, and the store was last looked after at %s: the clock was set, or no"
+            " server has run. No episode is removed by age until %s; if the clock is wrong, set it right before.",
+            *map(as_text, (now, last, now + PAUSE)),
+        )
+    write_mark(connection, "pass", as_text(now))
+
+
+def is_paused(connection: sqlite3.Connection) -> bool:
+    """Return whether the clock has jumped a short while ago, so that nothing is removed by age."""
+    jump = read_mark(connection, "jump")
+    return jump is not None and timedelta(0) <= utc_now() - _moment(jump) < PAUSE
 
 
 def remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
@@ -72,5 +129,20 @@ def remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
     connection.executemany("DELETE FROM episodes WHERE number = ?", rows)
 
 
-def _text(moment: datetime) -> str:
+def utc_now() -> datetime:
+    """Return the time of this machine's clock."""
+    return datetime.now(UTC)
+
+
+def as_text(moment: datetime) -> str:
+    """Return a time as the store has it; in the order of the texts."""
     return moment.isoformat(timespec="milliseconds")
+
+
+def _last_pass(connection: sqlite3.Connection) -> datetime:
+    noted = read_mark(connection, "pass")
+    return _moment(noted) if noted else datetime.min.replace(tzinfo=UTC)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -8,17 +8,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dataselect_env.core.actions import stored_action
 from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.core.models import Grade
+from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
-from dataselect_env.server.store.retention import MEMORY_EPISODES, Retention, find_expired, remove
-from dataselect_env.server.store.schema import connect, prepare, write_nothing
+from dataselect_env.server.store.files import DatabaseFiles
+from dataselect_env.server.store.retention import (
+    MEMORY_EPISODES,
+    Pass,
+    Retention,
+    as_text,
+    is_noted,
+    is_paused,
+    note_pass,
+    remove,
+    utc_now,
+)
+from dataselect_env.server.store.schema import connect, count_probe, prepare, read_mark
 
 logger = logging.getLogger(__name__)
 
@@ -26,37 +37,45 @@ MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits while another process is writing. A write takes about a millisecond."""
+LOAD_EPISODE = (
+    "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
+    " FROM episodes WHERE episode_id = ?"
+)
+LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
 
 
 class SQLiteStore:
     """An episode store in one SQLite database. Several processes may use one file.
 
-    A file has a write-ahead log and is synchronised at checkpoints (``synchronous=NORMAL``). Acknowledged writes
-    survive the death of the process at any moment; a power failure may lose the last of them.
+    Acknowledged writes to a file survive the death of the process at any moment.
 
     Args:
         path: File of the database, which is created with its folder if it is missing; None for a database in memory.
+        synchronous: ``normal`` writes to the disk at checkpoints, so that a power failure may lose the last writes;
+            ``full`` with each commit, which takes milliseconds and runs beside the event loop.
 
     Raises:
         OSError, sqlite3.Error: The file cannot be used.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path and path.absolute()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
-        self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT)
-        self._examined = 0  # number of the last episode that prune has examined
+        self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
+        self._passes = 0  # searches for expired episodes
+        self._pass: Pass | None = None  # the one that has not ended
         try:
             prepare(self._patient or self._connection)
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # left to the committer's thread
+            read_mark(self._connection, "probes")  # opens the file now, and not only when its name may be another's
+            self._check_files = DatabaseFiles(self._path).check if self._path else _nothing_to_check
         except BaseException:
             self._close_connections()
             raise
-        self._committer = Committer(self._connection, self._patient, self._lock)
+        on_thread = path is not None and synchronous == "full"
+        self._committer = Committer(self._connection, self._patient, self._lock, self._check_files, on_thread=on_thread)
 
     @property
     def url(self) -> str:
@@ -65,7 +84,7 @@ class SQLiteStore:
 
     async def create(self, header: EpisodeHeader) -> None:
         """Add an episode; on return it is stored. Raises EpisodeExists if its id is in use."""
-        started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        started_at = as_text(utc_now())
         row = (
             header.episode_id,
             header.transport,
@@ -111,17 +130,11 @@ class SQLiteStore:
 
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode. Raises EpisodeNotFound."""
-        found = self._read(
-            "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
-            " FROM episodes WHERE episode_id = ?",
-            episode_id,
-        )
+        found = self._read(LOAD_EPISODE, episode_id)
         if not found:
             raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
         number, grade, *header = found[0]
-        steps = self._read(
-            "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step", number
-        )
+        steps = self._read(LOAD_STEPS, number)
         return StoredEpisode(
             header=EpisodeHeader(*header),
             steps=tuple(StoredStep(stored_action(action), *results) for action, *results in steps),
@@ -147,19 +160,45 @@ class SQLiteStore:
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
         with _client_errors():
+            current = self._pass or await self._begin_pass()
             with self._lock:
-                expired, self._examined = find_expired(self._connection, keep, self._examined)
+                expired, has_more = current.find_expired(self._connection, keep)
             if expired:
                 await self._committer.make(lambda connection: remove(connection, expired))
-        return self._examined > 0
+            self._pass = current if has_more else None
+        return has_more
+
+    async def _begin_pass(self) -> Pass:
+        with self._lock:
+            noted = is_noted(self._connection)
+        if not noted:
+            await self._committer.make(note_pass)
+        with self._lock:
+            begun = Pass(self._passes, by_age=not is_paused(self._connection))
+        self._passes += 1
+        return begun
 
     async def check(self) -> None:
-        """Return if the store can be written."""
+        """Return if the store can be written, and has what was written; reads every table."""
+        written = 0
+
+        def probe(connection: sqlite3.Connection) -> None:
+            nonlocal written
+            written = count_probe(connection)
+
         with _client_errors():
-            await self._committer.make(write_nothing)
+            await self._committer.make(probe)
+            with self._lock:
+                found = read_mark(self._connection, "probes") or 0
+                for query in (LOAD_EPISODE, LOAD_STEPS):
+                    self._connection.execute(query, (None,)).fetchall()
+            if found < written:  # it may be higher: other processes probe the same store
+                raise sqlite3.DatabaseError(f"probe {written} was written, and {found} read back")
 
     def size(self) -> int:
         """Return the size of the store in bytes."""
+        with _client_errors():
+            self._check_files()
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
 
@@ -176,6 +215,10 @@ class SQLiteStore:
     def _read(self, query: str, *parameters: object) -> list[Any]:
         with _client_errors(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
+
+
+def _nothing_to_check() -> None:
+    """Stand in for the check of files where the database is in memory."""
 
 
 @contextmanager

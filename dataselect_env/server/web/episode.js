@@ -17,6 +17,13 @@ export function selectBatch(batchSize, weights) {
   };
 }
 
+/** Return a task with the numbers of the problem that the reply to a reset describes, if it does. */
+function withNumbers(task, problem) {
+  if (!problem) return task;
+  const { declared_noise_rate: rate, ...numbers } = problem;
+  return { ...task, ...numbers, flip_y: rate };
+}
+
 export class Episode {
   /** `reference` is the content of reference.json; start() starts the episode. */
   constructor(reference, taskId, seed) {
@@ -62,6 +69,7 @@ export class Episode {
 
   async start() {
     this.replies = [await this.connect()];
+    this.task = withNumbers(this.task, this.replies[0].problem);
     try {
       await this.look(true);
     } catch (error) {

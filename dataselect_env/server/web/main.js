@@ -4,7 +4,7 @@ import { Compare } from "./compare.js";
 import { fromFragment } from "./link.js";
 import { byId } from "./page.js";
 import { Play } from "./play.js";
-import { asksForToken, useToken } from "./protocol.js";
+import { asksForToken, fetchReference, useToken } from "./protocol.js";
 
 /** Fill a <select> with [value, text] pairs. */
 function fill(select, options, chosen) {
@@ -17,6 +17,12 @@ function fillChoices(reference, prefix, { task, split, seed }) {
   fill(element("task"), Object.keys(reference.tasks).map((name) => [name, name]), task);
   fill(element("split"), Object.keys(reference.splits).map((name) => [name, name]), split);
   element("seed").value = seed;
+}
+
+/** Add the tasks that a <select> does not have yet. */
+function addTasks(reference, select) {
+  const known = new Set([...select.options].map(({ value }) => value));
+  select.append(...Object.keys(reference.tasks).filter((name) => !known.has(name)).map((name) => new Option(name)));
 }
 
 /** Switch tabs by click and by arrow keys. */
@@ -44,9 +50,7 @@ function wireTabs(onShow) {
 }
 
 async function main() {
-  const answer = await fetch(new URL("web/reference.json", document.baseURI));
-  const reference = await answer.json();
-
+  const reference = await fetchReference();
   const start = { task: "medium", split: "train", seed: 7 };
   fillChoices(reference, "", start);
   fillChoices(reference, "compare-", start);
@@ -71,6 +75,10 @@ async function main() {
   };
   addEventListener("hashchange", open);
   byId("token").addEventListener("input", () => useToken(byId("token").value));
+  byId("token").addEventListener("change", async () => {
+    Object.assign(reference, await fetchReference()); // a right token adds the server's own tasks
+    for (const prefix of ["", "compare-"]) addTasks(reference, document.getElementById(`${prefix}task`));
+  });
   if (await asksForToken()) {
     byId("token-field").hidden = false;
     byId("status").textContent = "This server requires a token; enter it and start.";

@@ -71,6 +71,7 @@ export class Play {
       if (turn !== this.turn) return episode.close(); // another episode was started meanwhile
       this.episode?.close();
       this.episode = episode;
+      this.tellTask(episode.task);
       for (const name of ["result", "see-grade"]) byId(name).hidden = true;
       this.advance();
     }, true);
@@ -213,11 +214,14 @@ export class Play {
     if (!this.busy) byId("buy").disabled = !total || this.episode === null || this.episode.done;
   }
 
-  tellTask() {
-    const task = this.reference.tasks[byId("task").value];
+  /** Describe the chosen task, or that of the episode, which may have numbers of its own. */
+  tellTask(task = this.reference.tasks[byId("task").value]) {
+    const most = task.drawn && !task.statistics ? "at most " : "";
+    const said = task.drawn ? "said to be " : "";
     byId("task-text").textContent =
-      `${task.summary} ${percent(task.flip_y)} of the labels are wrong; ` +
-      `${task.budget} samples may be bought in ${task.max_steps} steps.`;
+      `${task.summary} ${most}${percent(task.flip_y)} of the labels are ${said}wrong; ` +
+      `${most}${task.budget} samples may be bought in ${most}${task.max_steps} steps.` +
+      (task.audited ? "" : " Nobody reports which labels of a batch are wrong.");
   }
 
   tellPolicy() {

@@ -3,9 +3,9 @@
 
 import { STOP, selectBatch } from "./episode.js";
 
-/** Return the batch size; on custom tasks an even share of the budget. */
-function pace(task, builtIn) {
-  return task.built_in ? builtIn : Math.ceil(task.budget / task.max_steps);
+/** Return the batch size; on tasks that are not pinned an even share of the budget. */
+function pace(task, pinned) {
+  return task.pinned ? pinned : Math.ceil(task.budget / task.max_steps);
 }
 
 const RULES = {
@@ -32,7 +32,7 @@ const RULES = {
       const ratio = reply.info?.noise_ratio ?? null;
       if (ratio !== null) noise.push(ratio);
       const left = reply.observation.remaining_budget;
-      if (!task.has_ground_truth) return selectBatch(pace(task, SAFE_BATCH), { random: 1 });
+      if (!task.audited) return selectBatch(pace(task, SAFE_BATCH), { random: 1 });
       if (noise.length === 0) return selectBatch(PROBE, { uncertainty: 1 });
       if (left < minBatch) return STOP;
       const evenShare = Math.ceil(left / (task.max_steps - reply.step));
@@ -54,7 +54,8 @@ export function startPolicy(reference, name, task, replies) {
   if (actions !== null) {
     const action = actions[task.task_id];
     if (!action) throw new Error(`${name} is not known for ${task.task_id}; dataselect-env evaluate finds it.`);
-    return () => action;
+    if (!task.drawn || action.action_type === "stop") return () => action;
+    return () => ({ ...action, batch_size: pace(task) });
   }
   const act = RULES[name](reference.rule_constants, task, reference.min_batch);
   for (const reply of replies.slice(0, -1)) act(reply);

@@ -7,6 +7,12 @@ export function useToken(text) {
   token = text.trim();
 }
 
+/** Return the content of reference.json; without the token of the server, it names only the built-in tasks. */
+export async function fetchReference() {
+  const answer = await fetch(new URL("web/reference.json", document.baseURI), { headers: credentials() });
+  return answer.json();
+}
+
 /** Return whether the server requires a token and has not received it. */
 export async function asksForToken() {
   const answer = await fetch(new URL("tasks", document.baseURI), { method: "HEAD", headers: credentials() });

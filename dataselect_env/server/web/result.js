@@ -11,9 +11,9 @@ export function showResult(parts, episode) {
   parts.passed.textContent = grade.passed ? "passed" : "not passed";
   parts.passed.dataset.holds = grade.passed;
   parts.breakdown.replaceChildren(...rows(grade.breakdown, task));
-  parts.formula.textContent = `Score: ${task.score_formula.replaceAll(" x ", " \u00d7 ")}.`;
+  parts.formula.textContent = `Score: ${grade.breakdown.score_formula.replaceAll(" x ", " \u00d7 ")}.`;
   const { first_seed: first, last_seed: last, rows: ladder } = reference.ladder;
-  parts.ladderNote.textContent = task.built_in
+  parts.ladderNote.textContent = task.pinned
     ? `Mean grades of the reference policies on ${task.task_id}, seeds ${first} to ${last}, with 95 % intervals.`
     : "The grades of the reference policies on this task are not known here; dataselect-env evaluate finds them.";
   drawLadder(parts.ladder, ladder[task.task_id] ?? [], grade.score);

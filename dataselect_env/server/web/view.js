@@ -42,8 +42,8 @@ export class EpisodeView {
     parts.performanceFact.dataset.holds = observation.current_performance > task.pass_performance;
     fact(parts.budgetFact, observation.remaining_budget, `of ${task.budget} left`);
     const limit = task.pass_noise === null ? "" : `, must stay below ${percent(task.pass_noise)}`;
-    const share = bought && task.has_ground_truth ? percent(mislabelled / bought) : "\u2013";
-    fact(parts.noiseFact, share, task.has_ground_truth ? `${mislabelled} of ${bought} bought${limit}` : "nobody knows");
+    const share = bought && task.audited ? percent(mislabelled / bought) : "\u2013";
+    fact(parts.noiseFact, share, task.audited ? `${mislabelled} of ${bought} bought${limit}` : "not reported");
     if (task.pass_noise !== null) parts.noiseFact.dataset.holds = bought > 0 && mislabelled / bought < task.pass_noise;
     else delete parts.noiseFact.dataset.holds;
     fact(parts.stepFact, `${step}`, `of ${task.max_steps}`);

@@ -135,8 +135,9 @@ def test_leave_one_out_is_what_training_n_times_gives(classes: int) -> None:
 def test_neighbours_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(1)
     X, labels = rng.standard_normal((3_000, 4)) * [1, 10, 100, 0], rng.integers(0, 3, 3_000)
-    with patch.object(evidence, "MOST_REFERENCES", 3_000):
-        found = evidence.neighbour_agreement(X, labels)
+    found = evidence.neighbour_agreement(X, labels, most_references=3_000)
+    some = np.arange(0, 3_000, 7)
+    assert np.array_equal(evidence.neighbour_agreement(X, labels, some, 3_000), found[some])
     nearest = NearestNeighbors(n_neighbors=11).fit(StandardScaler().fit_transform(X))
     places = nearest.kneighbors(return_distance=False, n_neighbors=10)
     assert found == pytest.approx((labels[places] == labels[:, None]).mean(axis=1))
@@ -215,11 +216,11 @@ def test_names_of_filters_that_are_refused(name: str) -> None:
         register_filter(LabelFilter(name, "", "", lambda one: one.X[:, 0]))
 
 
-@pytest.mark.parametrize("credibility", [np.zeros(39), np.full(40, np.nan)], ids=["shape", "nan"])
-def test_what_a_filter_of_ones_own_returns_is_checked(credibility: Floats) -> None:
-    broken = filtered(LabelFilter("broken", "", "", lambda _: credibility), rankings.random)
-    with pytest.raises(ValueError, match="broken: credibility must be"):
-        broken(make(0), 3)
+@pytest.mark.parametrize("credibility", [np.zeros(39), np.full(40, np.nan), None], ids=["shape", "nan", "none"])
+def test_what_a_filter_of_ones_own_returns_is_checked(credibility: Any) -> None:
+    register_filter(LabelFilter("broken", "", "", lambda _: credibility))
+    with pytest.raises(InvalidInput, match=r"filter broken returned .*; it should return a number for each of 40"):
+        pick(get_strategy("broken_random"), make(0), 3)
 
 
 # --- what no strategy can reach -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from dataselect_env import DataSelectEnv
 from dataselect_env.server.mcp import protocol, stdio
 from dataselect_env.server.settings import Settings
-from tests.helpers.serving import running_server
+from tests.helpers.serving import ROOT, clean_environ, running_server
 
 
 async def play(arguments: list[str], folder: Path) -> float | None:
@@ -50,17 +51,34 @@ def test_it_plays_in_its_own_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_plays_at_a_running_server(tmp_path: Path) -> None:
     with running_server() as server:
-        assert asyncio.run(play(["--url", server.base_url], tmp_path)) == stopped_at_once()
+        for url in (server.base_url, server.ws_url):
+            assert asyncio.run(play(["--url", url], tmp_path)) == stopped_at_once()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "ascii"])
+def test_it_speaks_utf_8_in_every_locale(encoding: str) -> None:
+    messages = [{"jsonrpc": "2.0", "id": name, "method": "ping"} for name in ("\u00e9", "\u96ea", "\U0001f600")]
+    done = subprocess.run(
+        [sys.executable, "-m", "dataselect_env", "mcp", "--store", "memory:"],
+        input="".join(f"{json.dumps(message, ensure_ascii=False)}\n" for message in messages).encode(),
+        env={**clean_environ(), "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [message["id"] for message in messages]
 
 
 def test_every_line_is_answered_or_passed_over() -> None:
-    lines = ["junk", "", "[]", '{"jsonrpc": "2.0", "method": "notifications/initialized"}', '{"jsonrpc": "2.0"}']
-    lines.append('{"jsonrpc": "2.0", "id": 4, "method": "ping"}')
-    out = io.StringIO()
+    lines = [b"junk", b"", b"[]", b'{"jsonrpc": "2.0", "method": "notifications/initialized"}', b'{"jsonrpc": "2.0"}']
+    lines += [b'{"id": "\xe9"}', b'{"jsonrpc": "2.0", "id": 4, "method": "ping"}']
+    out = io.BytesIO()
     with stdio.in_process(Settings(store="memory:")) as ask:
-        stdio.converse(ask, io.StringIO("\n".join(lines)), out)
+        stdio.converse(ask, io.BytesIO(b"\n".join(lines)), out)
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert [answer.get("error", {}).get("code") for answer in answers] == [-32700, -32600, -32600, None]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [-32700, -32600, -32600, -32700, None]
     assert answers[-1] == {"jsonrpc": "2.0", "id": 4, "result": {}}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import Action, ObservationFields, StrategyWeights
+from dataselect_env.core.models import Action, ObservationFields, ResetRequest, StrategyWeights
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.core.validation import parse
 from dataselect_env.server.mcp import tools
@@ -89,6 +89,20 @@ def test_mistakes_are_told_in_our_sentences_and_cost_nothing(backend: SessionBac
     assert refusal(ask("stop"))[0] == "EPISODE_OVER"
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_optional_arguments_may_be_null_or_empty(service: Service, backend: SessionBackend, nothing: Any) -> None:
+    for one in (service.http, backend):
+        for field in ResetRequest.model_fields:
+            told(call(one, "start_episode", {field: nothing}))
+        batch = {"batch_size": 10.0, "uncertainty": nothing, "random": 1, "episode_id": nothing}
+        assert told(call(one, "select_batch", batch))["info"]["bought_by"]["random"] == 10
+        chosen = {"episode_id": nothing}
+        assert [told(call(one, tool, chosen))["done"] for tool in ("stop", "get_state")] == [True, True]
+        assert told(call(one, "get_grade", chosen)) == told(call(one, "get_grade", {}))
+        assert "batch_size" in refusal(call(one, "select_batch", {"batch_size": nothing, "random": 1}))[1]
+        assert "unknown field" in refusal(call(one, "list_tasks", {"all": nothing}))[1]
+
+
 def test_a_defect_is_told_without_its_inside(backend: SessionBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     def defect(*_: object) -> None:
         raise ZeroDivisionError("a secret")
@@ -105,6 +119,13 @@ def test_an_episode_without_a_session_goes_by_its_id(service: Service) -> None:
     assert told(call(service.http, "select_batch", {"batch_size": 5, "random": 1, "episode_id": first}))["seed"] == 1
     assert told(call(service.http, "get_state", {"episode_id": first}))["step_count"] == 1
     assert told(call(service.http, "get_state", {}))["seed"] == 2
+    told(call(service.http, "stop", {}))
+    assert told(call(service.http, "get_grade", {}))["episode_id"] != first
+    assert refusal(call(service.http, "get_grade", {"episode_id": first}))[0] == "EPISODE_RUNNING"
+
+
+def test_without_an_episode_there_is_no_grade(service: Service) -> None:
+    assert refusal(call(service.http, "get_grade", {}))[0] == "NO_EPISODE"
 
 
 def test_every_tool_says_what_it_takes_and_what_it_does() -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.commits import Change, Committer
+from dataselect_env.server.store.schema import LOG_BYTES
+from dataselect_env.server.store.sqlite import SQLiteStore
+from dataselect_env.testing.checked_store import header
 
 PATIENCE = 10.0  # seconds that the database waits for another connection: only a broken test waits so long
 
@@ -207,3 +211,67 @@ def test_the_log_is_brought_into_the_database_now_and_then(
     frames = path.with_name("numbers.db-wal").stat().st_size // 4_096
     assert frames < 500  # and not 1,000, or all would still be in the log
     assert numbers(path) == list(range(1_000))
+
+
+def test_a_checkpoint_beside_a_long_reader_costs_no_writer_its_patience(tmp_path: Path) -> None:
+    """Two checkpoints in a row, each of which waited as long as a writer, would make the writer fail."""
+    path = tmp_path / "episodes.db"
+    stores = [SQLiteStore(path) for _ in range(3)]
+    checkpoints = [store._committer.checkpoint for store in stores[:2]]
+
+    async def play() -> list[BaseException | None]:
+        waiting = []
+        for number in range(20):
+            for checkpoint in checkpoints:
+                checkpoint()
+            waiting.append(asyncio.create_task(stores[2].create(header(f"{number}"))))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM episodes").fetchone()
+        asyncio.run(stores[0].create(header("one")))  # the reader does not see it, so the log must stay
+        assert asyncio.run(play()) == [None] * 20
+    for store in stores:
+        store.close()
+
+
+def test_the_log_shrinks_again_after_a_long_reader(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.db"
+    store = SQLiteStore(path)
+
+    async def create(start: int, count: int) -> None:
+        for number in range(start, start + count):
+            await store.create(header(f"{number}"))
+
+    def log_bytes() -> int:
+        return path.with_name("episodes.db-wal").stat().st_size
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM episodes").fetchone()
+        asyncio.run(create(0, 600))
+        assert log_bytes() > LOG_BYTES
+    checkpoint = store._committer.checkpoint()
+    assert checkpoint is not None
+    checkpoint.result()
+    asyncio.run(create(600, 1))
+    assert log_bytes() <= LOG_BYTES
+    store.close()
+
+
+@pytest.mark.parametrize("synchronous", ["normal", "full"])
+def test_a_commit_that_waits_for_the_disk_is_made_beside_the_event_loop(
+    tmp_path: Path, synchronous: Synchronous
+) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db", synchronous)
+    threads, levels = set(), set()
+
+    def change(connection: sqlite3.Connection) -> None:
+        threads.add(threading.current_thread() is threading.main_thread())
+        levels.update(connection.execute("PRAGMA synchronous").fetchone())
+
+    asyncio.run(store._committer.make(change))
+    assert (threads, levels) == (({True}, {1}) if synchronous == "normal" else ({False}, {2}))
+    store.close()

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,12 @@ from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.store import retention
 from dataselect_env.server.store.base import EpisodeHeader, StoredStep
 from dataselect_env.server.store.retention import Retention
+from dataselect_env.server.store.schema import write_mark
 from dataselect_env.server.store.sqlite import SQLiteStore
 
 STEP = StoredStep(Action.select(10, random=1), 10, 3, 0.6, 0.1)
 GRADE = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
+DAY = 86_400
 ALL = Retention(episodes=1_000_000, days=10_000, lifetime=1e9)
 
 
@@ -29,8 +32,15 @@ def play(store: SQLiteStore, name: str, finished: bool = True, age: float = 0.0)
         await store.append(name, 2, STEP, GRADE if finished else None)
 
     asyncio.run(write())
-    started = (datetime.now(UTC) - timedelta(seconds=age)).isoformat(timespec="milliseconds")
-    store._connection.execute("UPDATE episodes SET started_at = ? WHERE episode_id = ?", (started, name))
+    store._connection.execute("UPDATE episodes SET started_at = ? WHERE episode_id = ?", (ago(age), name))
+
+
+def ago(seconds: float) -> str:
+    return retention.as_text(retention.utc_now() - timedelta(seconds=seconds))
+
+
+def set_mark(store: SQLiteStore, name: str, age: float) -> None:
+    write_mark(store._connection, name, ago(age))
 
 
 def prune(store: SQLiteStore, keep: Retention) -> int:
@@ -60,11 +70,10 @@ def test_the_newest_episodes_stay_whatever_happens(store: SQLiteStore) -> None:
 
 
 def test_age_counts_for_finished_and_running_ones_apart(store: SQLiteStore) -> None:
-    day = 86_400
     for age in (40, 20, 2, 0):
-        play(store, f"finished-{age}", age=age * day)
-        play(store, f"running-{age}", finished=False, age=age * day)
-    prune(store, Retention(episodes=1_000, days=30, lifetime=1.5 * day))
+        play(store, f"finished-{age}", age=age * DAY)
+        play(store, f"running-{age}", finished=False, age=age * DAY)
+    prune(store, Retention(episodes=1_000, days=30, lifetime=1.5 * DAY))
     assert names(store) == ["finished-20", "finished-2", "finished-0", "running-0"]
 
 
@@ -96,6 +105,80 @@ def test_each_call_does_little_and_what_must_stay_does_not_hold_it_up(
         changes = store._connection.total_changes
     assert max(removed) <= 3 * 3  # an episode and its two steps
     assert names(store) == [f"e{n}" for n in range(40) if n % 2 == 0 or n >= 20]
+
+
+def test_one_episode_from_a_clock_that_was_ahead_holds_up_no_other(store: SQLiteStore) -> None:
+    keep = Retention(episodes=1_000, days=30, lifetime=DAY)
+    for ahead, left in ((70 * 365 * DAY, ["ahead"]), (-20 * DAY, ["ahead"])):
+        play(store, "ahead", age=-ahead)
+        for number in range(30):
+            play(store, f"e{number}", finished=number % 2 == 0, age=40 * DAY)
+        prune(store, keep)
+        assert names(store) == left
+        store._connection.execute("DELETE FROM steps")
+        store._connection.execute("DELETE FROM episodes")
+        store._passes = 0
+
+
+def test_most_passes_end_with_the_first_that_stays_and_some_look_at_all(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "THOROUGH_EVERY", 3)
+    keep = Retention(episodes=1_000, days=30, lifetime=DAY)
+    play(store, "young")
+    prune(store, keep)
+    play(store, "old", age=40 * DAY)
+    found = []
+    for _ in range(3):
+        prune(store, keep)
+        found.append("old" in names(store))
+    assert found == [True, True, False]
+
+
+def test_after_a_jump_of_the_clock_nothing_leaves_by_age_for_a_day(
+    store: SQLiteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The clock is not set here; instead everything that the store has seems to be 40 days older."""
+    keep = Retention(episodes=25, days=30, lifetime=DAY)
+    for number in range(30):
+        play(store, f"e{number}", finished=number % 2 == 0, age=40 * DAY)
+    set_mark(store, "pass", 40 * DAY)
+    prune(store, keep)
+    assert names(store) == [f"e{number}" for number in range(30) if number % 2 or number >= 5]  # by number alone
+    assert "No episode is removed by age until" in caplog.text
+    caplog.clear()
+    prune(store, keep)
+    assert "e29" in names(store)
+    assert caplog.text == ""  # said once
+    set_mark(store, "jump", DAY + 60)
+    prune(store, keep)
+    assert names(store) == []
+
+
+def test_a_clock_that_is_set_right_again_ends_the_pause(store: SQLiteStore) -> None:
+    play(store, "old", age=40 * DAY)
+    play(store, "young")
+    set_mark(store, "jump", -40 * DAY)  # it was ahead when the jump was noted
+    set_mark(store, "pass", -40 * DAY)
+    prune(store, Retention(episodes=25, days=30, lifetime=DAY))
+    assert names(store) == ["young"]
+    play(store, "more", age=40 * DAY)
+    set_mark(store, "pass", 2 * 3_600)  # a short stop of the server is no jump
+    store._passes = 0
+    prune(store, Retention(episodes=25, days=30, lifetime=DAY))
+    assert names(store) == ["young"]
+
+
+def test_a_store_that_was_left_alone_for_long_is_not_emptied_at_the_start(tmp_path: Path) -> None:
+    keep = Retention(episodes=25, days=30, lifetime=DAY)
+    store = SQLiteStore(tmp_path / "episodes.db")
+    play(store, "old", age=40 * DAY)
+    store._connection.execute("DELETE FROM marks")  # as in the file of an earlier version
+    store.close()
+    again = SQLiteStore(tmp_path / "episodes.db")
+    prune(again, keep)
+    assert names(again) == ["old"]
+    again.close()
 
 
 def test_nothing_is_written_while_nothing_leaves(store: SQLiteStore) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataselect_env.core.errors import StoreUnavailable
+from dataselect_env.core.errors import EpisodeConflict, StoreUnavailable
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
@@ -121,6 +121,13 @@ def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and
     store.close()
     assert "cannot be written" in caplog.text
     assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
+
+
+def test_steps_that_race_in_one_process_are_told_of_another_request(store: SQLiteStore) -> None:
+    run(store.create(header()))
+    run(store.append("one", 1, STEP, None))
+    with pytest.raises(EpisodeConflict, match=r"^Another request has just played this step"):
+        run(store.append("one", 1, STEP, None))
 
 
 def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""Play the exam: real tables under several kinds of label noise, which nothing has been tuned on.
+
+    pip install cleanlab
+    python -m bench.transfer.exam && python -m bench.transfer.page
+    python -m bench.transfer.exam --tables heart,sonar --seeds 3 --results runs/quick.jsonl   # a minute
+
+Appends to exam.jsonl, one line per table, kind of noise and contender, with the grades by seed. What the file already
+has is not played again, so an interrupted run goes on where it ended; ``--again NAME`` removes what a contender has
+there. A contender that does not react to replies plays once; one that does plays audited and not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.machine import processor
+from bench.speed.in_process import versions
+from bench.transfer import open_constant, tables
+from bench.transfer.contenders import (
+    CONTENDERS,
+    FIRST_SEED,
+    OPEN_CONSTANT,
+    OWN_CONSTANT,
+    SEEDS,
+    Constant,
+    available,
+    best_constant,
+    play,
+)
+from bench.transfer.problems import kinds_of, make
+from dataselect_env.core.tasks import Task
+from dataselect_env.custom.errors import TaskDefinitionError
+from dataselect_env.evaluation.evaluate import THREAD_LIMITS
+
+RESULTS = Path(__file__).with_suffix(".jsonl")
+DECIMALS = 4
+ALL_TABLES = (*tables.TABLES, *tables.HUMAN)
+Record = dict[str, Any]
+Key = tuple[str, str, str, bool | None]
+"""Table, kind of noise, contender, and whether replies are audited, None if that does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is still to be played on one table with one kind of noise."""
+
+    table: str
+    kind: str
+    missing: tuple[tuple[str, bool | None], ...]
+    seeds: int
+
+
+def key_of(record: Record) -> Key:
+    """Return what a record is about."""
+    return record["table"], record["kind"], record["contender"], record["audited"]
+
+
+def read(path: Path) -> list[Record]:
+    """Return the records of a results file, none if there is no such file; later ones replace earlier ones."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    records = [json.loads(line) for line in lines]
+    return list({key_of(record): record for record in records}.values())
+
+
+def write(path: Path, records: Iterable[Record], *, mode: str = "a") -> None:
+    """Append records to a results file, or replace it with mode ``w``."""
+    with path.open(mode, encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(record)}\n" for record in records)
+
+
+def jobs_of(names: Iterable[str], contenders: Iterable[str], seeds: int, records: Iterable[Record]) -> list[Job]:
+    """Return what is missing in the records, by table and kind of noise."""
+    done = {key_of(record): len(record["grades"]) for record in records}
+    left_out = {record["table"] for record in records if "left out" in record}
+    wanted = [
+        (name, audited) for name in contenders for audited in ((True, False) if CONTENDERS[name].reacts else (None,))
+    ]
+    jobs = []
+    for table in names:
+        for kind in kinds_of(table):
+            missing = tuple(
+                (name, audited)
+                for name, audited in wanted
+                if done.get((table, kind, name, audited), 0) < min(seeds, CONTENDERS[name].most_seeds)
+            )
+            if missing and table not in left_out:
+                jobs.append(Job(table, kind, missing, seeds))
+    return jobs
+
+
+def play_job(job: Job, folder: Path) -> list[Record]:
+    """Play what is missing, and return its records; one that says why if the table cannot be played."""
+    try:
+        task = make(job.table, job.kind, folder)
+    except TaskDefinitionError as error:
+        reason = error.message.partition(". ")[0]
+        return [_record(job, None, None, []) | {"left out": reason}]
+    return [_play(job, task, name, audited) for name, audited in job.missing]
+
+
+def _play(job: Job, task: Task, name: str, audited: bool | None) -> Record:
+    contender = CONTENDERS[name]
+    constant: Constant | None = None
+    if name == OPEN_CONSTANT:
+        constant = open_constant.chosen()
+    elif name == OWN_CONSTANT:
+        constant = best_constant(task)
+    if audited is False:
+        task = replace(task, task_id=f"{task.task_id}-unaudited", audited=False)
+    seeds = range(FIRST_SEED, FIRST_SEED + min(job.seeds, contender.most_seeds))
+    record = _record(job, name, audited, play(contender, task, seeds, constant))
+    return record if constant is None else record | {"constant": constant.name}
+
+
+def _record(job: Job, contender: str | None, audited: bool | None, grades: list[float]) -> Record:
+    return {
+        "table": job.table,
+        "kind": job.kind,
+        "contender": contender,
+        "audited": audited,
+        "grades": [round(grade, DECIMALS) for grade in grades],
+    }
+
+
+def about() -> Record:
+    """Return the record of what the exam was played with."""
+    from importlib.metadata import version  # noqa: PLC0415
+
+    facts = {**versions(), "processor": processor(), "cleanlab": version("cleanlab")}
+    return {"table": "", "kind": "", "contender": None, "audited": None, "grades": [], "versions": facts}
+
+
+def _list_of(known: Iterable[str]) -> Any:
+    """Return the callback of an option that takes several of these names, separated by commas."""
+
+    def names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+        given = [] if value is None else value.split(",")
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise click.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(known)}")
+        return given
+
+    return names
+
+
+@click.command(help=(__doc__ or "").splitlines()[0])
+@click.option("--tables", "chosen", callback=_list_of(ALL_TABLES), help="Tables, separated by commas; default: all.")
+@click.option("--contenders", callback=_list_of(CONTENDERS), help="Who plays, separated by commas; default: everyone.")
+@click.option("--again", callback=_list_of(CONTENDERS), help="Who plays again, separated by commas.")
+@click.option("--seeds", default=SEEDS, show_default=True, help="Seeds per table and kind of noise.")
+@click.option("--processes", default=1, show_default=True, help="Worker processes.")
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="File of results.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Folder that keeps the tables; default: a temporary one."
+)
+def main(
+    *,
+    chosen: list[str],
+    contenders: list[str],
+    again: list[str],
+    seeds: int,
+    processes: int,
+    results: Path,
+    folder: Path | None,
+) -> None:
+    names = chosen or ALL_TABLES
+    records = read(results)
+    if again:
+        records = [record for record in records if record["contender"] not in again]
+        write(results, records, mode="w")
+    jobs = jobs_of(names, contenders or available(), seeds, records)
+    if not jobs:
+        return
+    write(results, [about()])
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    with ExitStack() as stack:
+        folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        tables.fetch(names, folder)
+        executor = stack.enter_context(ProcessPoolExecutor(processes, mp_context=get_context("spawn")))
+        futures = [executor.submit(partial(play_job, folder=folder), job) for job in jobs]
+        label = "tables and kinds of noise"
+        with click.progressbar(as_completed(futures), len(futures), label=label, file=sys.stderr) as bar:
+            for future in bar:
+                write(results, future.result())
+
+
+if __name__ == "__main__":
+    main()

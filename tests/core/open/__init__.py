@@ -1,0 +1,1 @@
+"""Tests of the task open: its tables, its label noise and its problems."""
