@@ -16,6 +16,7 @@ from dataselect_env.cli.console import (
     Commands,
     UsageError,
     find_policy,
+    named_options,
     progress,
     reward_mode_option,
     say,
@@ -73,7 +74,8 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
     from dataselect_env.server import app
     from dataselect_env.server.settings import Settings
 
-    app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
+    with named_options(host=host, port=port, store=store, workers=workers, tasks=task_file) as given:
+        app.serve(Settings.load(**given))
 
 
 @main.command()
@@ -94,9 +96,10 @@ def mcp(url: str | None, store: str | None) -> None:
     from dataselect_env.server.settings import Settings
 
     try:
-        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(websocket_url(url))
-        with backend as ask:
-            stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
+        with named_options(store=store) as given:
+            backend = stdio.in_process(Settings.load(**given)) if url is None else stdio.at_server(websocket_url(url))
+            with backend as ask:
+                stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
     except stdio.ServerUnreachable as error:
         raise UsageError(f"--url: the server cannot be reached: {error}") from error
 

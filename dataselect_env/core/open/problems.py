@@ -15,7 +15,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
-from dataselect_env.core.learner import MOST_PASSES
+from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, blank
 from dataselect_env.core.open import columns, families, noise
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
@@ -51,6 +51,8 @@ ALPHAS: Final = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
 """Candidate L2 penalties of the learner; the best one after a random purchase with right labels is taken."""
 SEED_SETS: Final = 3
 """Further seed sets of a table, whose warm starts are averaged for the performance that scores 0."""
+TRIED: Final = 80
+"""Samples of that purchase."""
 LEAST_RISE: Final = 0.025
 """Smallest rise of performance from the warm start to the whole pool with right labels."""
 LARGEST_RATE: Final = OPEN.flip_y
@@ -103,13 +105,12 @@ def problem(seed: int) -> DrawnProblem:
 
 def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem | None:
     """Draw a problem, or None if it cannot be played."""
-    start, family = _table(rng, seed, testing=testing)
-    if start is None:
+    dataset, family = _table(rng, seed, testing=testing)
+    if dataset is None:
         return None
-    dataset = start.dataset
-    start = _with_best_alpha(start, seed)
-    ceiling = performance_after(start, np.arange(len(dataset.y_pool)), np.random.default_rng([seed, _STREAM, 1]))
-    low, high = round(_warm_performance(start, seed), 3), round(ceiling, 3)
+    start, everything = _warmed_up(dataset, seed), np.arange(len(dataset.y_pool))
+    ceiling = _performance_with(dataset, start.learner.copy(), everything, np.random.default_rng([seed, _STREAM, 1]))
+    low, high = round(_warm_performance(dataset, float(start.learner.model.alpha), seed), 3), round(ceiling, 3)
     if high - low < LEAST_RISE or start.performance >= high:
         return None
     pool_size = len(dataset.y_pool)
@@ -131,8 +132,8 @@ def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem
     return DrawnProblem(numbers, start, family, labels)
 
 
-def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmStart | None, str]:
-    """Draw a table and divide its rows; the warm start is None if a class has too few rows."""
+def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[Dataset | None, str]:
+    """Draw a table and divide its rows; the data set is None if a class has too few rows."""
     of = families.TESTING if testing else families.TRAINING
     family = str(rng.choice(list(of)))
     n_classes = 2 if rng.random() < 0.5 else int(rng.integers(CLASSES[0] + 1, CLASSES[1] + 1))
@@ -157,7 +158,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
     X, y, first = X[order], y[order], seed_size + validation
     X = columns.standardise(X, np.concatenate([X[:seed_size], X[first:]]))
     X.flags.writeable = y.flags.writeable = False
-    dataset = Dataset(
+    return Dataset(
         number=seed,
         X=X,
         y=y,
@@ -165,8 +166,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
         seed_rows=np.arange(seed_size),
         validation_rows=slice(seed_size, first),
         pool_rows=slice(first, shape.rows),
-    )
-    return warm_up(dataset, np.random.default_rng([seed, _STREAM, 0])), family
+    ), family
 
 
 def _division(
@@ -189,40 +189,42 @@ def _division(
     return np.concatenate([fixed[0], others[:in_seed], fixed[1], others[in_seed:outside], pool])
 
 
-def _with_best_alpha(start: WarmStart, seed: int) -> WarmStart:
+def _warmed_up(dataset: Dataset, seed: int) -> WarmStart:
     """Return the warm start with the L2 penalty of highest performance after a random purchase with right labels."""
-    best, best_performance = start, -1.0
+    performances = {}
     for alpha in ALPHAS:
-        rng = np.random.default_rng([seed, _STREAM, 2])
-        tried = warm_up(start.dataset, rng, alpha=alpha, squares=start.squares)
-        some = rng.choice(len(start.dataset.y_pool), min(80, len(start.dataset.y_pool)), replace=False)
-        performance = performance_after(tried, some, rng)
-        if performance > best_performance:
-            best, best_performance = tried, performance
-    return best
+        rng, learner = _search_rng(seed), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner.train(dataset.X, dataset.y, dataset.seed_rows, WARM_UP_PASSES, rng)
+        bought = rng.choice(len(dataset.y_pool), min(TRIED, len(dataset.y_pool)), replace=False)
+        performances[alpha] = _performance_with(dataset, learner, bought, rng)
+    return warm_up(dataset, _search_rng(seed), alpha=max(ALPHAS, key=lambda alpha: performances[alpha]))
 
 
-def _warm_performance(start: WarmStart, seed: int) -> float:
+def _warm_performance(dataset: Dataset, alpha: float, seed: int) -> float:
     """Return the mean performance of warm starts from ``SEED_SETS`` other seed sets of the table.
 
     An agent that starts from a lucky seed set then has something to lose, as on the tables of task files.
     """
-    dataset, alpha = start.dataset, float(start.learner.model.alpha)
     rng = np.random.default_rng([seed, _STREAM, 3])
     known = np.concatenate([dataset.seed_rows, np.arange(dataset.pool_rows.start, dataset.pool_rows.stop)])
     found = []
     for _ in range(SEED_SETS):
-        rows = rng.permutation(known)
-        first = np.concatenate([rows[dataset.y[rows] == label][:2] for label in range(dataset.n_classes)])
-        others = rows[~np.isin(rows, first)][: len(dataset.seed_rows) - len(first)]
-        drawn = replace(dataset, seed_rows=np.concatenate([first, others]))
-        found.append(warm_up(drawn, rng, alpha=alpha, squares=start.squares).performance)
+        order = rng.permutation(known)
+        first = np.concatenate([order[dataset.y[order] == label][:2] for label in range(dataset.n_classes)])
+        others = order[~np.isin(order, first)][: len(dataset.seed_rows) - len(first)]
+        rows, learner = np.concatenate([first, others]), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner.train(dataset.X, dataset.y, rows, WARM_UP_PASSES, rng)
+        found.append(performance_on(dataset, learner, dataset.y, rows))
     return total(found) / len(found)
 
 
-def performance_after(start: WarmStart, bought: Indices, rng: np.random.Generator) -> float:
-    """Return the performance after training on the seed set and some samples of the pool with their right labels."""
-    dataset, learner = start.dataset, start.learner.copy()
+def _search_rng(seed: int) -> np.random.Generator:
+    """Return the stream of the training order of the warm start, and of the purchase that compares penalties."""
+    return np.random.default_rng([seed, _STREAM, 2])
+
+
+def _performance_with(dataset: Dataset, learner: Learner, bought: Indices, rng: np.random.Generator) -> float:
+    """Train a learner on the seed set and some samples of the pool with right labels; return its performance."""
     rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
     learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
     return performance_on(dataset, learner, dataset.y, rows)
