@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dataselect_env.curation import Curation
     from dataselect_env.policies import Policy
 
-DEFAULT_POLICY = "held_out_uncertainty"
+DEFAULT_POLICY = "general"
 """That of ``dataselect_env.curation.curate``; a test compares the two."""
 MOST_PARTS = 6
 """Length of the progress bar: the choice, and at most five folds."""

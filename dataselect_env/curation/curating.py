@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-DEFAULT_POLICY = "held_out_uncertainty"
+DEFAULT_POLICY = "general"
 AskedAudit = Callable[[Indices, npt.NDArray[Any]], Any]
 """Returns the right labels, (k,), of a batch: its rows in the table, (k,), and their given labels, (k,)."""
 

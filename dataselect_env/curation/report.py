@@ -79,8 +79,8 @@ class CurationReport(WireModel):
 
     def _purchase(self) -> str:
         return (
-            f"{self.policy} chose {self.bought:,} of {self.table_rows:,} rows in {len(self.steps)} steps"
-            f" (budget {self.budget:,})."
+            f"{self.policy} chose {self.bought:,} of {self.table_rows:,} rows in"
+            f" {len(self.steps)} {'step' if len(self.steps) == 1 else 'steps'} (budget {self.budget:,})."
         )
 
     def _noise(self) -> Iterator[str]:
