@@ -73,6 +73,7 @@ def test_text_and_numbers_together_are_read_as_numbers(tmp_path: Path) -> None:
     (lines(a=[1, True, "x"] * 4, y=LABELS), "exclude", 'Column "a" holds neither numbers nor text nor dates'),
     (lines(a=[0.5] * 12, y=[["x"], "y"] * 6), "target", '"y" holds lists or structs'),
     (lines(a=[1, 10**400, 3] * 4, y=LABELS), "exclude", 'Column "a" is infinite, or beyond 1e+100, in 4 of 12 rows'),
+    (lines(a=[7] * 12, y=LABELS).replace("7", "9" * 5_000), "exclude", 'Column "a" is infinite'),
     (lines(a=[float("inf")] * 12, y=LABELS), "exclude", 'Column "a" is infinite'),
 ])  # fmt: skip
 def test_a_fault_is_told_with_its_row(tmp_path: Path, text: str, field: str, words: str) -> None:
