@@ -143,9 +143,9 @@ def is_on_loopback(scope: Scope) -> bool:
     The server's own address says so; the client's is that of ``X-Forwarded-For`` where a trusted proxy sent it, which
     on this machine may be anything.
     """
-    server = scope.get("server")
+    address, _ = scope.get("server") or ("", None)
     try:
-        return bool(server) and ipaddress.ip_address(server[0]).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 

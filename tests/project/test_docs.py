@@ -45,7 +45,7 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "async-client": lambda out: out.startswith("True 0.0"),
     "gym-remote": lambda out: not out,
 }
-OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym", "own-strategy")
+OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-explain", "own-frame", "own-gym", "own-strategy")
 """Examples that test_docs_custom runs."""
 TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
 """Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""

@@ -245,8 +245,8 @@ def test_a_rebound_name_reads_nothing_on_this_machine(host: str) -> None:
 
 def test_a_name_that_is_allowed_or_a_token_lets_a_proxy_on_this_machine_through() -> None:
     headers = {"Host": "lab.example"}
-    for settings in ({"allowed_origins": "https://lab.example"}, {"allowed_origins": "*"}):
-        app = create_app(Settings(store="memory:", **settings))
+    for allowed in ("https://lab.example", "*"):
+        app = create_app(Settings(store="memory:", allowed_origins=allowed))
         assert over("127.0.0.1", app).get("/tasks", headers=headers).status_code == 200
     app = create_app(Settings(store="memory:", token=TOKEN))
     assert over("127.0.0.1", app).get("/tasks", headers={**headers, **BEARER}).status_code == 200

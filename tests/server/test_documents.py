@@ -41,6 +41,6 @@ def test_the_document_is_made_beside_the_loop(client: TestClient, monkeypatch: p
         names.append(threading.current_thread().name)
         return {"openapi": "3"}
 
-    monkeypatch.setattr(documents.openapi, "document", make)
+    monkeypatch.setattr("dataselect_env.server.openapi.document", make)
     assert client.get("/openapi.json").json() == {"openapi": "3"}
     assert names[0].startswith("show")

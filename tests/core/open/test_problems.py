@@ -81,7 +81,7 @@ def test_no_problem_is_degenerate() -> None:
         assert task.max_steps * MIN_BATCH <= task.budget, seed
         low, high = task.performance_range
         assert high - low >= problems.LEAST_RISE - 1e-9, seed
-        assert low == round(drawn.start.performance, 3), seed
+        assert drawn.start.performance < high, seed
         assert low < task.pass_performance < high, seed
         assert np.isfinite(dataset.X).all(), seed
         assert dataset.X.shape[1] >= 1, seed
