@@ -19,6 +19,9 @@ from bench.validity import pin_datasets
 from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo
+from dataselect_env.core.open import distribution
+from dataselect_env.core.problem import Problem
+from dataselect_env.core.strategies.pool_statistics import STATISTICS
 from dataselect_env.core.strategies.sampling import trap_strength
 from dataselect_env.core.tasks import DYNAMICS_VERSION, MIN_BATCH, PINNED, SPLITS, TASKS, Task
 from dataselect_env.core.validation import WireModel
@@ -213,6 +216,11 @@ def transfer() -> str:
     return page.summary()
 
 
+def marked(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
+    """Return the rows with their first cell in code style."""
+    return ((f"`{name}`", *cells) for name, *cells in rows)
+
+
 def rules(of_check: dict[str, Rule]) -> str:
     """Return the rules of a check, with the name of what documents each."""
     return table("rule | documented in", ((rule.text, f"`{rule.documented}`") for rule in of_check.values()))
@@ -221,6 +229,10 @@ def rules(of_check: dict[str, Rule]) -> str:
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
+    "curation_cost": render_own.curation_cost,
+    "curation_worth": lambda: table(
+        " | ".join(["model fitted on", *render_own.curation_titles()]), render_own.curation_worth()
+    ),
     "noise_estimates": lambda: table(
         " | ".join(["data", "bought by", *render_own.noise_estimate_rates()]), render_own.noise_estimates()
     ),
@@ -229,9 +241,13 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "fixed_limits": fixed_limits,
     "info": lambda: fields(StepInfo),
     "ladder": ladder,
+    "open_draws": lambda: table("what | drawn from", distribution.rows()),
+    "open_families": lambda: table("family | splits | what it makes", marked(distribution.family_rows())),
+    "open_noise": lambda: table("kind | splits | where labels are wrong", marked(distribution.noise_rows())),
     "observation": lambda: fields(ObservationFields),
     "own_cost": lambda: table(" | ".join(["bought by", *render_own.cost_classes()]), render_own.cost()),
     "own_fields": lambda: table("field | default | meaning", render_own.fields()),
+    "problem": lambda: fields(Problem),
     "reward": reward_terms,
     "rules_env": lambda: rules(environments.RULES),
     "rules_policy": lambda: rules(policies.RULES),
@@ -241,6 +257,7 @@ RENDERERS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "speed": speed,
     "splits": splits,
+    "statistics": lambda: table("statistic | meaning", marked(STATISTICS.items())),
     "strategies": lambda: table("name | what it picks | source", render_own.strategies()),
     "tasks": tasks,
     "transfer": transfer,

@@ -1,14 +1,18 @@
 """Train the policy ``general`` on problems of the task ``open``, and compare it with fixed rules on held-out problems.
 
-    pip install "dataselect-env"
-    python examples/train_general.py --problems 4000 --rounds 2 --processes 2
+    pip install dataselect-env
+    python examples/train_general.py --problems 10000 --processes 2
 
-This is approximate policy iteration by rollouts (Lagoudakis and Parr, "Reinforcement Learning as Classification",
-2003). In states of training episodes, every strategy is tried on a copy of the episode: the copy buys one batch by it
-and is played to its end. The first round plays on with the same strategy; later rounds with the network of the round
-before. A network learns to predict from the features of each option (:mod:`dataselect_env.policies.options`) by how
-much its final grade differs from the mean of the state's options. All copies of a state share their random draws, so
-few rollouts are enough. Problems come from the train split; the validation split decides when to stop fitting.
+In some states of training episodes, copies of the episode try each strategy: they buy one batch in one of several
+sizes, and go on by the same strategy to the end. Networks learn to predict, from the features of each option
+(:mod:`dataselect_env.policies.options`), by how much its final grade differs from the mean of the state's options. The
+policy takes the option with the best prediction, and asks again in the next step. This is one round of policy iteration
+by rollouts (Bertsekas, Tsitsiklis and Wu, "Rollout Algorithms for Combinatorial Optimization", 1997; Lagoudakis and
+Parr, "Reinforcement Learning as Classification", 2003), with all fixed rules as base policies. All copies of a state
+share their random draws, so few rollouts are enough.
+
+The problems come from seeds outside every split, which are drawn from the families of the train split. Problems of the
+validation split choose the epoch, and others of the same split measure the result.
 """
 # ruff: noqa: E402  (threads are limited before numpy starts them)
 
@@ -17,6 +21,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -47,10 +52,12 @@ PACE_SHARES = (0.2, 0.6, 0.2)
 """How often each of ``PACES`` is tried."""
 STATES = 3
 """States of each training episode in which the options are tried; the first is that of the reset."""
-HIDDEN = (96, 48)
+HIDDEN = (128, 64)
 NETWORKS = 5
+HALVINGS = 4
+"""The learning curve has so many points; each has twice the states of the one before."""
 EPOCHS = 16
-LEARNING_RATE, PENALTY, BATCH, CHUNK = 1e-3, 1e-4, 256, 8192
+LEARNING_RATE, PENALTY, BATCH, CHUNK = 1e-3, 3e-4, 256, 8192
 FIRST_SEED = 1_000_000
 """Training problems come from seeds outside every split, which are drawn from the families of the train split."""
 UNDESCRIBED = 0.1
@@ -98,18 +105,18 @@ def pace_of(play: Play, strategy: str, pace: float) -> Option:
     return next(option for option in play.history.options([pace]) if option.strategy == strategy)
 
 
-def outcome(play: Play, option: Option, tail: Scorer | None) -> float:
-    """Return the final score after an option on a copy, played on by ``tail``, or by the same strategy."""
+def outcome(play: Play, option: Option) -> float:
+    """Return the final score after an option on a copy, which is played on by the same strategy."""
     if option.strategy is None:
         return play.score()
     trial = copy.deepcopy(play)
     trial.step(option)
     while not trial.reply.done:
-        trial.step(pace_of(trial, option.strategy, 1.0) if tail is None else tail.best(trial.history))
+        trial.step(pace_of(trial, option.strategy, 1.0))
     return trial.score()
 
 
-def states(seed: int, tail: Scorer | None) -> list[State]:
+def states(seed: int) -> list[State]:
     """Return features, (n, WIDTH), and final scores, (n,), of the options tried in some states of an episode."""
     rng = np.random.default_rng([seed, 31])
     play, found = Play(seed), []
@@ -122,46 +129,22 @@ def states(seed: int, tail: Scorer | None) -> list[State]:
                 *(pace_of(play, name, rng.choice(PACES, p=PACE_SHARES)) for name in play.history.strategies),
                 Option(None),
             ]
-            scores = [outcome(play, option, tail) for option in options]
+            scores = [outcome(play, option) for option in options]
             found.append((play.history.features(options).astype(np.float32), np.array(scores)))
-        if tail is not None and rng.random() < 0.7:
-            option = tail.best(play.history)
-            if option.strategy is None:
-                option = pace_of(play, strategy, 1.0)
-        else:
-            if rng.random() > KEEP:
-                strategy = str(rng.choice(play.history.strategies))
-            option = pace_of(play, strategy, float(rng.choice(PACES)))
-        play.step(option)
+        if rng.random() > KEEP:
+            strategy = str(rng.choice(play.history.strategies))
+        play.step(pace_of(play, strategy, float(rng.choice(PACES))))
         if play.reply.done:
             break
     return found
 
 
-def collect(seeds: range, tail: Scorer | None, processes: int, seconds: float = 0.0) -> list[State]:
-    """Return the states of many episodes; of fewer where time runs out."""
-    found: list[State] = []
-    begin = time.perf_counter()
+def collect(seeds: range, processes: int) -> list[State]:
+    """Return the states of many episodes."""
     with ProcessPoolExecutor(processes) as pool:
-        waiting = pool.map(partial(states, tail=tail), seeds, chunksize=8)
-        for count, episode in enumerate(waiting):
-            found += episode
-            if count % 200 == 199:
-                click.echo(f"{count + 1} of {len(seeds)} problems, {time.perf_counter() - begin:.0f} s")
-            if seconds and time.perf_counter() - begin > seconds:
-                pool.shutdown(wait=True, cancel_futures=True)
-                break
-    return found
-
-
-def keep(found: list[State], path: Path) -> None:
-    """Write states to a file, in half precision."""
-    np.savez_compressed(
-        path,
-        features=np.concatenate([features for features, _ in found]).astype(np.float16),
-        scores=np.concatenate([scores for _, scores in found]).astype(np.float16),
-        options=np.array([len(scores) for _, scores in found]),
-    )
+        episodes = pool.map(states, seeds, chunksize=8)
+        with click.progressbar(episodes, length=len(seeds), label="Collecting", file=sys.stderr) as bar:
+            return [state for episode in bar for state in episode]
 
 
 # --- fitting --------------------------------------------------------------------------------------------------------
@@ -190,7 +173,7 @@ def undescribed(X: Features, rng: np.random.Generator) -> Features:
     return without
 
 
-def fit(found: list[State], held_out: list[State], seed: int, before: Network | None) -> tuple[Network, list[float]]:
+def fit(found: list[State], held_out: list[State], seed: int) -> tuple[Network, list[float]]:
     """Return the network of the best epoch on held-out states, and its curve: the value of its choices by epoch."""
     rng = np.random.default_rng([seed, 32])
     X, y = centred(found)
@@ -198,9 +181,6 @@ def fit(found: list[State], held_out: list[State], seed: int, before: Network | 
         hidden_layer_sizes=HIDDEN, alpha=PENALTY, batch_size=BATCH, learning_rate_init=LEARNING_RATE, random_state=seed
     )
     model.partial_fit(X[:BATCH], y[:BATCH])
-    if before is not None:
-        model.coefs_ = [weight.astype(np.float32) for weight in before.weights]
-        model.intercepts_ = [bias.astype(np.float32) for bias in before.biases]
     best, curve = network_of(model), []
     for epoch in range(EPOCHS):
         model._optimizer.learning_rate_init = LEARNING_RATE * (1 - epoch / EPOCHS)
@@ -247,60 +227,53 @@ def compare(scorer: Scorer, seeds: range, processes: int) -> dict[str, Any]:
     return result
 
 
+def learning_curve(found: list[State], held_out: list[State], processes: int) -> list[dict[str, float]]:
+    """Return the value of the choices of one network on held-out states, by number of training states."""
+    sizes = [len(found) >> halvings for halvings in range(HALVINGS, 0, -1)]
+    with ProcessPoolExecutor(processes) as pool:
+        fitted = list(pool.map(fit, [found[:size] for size in sizes], [held_out] * HALVINGS, [0] * HALVINGS))
+    return [{"states": size, "value": round(max(curve), 4)} for size, (_, curve) in zip(sizes, fitted, strict=True)]
+
+
 @click.command(context_settings={"show_default": True})
-@click.option("--problems", default=2_000, help="Training problems a round.")
-@click.option("--seconds", default=0.0, help="Stop collecting for a round after so many seconds; 0 for no limit.")
-@click.option("--rounds", default=2, help="Rounds of policy iteration.")
-@click.option("--held-out", default=250, help="Problems of the validation split that choose the epoch.")
-@click.option("--compare-on", default=200, help="Other problems of the validation split, for the comparison.")
+@click.option("--problems", default=12_000, help="Training problems.")
+@click.option("--held-out", default=300, help="Problems of the validation split that choose the epoch.")
+@click.option("--compare-on", default=400, help="Other problems of the validation split, for the comparison.")
 @click.option("--processes", default=os.cpu_count() or 1, help="Worker processes.")
-@click.option("--keep-states", is_flag=True, help="Write the states of each round too.")
 @click.option("--out", default="general", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
-def main(
-    *,
-    problems: int,
-    seconds: float,
-    rounds: int,
-    held_out: int,
-    compare_on: int,
-    processes: int,
-    keep_states: bool,
-    out: Path,
-) -> None:
+def main(*, problems: int, held_out: int, compare_on: int, processes: int, out: Path) -> None:
     """Train the network and write it to ``<out>/general.npz``, with ``<out>/general.json`` beside it."""
     out.mkdir(parents=True, exist_ok=True)
-    tail: Scorer | None = None
-    report: dict[str, Any] = {"rounds": []}
-    validation = SPLITS["validation"].first_seed
-    for number in range(rounds):
-        begin = time.perf_counter()
-        first = FIRST_SEED + number * problems
-        found = collect(range(first, first + problems), tail, processes, seconds)
-        unseen = collect(range(validation, validation + held_out), tail, processes, 0)
-        collected = time.perf_counter()
-        if keep_states:
-            keep(found, out / f"states-{number}.npz")
-        before = [None] * NETWORKS if tail is None else list(tail.networks)
-        with ProcessPoolExecutor(min(processes, NETWORKS)) as pool:
-            fitted = list(pool.map(partial(fit, found, unseen), range(NETWORKS), before))
-        tail = Scorer(tuple(network for network, _ in fitted), PACES)
-        tail.save(out / f"general-{number}.npz")
-        report["rounds"].append(
-            {
-                "states": len(found),
-                "curves": [[round(value, 4) for value in curve] for _, curve in fitted],
-                "chosen": round(chosen(tail, unseen), 4),
-                "best_possible": round(float(np.mean([scores.max() for _, scores in unseen])), 4),
-                "seconds_collecting": round(collected - begin, 1),
-                "seconds_fitting": round(time.perf_counter() - collected, 1),
-            }
-        )
-        seeds = range(validation + held_out, validation + held_out + compare_on)
-        report["rounds"][-1]["validation"] = compare(tail, seeds, processes)
-        (out / "general.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        click.echo(json.dumps(report["rounds"][-1]["validation"]))
-    assert tail is not None  # noqa: S101  (there is at least one round)
-    tail.save(out / "general.npz")
+    begin, validation = time.perf_counter(), SPLITS["validation"].first_seed
+    found = collect(range(FIRST_SEED, FIRST_SEED + problems), processes)
+    unseen = collect(range(validation, validation + held_out), processes)
+    collected = time.perf_counter()
+    with ProcessPoolExecutor(min(processes, NETWORKS)) as pool:
+        fitted = list(pool.map(partial(fit, found, unseen), range(NETWORKS)))
+    scorer = Scorer(tuple(network for network, _ in fitted), PACES)
+    scorer.save(out / "general.npz")
+    done = time.perf_counter()
+    tried = np.array([scores for _, scores in unseen])
+    report: dict[str, Any] = {
+        "problems": problems,
+        "states": len(found),
+        "processes": processes,
+        "seconds": {"collecting": round(collected - begin), "fitting": round(done - collected)},
+        "held_out_states": {
+            "problems": held_out,
+            "best_fixed_option": round(float(tried.mean(axis=0).max()), 4),
+            "each_state's_best_option": round(float(tried.max(axis=1).mean()), 4),
+            "networks": round(chosen(scorer, unseen), 4),
+            "by_epoch": [[round(value, 4) for value in curve] for _, curve in fitted],
+            "by_training_states": learning_curve(found, unseen, processes),
+        },
+        "validation_problems": compare(
+            scorer, range(validation + held_out, validation + held_out + compare_on), processes
+        ),
+    }
+    (out / "general.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for name, result in report["validation_problems"].items():
+        click.echo(f"{name:24}{result['score']:.3f}")
 
 
 if __name__ == "__main__":

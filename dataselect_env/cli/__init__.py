@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: serve, mcp, baseline, play, evaluate and tasks.
+"""The command line, ``dataselect-env``: curate, serve, mcp, baseline, play, evaluate and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -21,6 +21,7 @@ from dataselect_env.cli.console import (
     reward_mode_option,
     say,
 )
+from dataselect_env.cli.curate_command import curate
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.task_options import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
@@ -148,5 +149,6 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 
+main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)

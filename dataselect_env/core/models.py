@@ -228,9 +228,11 @@ class StepInfo(WireModel):
     reward_terms: dict[str, float] = Field(description="Named terms that add up to the reward.")
     batch_size: int = Field(ge=0, description="Samples actually bought in this step.")
     bought_by: dict[str, int] = Field(description="How many of them each query strategy chose.")
-    mislabelled: int | None = Field(ge=0, description="How many of them have a wrong label; null without ground truth.")
+    mislabelled: int | None = Field(
+        ge=0, description="How many of them have a wrong label; null if nobody audits the batches."
+    )
     noise_ratio: float | None = Field(
-        description="mislabelled / batch_size; null when nothing was bought or without ground truth."
+        description="mislabelled / batch_size; null when nothing was bought or nobody audits the batches."
     )
     redundancy: float | None = Field(
         ge=0,

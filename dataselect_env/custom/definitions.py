@@ -263,6 +263,11 @@ class TaskDefinition(Section):
     generator: Generator | None = Field(None, description="Source of the samples: a generator.")
     split: Split = Field(Split(), description="How samples are divided.")
     noise: Noise | None = Field(None, description="Which labels of the pool are wrong; default: none.")
+    audited: bool = Field(
+        True,
+        description="Whether observations, replies, rewards and grades report how many labels of the batches are wrong."
+        " If false, only oracles in process see it.",
+    )
     noise_trap: bool = Field(
         False, description="Whether the entropy of mislabelled samples is raised, as in the built-in tasks."
     )
@@ -294,9 +299,13 @@ class TaskDefinition(Section):
             raise PydanticCustomError("noise", "table.true_target already determines the noise; leave noise out")
         if self.generator is not None and self.noise is not None and self.noise.unknown is not None:
             raise PydanticCustomError("noise", "A generator has ground truth; noise.unknown is for tables")
-        if not self.has_ground_truth and (self.score.weights.noise or self.score.passes.noise is not None):
+        reported = self.has_ground_truth and self.audited
+        if not reported and (self.score.weights.noise or self.score.passes.noise is not None):
+            missing = "an audit" if self.has_ground_truth else "ground truth"
             raise PydanticCustomError(
-                "noise", "Without ground truth, neither score.weights.noise nor score.passes.noise can be used"
+                "noise",
+                "Without {missing}, neither score.weights.noise nor score.passes.noise can be used",
+                {"missing": missing},
             )
         return self
 

@@ -17,8 +17,8 @@ from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.calibration import DECIMALS, MEASURED_SEEDS, best_alpha, performance_range
 from dataselect_env.custom.definitions import LearnerSettings, TaskDefinition
+from dataselect_env.custom.encoding import MAX_CELLS
 from dataselect_env.custom.errors import TableError, TaskDefinitionError
-from dataselect_env.custom.features import MAX_CELLS
 from dataselect_env.custom.noise import NoiseModel, RecordedNoise, noise_model
 from dataselect_env.custom.sources import CustomSource, GeneratorSource, TableSource, balanced_weights
 from dataselect_env.custom.splitting import divide, generator_sizes, table_sizes
@@ -86,9 +86,16 @@ def _task(name: str, definition: TaskDefinition, source: CustomSource, strategie
         mixing=definition.mixing,
         noise_trap=definition.noise_trap,
         has_ground_truth=definition.has_ground_truth,
+        audited=definition.audited,
         source=source,
-        digest=hashlib.sha256(f"{definition.model_dump_json()} {source.digest()}".encode()).hexdigest(),
+        digest=_digest(definition, source),
     )
+
+
+def _digest(definition: TaskDefinition, source: CustomSource) -> str:
+    """Return the fingerprint of definition and data; audited tasks keep that of the time before there was a choice."""
+    text = definition.model_dump_json(exclude={"audited"} if definition.audited else None)
+    return hashlib.sha256(f"{text} {source.digest()}".encode()).hexdigest()
 
 
 def _strategy_name(text: str, index: int) -> str:

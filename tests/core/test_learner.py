@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
+from dataselect_env.core import sgd
 from dataselect_env.core.arrays import Floats, Labels
-from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for
+from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, blank, passes_for
 
 
 def rows(count: int, seed: int) -> tuple[Floats, Labels]:
@@ -27,6 +28,23 @@ def trained(seed: int, *, passes: int = 4) -> Learner:
     learner = Learner()
     train(learner, *rows(80, seed), passes, np.random.default_rng(seed))
     return learner
+
+
+@pytest.mark.parametrize("way", sgd.ways())
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_blank_learner_learns_what_a_new_one_does(way: str, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sgd, "fastest", lambda: sgd.ways()[way])
+    X, _ = rows(80, 3)
+    y = np.arange(80) % classes
+    new, made = Learner(classes, 0.02), blank(classes, X.shape[1], 0.02)
+    for passes in (10, 2):
+        for learner in (new, made):
+            train(learner, X, y, passes, np.random.default_rng(passes))
+        assert made.model.coef_ == pytest.approx(new.model.coef_, abs=1e-10)
+        assert made.model.intercept_ == pytest.approx(new.model.intercept_, abs=1e-10)
+        assert made.model.t_ == new.model.t_
+    assert made.probabilities(X) == pytest.approx(new.probabilities(X))
+    assert not blank(classes, X.shape[1], 0.02).model.coef_.any()  # one does not change the next
 
 
 def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassifier:

@@ -155,6 +155,8 @@ def test_what_does_not_fit_is_told_with_its_place(change: dict[str, Any], place:
             (),
             "Without ground truth",
         ),
+        ({**TABLE, "audited": False, "score": {"passes": {"noise": 0.2}}}, (), "Without an audit, neither"),
+        ({**TABLE, "audited": False, "score": {"weights": {"performance": 0.5, "noise": 0.5}}}, (), "Without an audit"),
     ],
     ids=str,
 )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dataselect_env.core.arrays import Floats
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.learner import ALPHA
 from dataselect_env.core.strategies import Candidates, Strategy, registry
 from dataselect_env.core.tasks import Task
@@ -319,3 +320,15 @@ def test_scikit_activeml_for_two_classes_is_refused_for_three() -> None:
 def test_a_seed_set_has_a_place_for_every_class() -> None:
     with pytest.raises(TaskDefinitionError, match="2 is too small for 3 classes"):
         made(**{**WINE, "split": {"seed": 2}})
+
+
+def test_a_task_that_nobody_audits_keeps_its_truth_for_oracles() -> None:
+    audited, silent = made(**WINE, noise={"uniform": 0.3}), made(**WINE, noise={"uniform": 0.3}, audited=False)
+    assert (silent.has_ground_truth, silent.audited) == (True, False)
+    assert np.array_equal(Episode(silent, 3).mislabelled, Episode(audited, 3).mislabelled)
+    assert Episode(silent, 3).mislabelled.any()
+
+
+def test_whether_a_task_is_audited_belongs_to_its_definition() -> None:
+    digests = [made(**WINE, **fields).digest for fields in ({}, {"audited": True}, {"audited": False})]
+    assert digests[0] == digests[1] != digests[2]

@@ -42,6 +42,7 @@ OWN: dict[str, dict[str, Any]] = {
         "score": {"performance_range": [0.5, 0.9], "weights": {"performance": 0.5, "noise": 0.5}},
     },
     "unknown": {**WINE, "noise": {"unknown": 0.1}, "strategies": ["k_center"]},
+    "unaudited": {**WINE, "noise": {"uniform": 0.3}, "audited": False, "strategies": ["held_out_random"]},
     "six": {
         "generator": {"n_features": 16, "n_classes": 6, "n_informative": 8, "class_sep": 2.0},
         "split": {"seed": 40, "validation": 60, "pool": 200},
@@ -51,7 +52,7 @@ OWN: dict[str, dict[str, Any]] = {
         "score": {"performance_range": [0.2, 0.9], "metric": "balanced_log_loss"},
     },
 }
-"""Definitions of many kinds of tasks: both mixings, two to six classes, known and unknown truth."""
+"""Definitions of many kinds of tasks: both mixings, two to six classes, with and without ground truth or an audit."""
 
 
 def frame(rows: int = 300, classes: int = 3, seed: int = 0) -> pd.DataFrame:

@@ -10,6 +10,18 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Labels, ranks
 from dataselect_env.core.data import Dataset, Pool
 
+KINDS: Final = {
+    "none": "every label is right",
+    "uniform": "anywhere",
+    "class-conditional": "in some classes more than in others",
+    "boundary": "where the warm-started model is least sure",
+    "confident": "where the warm-started model is surest",
+    "core": "near the pool's centre",
+    "fringe": "far from the pool's centre",
+    "cluster": "around a few samples of the pool",
+    "annotators": "among the samples of some of the annotators, who divide the pool at random",
+}
+"""Where wrong labels are, by kind of noise."""
 TRAINING: Final = ("none", "uniform", "class-conditional", "boundary", "confident", "core", "fringe")
 """Kinds of noise in the train and validation splits."""
 TESTING: Final = ("cluster", "annotators")

@@ -1,8 +1,8 @@
 """The distribution of the task ``open``, and the problem that a seed draws from it.
 
-The constants state what is drawn and from what range; docs/environment.md renders them. A draw that cannot be
-played, because a class is missing or buying does not help, is rejected and drawn again from the same stream, so a
-problem is a function of its seed alone.
+The constants state what is drawn and from what range; :mod:`dataselect_env.core.open.distribution` puts them into
+words for docs/environment.md. A draw that cannot be played, because a class is missing or buying does not help, is
+rejected and drawn again from the same stream, so a problem is a function of its seed alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
-from dataselect_env.core.learner import MOST_PASSES
+from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, blank
 from dataselect_env.core.open import columns, families, noise
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
@@ -29,6 +29,14 @@ _NOISE_KIND_WEIGHTS: Final = {"none": 2.0, "uniform": 2.0}
 OPEN: Final = TASKS["open"]
 """The task as it stands in lists; its numbers are the upper limits of those of a problem."""
 CLASSES: Final = (2, OPEN.n_classes)
+TWO_CLASSES: Final = 0.5
+"""Share of problems with two classes; the others have any larger number."""
+EQUAL_SHARES: Final = 0.4
+"""Share of tables whose classes are equally frequent."""
+CONCENTRATION: Final = 4.0
+"""Parameter of the symmetric Dirichlet distribution of the other tables' class shares."""
+CLUSTERS: Final = (1, 4)
+"""Clusters, leaves or styles of a class."""
 FEATURES: Final = (4, 64)
 """Columns before categories and nuisance are added."""
 MOST_COLUMNS: Final = 2 * FEATURES[1] * columns.MOST_CATEGORIES
@@ -46,9 +54,23 @@ LARGEST_SHARE: Final = 0.6
 """Largest share of the pool that a budget may buy."""
 STEPS: Final = (4, OPEN.max_steps)
 RATE: Final = (0.08, 0.42)
+AS_DECLARED: Final = 0.6
+"""Share of problems whose declared rate is the right one; for one half of the others it is too low."""
+TOO_LOW: Final = (0.2, 0.8)
+"""Factor of a declared rate that is too low."""
+TOO_HIGH: Final = (1.2, 2.0)
+"""Factor of a declared rate that is too high."""
+MARGIN: Final = 0.05
+"""What is added to a declared rate that is too high."""
+TRAPPED: Final = {True: 0.5, False: 0.15}
+"""Share of problems with the noise trap: with noise of kind confident or core, and with other noise."""
+AUDITED: Final = 0.5
+"""Share of problems whose batches are audited."""
 SHARPNESS: Final = (2.0, 30.0)
 ALPHAS: Final = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
 """Candidate L2 penalties of the learner; the best one after a random purchase with right labels is taken."""
+TRIED: Final = 80
+"""Samples of that purchase."""
 SEED_SETS: Final = 3
 """Further seed sets of a table, whose warm starts are averaged for the performance that scores 0."""
 LEAST_RISE: Final = 0.025
@@ -103,12 +125,11 @@ def problem(seed: int) -> DrawnProblem:
 
 def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem | None:
     """Draw a problem, or None if it cannot be played."""
-    start, family = _table(rng, seed, testing=testing)
-    if start is None:
+    dataset, family = _table(rng, seed, testing=testing)
+    if dataset is None:
         return None
-    dataset = start.dataset
-    start = _with_best_alpha(start, seed)
-    ceiling = performance_after(start, np.arange(len(dataset.y_pool)), np.random.default_rng([seed, _STREAM, 1]))
+    start, everything = _warmed_up(dataset, seed), np.arange(len(dataset.y_pool))
+    ceiling = _performance_with(dataset, start.learner.copy(), everything, np.random.default_rng([seed, _STREAM, 1]))
     low, high = round(_warm_performance(start, seed), 3), round(ceiling, 3)
     if high - low < LEAST_RISE or start.performance >= high:
         return None
@@ -125,27 +146,31 @@ def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem
         pass_performance=round((low + high) / 2, 3),
         pool_size=pool_size,
         n_classes=dataset.n_classes,
-        noise_trap=bool(rng.random() < (0.5 if labels.kind in ("confident", "core") else 0.15)),
-        audited=bool(rng.random() < 0.5),
+        noise_trap=bool(rng.random() < TRAPPED[labels.kind in ("confident", "core")]),
+        audited=bool(rng.random() < AUDITED),
     )
     return DrawnProblem(numbers, start, family, labels)
 
 
-def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmStart | None, str]:
-    """Draw a table and divide its rows; the warm start is None if a class has too few rows."""
+def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[Dataset | None, str]:
+    """Draw a table and divide its rows; the data set is None if a class has too few rows."""
     of = families.TESTING if testing else families.TRAINING
     family = str(rng.choice(list(of)))
-    n_classes = 2 if rng.random() < 0.5 else int(rng.integers(CLASSES[0] + 1, CLASSES[1] + 1))
+    n_classes = 2 if rng.random() < TWO_CLASSES else int(rng.integers(CLASSES[0] + 1, CLASSES[1] + 1))
     features = round(_log_uniform(rng, FEATURES))
     seed_size = max(LEAST_SEED, int(rng.integers(SEED_SAMPLES_PER_CLASS[0], SEED_SAMPLES_PER_CLASS[1] + 1)) * n_classes)
     validation, pool = round(_log_uniform(rng, VALIDATION)), round(_log_uniform(rng, POOL))
-    shares = np.full(n_classes, 1 / n_classes) if rng.random() < 0.4 else rng.dirichlet(np.full(n_classes, 4.0))
+    shares = (
+        np.full(n_classes, 1 / n_classes)
+        if rng.random() < EQUAL_SHARES
+        else rng.dirichlet(np.full(n_classes, CONCENTRATION))
+    )
     shape = families.Shape(
         rows=seed_size + validation + pool,
         features=features,
         rank=min(features, round(_log_uniform(rng, RANK))),
         separation=float(1 - rng.random() ** SEPARATION_POWER),
-        clusters=int(rng.integers(1, 5)),
+        clusters=int(rng.integers(CLUSTERS[0], CLUSTERS[1] + 1)),
         shares=shares,
     )
     X, y = of[family](rng, shape)
@@ -157,7 +182,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
     X, y, first = X[order], y[order], seed_size + validation
     X = columns.standardise(X, np.concatenate([X[:seed_size], X[first:]]))
     X.flags.writeable = y.flags.writeable = False
-    dataset = Dataset(
+    return Dataset(
         number=seed,
         X=X,
         y=y,
@@ -165,8 +190,7 @@ def _table(rng: np.random.Generator, seed: int, *, testing: bool) -> tuple[WarmS
         seed_rows=np.arange(seed_size),
         validation_rows=slice(seed_size, first),
         pool_rows=slice(first, shape.rows),
-    )
-    return warm_up(dataset, np.random.default_rng([seed, _STREAM, 0])), family
+    ), family
 
 
 def _division(
@@ -189,17 +213,20 @@ def _division(
     return np.concatenate([fixed[0], others[:in_seed], fixed[1], others[in_seed:outside], pool])
 
 
-def _with_best_alpha(start: WarmStart, seed: int) -> WarmStart:
+def _warmed_up(dataset: Dataset, seed: int) -> WarmStart:
     """Return the warm start with the L2 penalty of highest performance after a random purchase with right labels."""
-    best, best_performance = start, -1.0
+    performances = {}
     for alpha in ALPHAS:
-        rng = np.random.default_rng([seed, _STREAM, 2])
-        tried = warm_up(start.dataset, rng, alpha=alpha, squares=start.squares)
-        some = rng.choice(len(start.dataset.y_pool), min(80, len(start.dataset.y_pool)), replace=False)
-        performance = performance_after(tried, some, rng)
-        if performance > best_performance:
-            best, best_performance = tried, performance
-    return best
+        rng, learner = _search_rng(seed), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner.train(dataset.X, dataset.y, dataset.seed_rows, WARM_UP_PASSES, rng)
+        bought = rng.choice(len(dataset.y_pool), min(TRIED, len(dataset.y_pool)), replace=False)
+        performances[alpha] = _performance_with(dataset, learner, bought, rng)
+    return warm_up(dataset, _search_rng(seed), alpha=max(ALPHAS, key=lambda alpha: performances[alpha]))
+
+
+def _search_rng(seed: int) -> np.random.Generator:
+    """Return the stream of the training order of the warm start, and of the purchase that compares penalties."""
+    return np.random.default_rng([seed, _STREAM, 2])
 
 
 def _warm_performance(start: WarmStart, seed: int) -> float:
@@ -215,14 +242,14 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
         rows = rng.permutation(known)
         first = np.concatenate([rows[dataset.y[rows] == label][:2] for label in range(dataset.n_classes)])
         others = rows[~np.isin(rows, first)][: len(dataset.seed_rows) - len(first)]
-        drawn = replace(dataset, seed_rows=np.concatenate([first, others]))
-        found.append(warm_up(drawn, rng, alpha=alpha, squares=start.squares).performance)
+        drawn, learner = np.concatenate([first, others]), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner.train(dataset.X, dataset.y, drawn, WARM_UP_PASSES, rng)
+        found.append(performance_on(dataset, learner, dataset.y, drawn))
     return total(found) / len(found)
 
 
-def performance_after(start: WarmStart, bought: Indices, rng: np.random.Generator) -> float:
-    """Return the performance after training on the seed set and some samples of the pool with their right labels."""
-    dataset, learner = start.dataset, start.learner.copy()
+def _performance_with(dataset: Dataset, learner: Learner, bought: Indices, rng: np.random.Generator) -> float:
+    """Train a learner on the seed set and some samples of the pool with right labels; return its performance."""
     rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
     learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
     return performance_on(dataset, learner, dataset.y, rows)
@@ -243,14 +270,14 @@ def _noise(rng: np.random.Generator, *, testing: bool) -> noise.NoiseDraw:
 
 
 def _declared(rng: np.random.Generator, rate: float) -> float:
-    """Return the declared rate: right in three of five problems, else too low or too high."""
+    """Return the declared rate: right, too low or too high."""
     kind = rng.random()
-    if kind < 0.6:
+    if kind < AS_DECLARED:
         declared = rate
-    elif kind < 0.8:
-        declared = rate * rng.uniform(0.2, 0.8)
+    elif kind < (1 + AS_DECLARED) / 2:
+        declared = rate * rng.uniform(*TOO_LOW)
     else:
-        declared = min(LARGEST_RATE, rate * rng.uniform(1.2, 2.0) + 0.05)
+        declared = min(LARGEST_RATE, rate * rng.uniform(*TOO_HIGH) + MARGIN)
     return round(float(declared), 3)
 
 
