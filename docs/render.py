@@ -229,6 +229,10 @@ def rules(of_check: dict[str, Rule]) -> str:
 RENDERERS: dict[str, Callable[[], str]] = {
     "action": lambda: fields(Action),
     "constants": constants,
+    "curation_cost": render_own.curation_cost,
+    "curation_worth": lambda: table(
+        " | ".join(["model fitted on", *render_own.curation_titles()]), render_own.curation_worth()
+    ),
     "noise_estimates": lambda: table(
         " | ".join(["data", "bought by", *render_own.noise_estimate_rates()]), render_own.noise_estimates()
     ),

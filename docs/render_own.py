@@ -89,6 +89,38 @@ def cost_classes() -> list[str]:
     return [f"{number} classes" for number in results("cost")["classes"]]
 
 
+POLICY_NAMES = {"stop": "trusted rows alone", "every row": "every row of the table"}
+"""Names of policies on the page, where others say more."""
+
+
+def curation_worth() -> Iterator[Row]:
+    """Yield one row per way to choose rows: accuracy, and share of wrong labels, for each data set and noise."""
+    rows = results("curation")["rows"]
+    for policy in dict.fromkeys(row["policy"] for row in rows):
+        cells = []
+        for row in rows:
+            if row["policy"] == policy:
+                found, wrong = row["accuracy"], "" if policy == "stop" else f"; {row['wrong']:.0%}"
+                cells.append(f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]{wrong}")
+        yield POLICY_NAMES.get(policy, f"`{policy}`"), *cells
+
+
+def curation_titles() -> list[str]:
+    """Return the data sets and kinds of noise that were measured, as column titles."""
+    return list(dict.fromkeys(f"{row['data']}, {row['noise']}" for row in results("curation")["rows"]))
+
+
+def curation_cost() -> str:
+    """Return how long a curation of a large table takes, in one sentence."""
+    found = results("curation")["cost"]
+    seconds = found["seconds"]
+    return (
+        f"On one core, choosing {found['budget']} of {found['rows']:,} rows with {found['columns']} columns takes"
+        f" {seconds['choice']:.0f} s, and\nwith the comparison {seconds['choice_and_comparison']:.0f} s. `python -m"
+        " bench.custom.curation` measures all of this again.\n"
+    )
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the results of one script of bench/custom."""
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))

@@ -41,7 +41,7 @@ from dataselect_env.policies import get_policy
 from dataselect_env.policies.options import OWN, PACES, SCALED, SHARED, History, Option
 from dataselect_env.policies.oracle import OracleEnv
 from dataselect_env.policies.policy import AnyPolicy, Policy
-from dataselect_env.policies.scorer import Network, Scorer, load_scorer, start_scorer
+from dataselect_env.policies.scorer import Network, Scorer, start_scorer
 
 PACE_SHARES = (0.2, 0.6, 0.2)
 """How often each of ``PACES`` is tried."""
@@ -177,8 +177,9 @@ def centred(found: list[State]) -> State:
 
 def chosen(network: Network | Scorer, found: list[State]) -> float:
     """Return the mean final score of the options that a network would choose among those that were tried."""
-    return float(np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in
-    found]))
+    return float(
+        np.mean([scores[int(network.scores(features.astype(np.float64)).argmax())] for features, scores in found])
+    )
 
 
 def undescribed(X: Features, rng: np.random.Generator) -> Features:

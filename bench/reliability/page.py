@@ -17,12 +17,13 @@ PAGE = HERE / "README.md"
 Results = dict[str, Any]
 MOST_PROBLEMS = 20
 """Problems that a result file lists, beside their number."""
-SCRIPTS = ("crash", "disk", "hostile", "scale", "doors", "stop", "soak")
+SCRIPTS = ("crash", "disk", "hostile", "scale", "doors", "stop", "soak", "bystanders")
 """In the order of the page."""
 
 DISKS = 3
 MINUTES = 30
 SESSIONS, MOST_MEMORY = 1_000, 350
+MOST_DELAY = 100
 
 save_option = click.option("--save", is_flag=True, help="Write the result file, and the page from all result files.")
 
@@ -126,6 +127,21 @@ def soak(results: Results) -> str:
     return table("when (medians) | resident memory | open files | threads", rows)
 
 
+def bystanders(results: Results) -> str:
+    """Return what the bystanders see beside each load: medians and maxima in ms, and the ratios to an idle server."""
+    idle = results["beside"]["idle"]
+
+    def row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+        times = []
+        for kind in ("health", "step"):
+            one = found[kind]
+            times += [f"{one['median']:.1f} ({one['median'] / idle[kind]['median']:.1f} x)", f"{one['most']:.0f}"]
+        return name, *times, f"{found['resident']} MB"
+
+    rows = (row(name, found) for name, found in results["beside"].items())
+    return table("beside | /health, ms | at most | a step, ms | at most | resident", rows)
+
+
 def goals(every: dict[str, Results]) -> str:
     """Return one row per goal: the figures and whether the goal holds."""
     return table(
@@ -211,6 +227,17 @@ def _soak_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     )
 
 
+def _bystanders_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    beside = results["beside"]
+    late = [name for name, found in beside.items() if found["health"].get("most", MOST_DELAY + 1) > MOST_DELAY]
+    worst = max(found["health"].get("most", 0) for found in beside.values())
+    yield (
+        f"C8 no load holds /health up for more than {MOST_DELAY} ms",
+        f"{len(beside) - 1} loads, at most {worst:.0f} ms, above the limit beside {len(late)}",
+        holds(not late and not results["problems"]),
+    )
+
+
 def versions(every: dict[str, Results]) -> str:
     """Return the versions and the machine of each result."""
 
@@ -230,6 +257,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "doors": doors,
     "stop": stop,
     "soak": soak,
+    "bystanders": bystanders,
 }
 VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
     "crash": _crash_verdict,
@@ -239,6 +267,7 @@ VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
     "doors": _doors_verdict,
     "stop": _stop_verdict,
     "soak": _soak_verdict,
+    "bystanders": _bystanders_verdict,
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: serve, mcp, baseline, play, evaluate and tasks.
+"""The command line, ``dataselect-env``: curate, serve, mcp, baseline, play, evaluate and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -16,10 +16,12 @@ from dataselect_env.cli.console import (
     Commands,
     UsageError,
     find_policy,
+    named_options,
     progress,
     reward_mode_option,
     say,
 )
+from dataselect_env.cli.curate_command import curate
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.task_options import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
@@ -72,7 +74,8 @@ def serve(host: str | None, port: int | None, store: str | None, workers: int | 
     from dataselect_env.server import app
     from dataselect_env.server.settings import Settings
 
-    app.serve(Settings.load(host=host, port=port, store=store, workers=workers, tasks=task_file))
+    with named_options(host=host, port=port, store=store, workers=workers, tasks=task_file) as given:
+        app.serve(Settings.load(**given))
 
 
 @main.command()
@@ -93,9 +96,10 @@ def mcp(url: str | None, store: str | None) -> None:
     from dataselect_env.server.settings import Settings
 
     try:
-        backend = stdio.in_process(Settings.load(store=store)) if url is None else stdio.at_server(websocket_url(url))
-        with backend as ask:
-            stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
+        with named_options(store=store) as given:
+            backend = stdio.in_process(Settings.load(**given)) if url is None else stdio.at_server(websocket_url(url))
+            with backend as ask:
+                stdio.converse(ask, sys.stdin.buffer, sys.stdout.buffer)
     except stdio.ServerUnreachable as error:
         raise UsageError(f"--url: the server cannot be reached: {error}") from error
 
@@ -145,5 +149,6 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 
+main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)

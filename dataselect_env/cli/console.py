@@ -56,6 +56,25 @@ def usage_errors() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
+@contextmanager
+def named_options(**settings: object) -> Iterator[dict[str, Any]]:
+    """Yield the settings that options give; what is wrong with one is reported under the option's name.
+
+    Args:
+        settings: Values by the name of the setting, None where the option is not given.
+    """
+    from dataselect_env.server.settings import ENV_PREFIX, SettingsError
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    try:
+        yield given
+    except SettingsError as error:
+        variable, colon, reason = str(error).partition(": ")
+        name = variable.removeprefix(ENV_PREFIX).lower()
+        option = {"tasks": "task-file"}.get(name, name)
+        raise UsageError(f"--{option}: {reason}" if colon and name in given else str(error)) from error
+
+
 class Command(click.Command):
     """A command that answers wrong values with a usage error, both in its options and while it runs."""
 

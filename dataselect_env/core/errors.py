@@ -186,6 +186,12 @@ class ForbiddenOrigin(EnvError):
     code, status = "FORBIDDEN_ORIGIN", 403
 
 
+class ForbiddenHost(EnvError):
+    """The request names a host under which this server is not known."""
+
+    code, status = "FORBIDDEN_HOST", 403
+
+
 class TooManyRequests(EnvError):
     """The client has exceeded the rate limit.
 

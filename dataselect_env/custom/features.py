@@ -1,31 +1,34 @@
 """Feature columns of a table as a matrix that a classifier can learn from.
 
 Every column becomes numbers or categories (:func:`prepare_features`), and all columns together a matrix
-(:func:`encode_features`). The kind of a column follows from the whole table, its scale only from the rows to fit on.
+(:mod:`~dataselect_env.custom.encoding`). The kind of a column follows from the whole table, its scale only from the
+rows to fit on.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dataselect_env.core.arrays import Floats, Indices
+from dataselect_env.core.arrays import Floats
 from dataselect_env.custom.columns import (
     FREE_TEXT_KINDS,
     NUMBER_KINDS,
     TEXT_KINDS,
     TIME_KINDS,
+    TextColumn,
     inferred_kind,
     text_column,
 )
 from dataselect_env.custom.dates import nearly_date, read_dates
-from dataselect_env.custom.errors import TableError
-from dataselect_env.custom.numerals import nearly_numbers, read_numbers
+from dataselect_env.custom.encoding import MAX_CATEGORIES
+from dataselect_env.custom.errors import TableError, quoted
+from dataselect_env.custom.numerals import MISSING_MARKS, Notation, nearly_numbers, read_numbers
 from dataselect_env.custom.report import ColumnReport
 
 if TYPE_CHECKING:
@@ -33,20 +36,12 @@ if TYPE_CHECKING:
 
 MAX_NUMBER = 1e100
 """Largest magnitude of a number: its square must be finite, too."""
-MAX_CATEGORIES = 50
-"""Most one-hot columns of one feature; its rarest categories share one."""
 MANY_TEXTS = 100
 """A text column with more distinct values than this may be free text."""
-MAX_CELLS = 20_000_000
-"""Largest number of rows times encoded features, 160 MB."""
 FEW_CODES = 20
 """Whole numbers with at most as many different values may be codes; the report says so."""
 VALUES_SHOWN = 5
 """Categories that the report lists."""
-BLOCK = 8
-"""Columns encoded at once; limits the memory for scikit-learn's own copies."""
-MISSING = "missing"
-"""Category of an empty cell."""
 
 
 def prepare_features(
@@ -85,9 +80,9 @@ def prepare_features(
 
 
 def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool, rewritten: str) -> ColumnReport:
-    kind, reading = inferred_kind(frame[name]), ""
+    kind, reading, notation = inferred_kind(frame[name]), "", None
     if kind in FREE_TEXT_KINDS and not is_category:
-        kind, reading = _read_texts(frame, name, kind)
+        kind, reading, notation = _read_texts(frame, name, kind)
     if kind in NUMBER_KINDS:
         _prepare_numbers(frame, name, kind, row_numbers_allowed=is_named or is_category)
     elif kind in TIME_KINDS:
@@ -104,7 +99,7 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
         _prepare_texts(frame, name, free_text_allowed=is_category)
         return ColumnReport(name, "category", _why_category(frame[name], kind, is_named=is_category), missing, reading)
     why = _why_number(frame[name], kind)
-    return ColumnReport(name, "date" if kind in TIME_KINDS else "number", why, missing, reading)
+    return ColumnReport(name, "date" if kind in TIME_KINDS else "number", why, missing, reading, notation)
 
 
 def _why_number(column: pandas.Series, kind: str) -> str:
@@ -131,30 +126,35 @@ def _why_category(column: pandas.Series, kind: str, *, is_named: bool) -> str:
     return f"{cause}, {len(values):,} different: {shown}{more}{shared}" if shown else f"{cause}, no values"
 
 
-def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str]:
-    """Turn the texts of a column into numbers or dates, if they are; return its kind then, and how cells were read.
+def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str, Notation | None]:
+    """Turn the texts of a column into numbers or dates, if they are; return its kind then, and how they were read.
 
     Raises:
         TableError: Most texts look like numbers or dates, but not all can be read in one way.
     """
-    codes, texts = text_column(frame[name])
-    distinct = list(dict.fromkeys(texts))
+    texts = text_column(frame[name])
+    distinct = list(dict.fromkeys(texts.values))
     numbers = read_numbers(distinct)
     values = read_dates(distinct) if numbers is None else numbers.values
     if values is None:
-        _refuse_nearly(name, distinct, lambda odd: frame.index[codes == texts.index(odd)][0])
-        return kind, ""
+        _refuse_nearly(name, distinct, lambda odd: frame.index[texts.codes == texts.values.index(odd)][0])
+        return kind, "", None
     value_of = dict(zip(distinct, values.tolist(), strict=True))
-    cells = np.array([*map(value_of.__getitem__, texts), np.nan])[codes]  # -1, a missing cell, takes the last
+    cells = _cells(texts, value_of)
     marks = ", ".join(f'"{text}" as missing' for text in distinct if text.strip() and np.isnan(value_of[text]))
     if numbers is None:
         frame[name] = cells
         example = next(text for text in distinct if not np.isnan(value_of[text]))
-        return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks)))
+        return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks))), None
     whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < 2**53
     frame[name] = cells.astype(np.int64) if whole else cells
     example = '"{}" as {:.17g}'.format(*numbers.example)
-    return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks)))
+    return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks))), numbers.notation
+
+
+def _cells(texts: TextColumn, value_of: Mapping[str, float]) -> Floats:
+    """Return a column of texts as numbers, (n,); NaN where a cell is missing."""
+    return np.array([*map(value_of.__getitem__, texts.values), np.nan])[texts.codes]  # -1, missing, takes the last
 
 
 def _refuse_nearly(name: str, distinct: list[str], row_of: Callable[[str], object]) -> None:
@@ -224,73 +224,56 @@ def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: boo
     frame[name] = pandas.Series(texts, index=frame.index, dtype=object)
 
 
-def check_cells(frame: pandas.DataFrame, categories: Collection[str]) -> None:
-    """Check the size of the matrix that prepared features will make.
-
-    Raises:
-        TableError: It has more than ``MAX_CELLS`` cells.
-    """
-    distinct = (int(frame[name].nunique(dropna=False)) for name in categories)
-    features = frame.shape[1] - len(categories) + sum(min(count, MAX_CATEGORIES) for count in distinct)
-    cells = len(frame) * features
-    if cells > MAX_CELLS:
-        message = (
-            f"the table is too large: {len(frame):,} rows x {features:,} encoded features make {cells:,} cells, and"
-        )
-        advice = f"{MAX_CELLS:,} are allowed. Choose fewer features by columns or fewer rows by max_rows."
-        raise TableError(f"{message} {advice}", "max_rows")
-
-
-def encode_features(frame: pandas.DataFrame, categories: Collection[str], fit_rows: Indices) -> Floats:
-    """Return prepared features as a matrix: numbers first, then categories, each in the order of the frame.
-
-    A missing number becomes the median; then numbers are standardised to mean 0 and standard deviation 1. A category
-    becomes one column of 0 and 1, minus its mean. A missing cell is a category; a category without any of ``fit_rows``
-    is 0 in all columns (minus the mean). Categories are not divided by their standard deviation, which would make a
-    rare category outweigh everything else: their span of 1 equals one standard deviation of a number. Columns without
-    any value in ``fit_rows`` are left out; columns with a single value there become 0 in these rows.
+def prepare_like(frame: pandas.DataFrame, features: Sequence[ColumnReport]) -> pandas.DataFrame:
+    """Return further rows of a table, prepared as :func:`prepare_features` prepared the table.
 
     Args:
-        frame: As :func:`prepare_features` leaves it, (n, n_columns).
-        categories: Names of its text columns.
-        fit_rows: Rows that medians, means, deviations and categories come from, at least one.
+        frame: The rows, (n, n_columns); columns that are no features are left out.
+        features: What the columns of the table were taken for.
 
     Returns:
-        Finite numbers, (n, n_features), C-contiguous.
+        The features, in their order, (n, len(features)).
 
     Raises:
-        TableError: No column has a value in ``fit_rows``.
+        TableError: A column is missing, or its values are of another kind than in the table.
     """
-    names = [name for name in frame.columns if frame[name].iloc[fit_rows].notna().any()]
-    if not names:
-        raise TableError("No feature has a value in the rows to learn from.", "columns")
-    numbers = [name for name in names if name not in categories]
-    blocks = [numbers[start : start + BLOCK] for start in range(0, len(numbers), BLOCK)]
-    blocks += [[name] for name in names if name in categories]
+    missing = [feature.name for feature in features if feature.name not in frame.columns]
+    if missing:
+        raise TableError(f"The rows lack columns that are features: {quoted(missing)}.", "columns")
+    prepared = frame[[feature.name for feature in features]].copy()
+    for feature in features:
+        kind = inferred_kind(prepared[feature.name])
+        if feature.role == "category":
+            _prepare_texts(prepared, feature.name, free_text_allowed=True)
+        elif kind in FREE_TEXT_KINDS:
+            _read_texts_like(prepared, feature)
+        elif kind in NUMBER_KINDS and (feature.role == "number" or kind == "empty"):
+            _prepare_numbers(prepared, feature.name, kind, row_numbers_allowed=True)
+        elif kind in TIME_KINDS and feature.role == "date":
+            _prepare_times(prepared, feature.name, kind)
+        else:
+            raise _other_kind(feature, prepared[feature.name].dropna().iloc[0])
+    return prepared
 
-    def values(block: list[str]) -> npt.NDArray[Any]:  # a copy, which transformers may overwrite
-        dtype = object if block[0] in categories else np.float64
-        copy: npt.NDArray[Any] = frame[block].to_numpy(dtype=dtype, copy=True)
-        return copy
 
-    fitted = [_transformer(block[0] in categories).fit(values(block)[fit_rows]) for block in blocks]
-    stops = np.cumsum([pipeline[-1].n_features_in_ for pipeline in fitted])
-    X = np.empty((len(frame), stops[-1]))
-    for block, pipeline, stop in zip(blocks, fitted, stops, strict=True):
-        X[:, stop - pipeline[-1].n_features_in_ : stop] = pipeline.transform(values(block))
-    return X
+def _read_texts_like(frame: pandas.DataFrame, feature: ColumnReport) -> None:
+    """Turn texts into numbers or dates, as in the table."""
+
+    def values_of(distinct: list[str]) -> Floats | None:
+        if feature.role == "date":
+            return read_dates(distinct)
+        numbers = read_numbers(distinct, [feature.notation or Notation("", ".")])
+        return None if numbers is None else numbers.values
+
+    texts = text_column(frame[feature.name])
+    present = [text for text in dict.fromkeys(texts.values) if text.strip() not in MISSING_MARKS]
+    values = values_of(present) if present else np.empty(0)
+    if values is None:
+        raise _other_kind(feature, next((text for text in present if values_of([text]) is None), present[0]))
+    value_of = dict.fromkeys(texts.values, np.nan) | dict(zip(present, values.tolist(), strict=True))
+    frame[feature.name] = _cells(texts, value_of)
 
 
-def _transformer(is_text: bool) -> Any:
-    """Return a scikit-learn pipeline for columns of one kind; its last step is a scaler."""
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
-
-    if not is_text:
-        return make_pipeline(SimpleImputer(strategy="median", copy=False), StandardScaler(copy=False))
-    return make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=MISSING, copy=False),
-        OneHotEncoder(handle_unknown="ignore", max_categories=MAX_CATEGORIES, sparse_output=False),
-        StandardScaler(with_std=False, copy=False),
-    )
+def _other_kind(feature: ColumnReport, value: object) -> TableError:
+    message = f'Column "{feature.name}" holds {feature.role}s in the table, but "{value}" in these rows.'
+    return TableError(message, "columns")

@@ -7,7 +7,7 @@ currency sign, percent sign or unit around each number. Marks such as ``?`` or `
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,18 +70,24 @@ class Numbers(NamedTuple):
         values: The numbers, (n,); NaN for a missing value.
         example: A text that is not a plain number, if there is one, or any other, and its number.
         marks: The texts that stand for a missing value.
+        notation: How the numbers are written.
     """
 
     values: Floats
     example: tuple[str, float]
     marks: tuple[str, ...]
+    notation: Notation
 
 
-def read_numbers(texts: Sequence[str]) -> Numbers | None:
+def read_numbers(texts: Sequence[str], notations: Iterable[Notation] | None = None) -> Numbers | None:
     """Return distinct texts as numbers; None unless one notation fits all of them.
 
-    >>> read_numbers(["1,250", "?", "980"])
-    Numbers(values=array([1250.,   nan,  980.]), example=('1,250', 1250.0), marks=('?',))
+    Args:
+        texts: The texts, distinct.
+        notations: Notations to try, in this order; default: all ``NOTATIONS``.
+
+    >>> read_numbers(["1,250", "?", "980"]).values, read_numbers(["1,250", "?", "980"]).notation
+    (array([1250.,   nan,  980.]), Notation(grouping=',', decimal='.'))
     >>> read_numbers(["0,5", "1.250,75"]).values, read_numbers(["$3.50", "$4"]).values, read_numbers(["12%", "3"])
     (array([5.00000e-01, 1.25075e+03]), array([3.5, 4. ]), None)
     """
@@ -93,12 +99,12 @@ def read_numbers(texts: Sequence[str]) -> Numbers | None:
         return None
     if len({(match["prefix"], match["suffix"]) for match in found}) > 1:
         return None
-    for notation, pattern in NOTATIONS.items():
-        if all(pattern.fullmatch(match["body"]) for match in found):
+    for notation in NOTATIONS if notations is None else notations:
+        if all(NOTATIONS[notation].fullmatch(match["body"]) for match in found):
             values = np.array([np.nan if match is None else _value(match, notation) for match in matches])
             numeric = [place for place, match in enumerate(matches) if match is not None]
             place = next((place for place in numeric if not _is_plain(texts[place])), numeric[0])
-            return Numbers(values, (texts[place], float(values[place])), marks)
+            return Numbers(values, (texts[place], float(values[place])), marks, notation)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections import Counter
+from collections.abc import Collection
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -38,8 +39,13 @@ class TableReader(NamedTuple):
     opened: OpenedTable
 
 
-def open_reader(table: Table, folder: Path) -> TableReader:
+def open_reader(table: Table, folder: Path, as_text: Collection[str] = ()) -> TableReader:
     """Open a table without loading its columns.
+
+    Args:
+        table: The table to read.
+        folder: Folder that a relative file name starts at.
+        as_text: Columns of a CSV file that are loaded as they are written, beside those of labels.
 
     Raises:
         TableError: The table does not exist or cannot be read, or a library is missing.
@@ -50,7 +56,7 @@ def open_reader(table: Table, folder: Path) -> TableReader:
     except ImportError:
         raise TableError(EXTRA, field) from None
     if table.file is not None:
-        reader = TableReader(title_of(table), field, str(table.target), open_file(table, folder))
+        reader = TableReader(title_of(table), field, str(table.target), open_file(table, folder, as_text))
     elif isinstance(table, FrameTable):
         reader = TableReader("the DataFrame", field, str(table.target), of_frame(table.frame.content))
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from dataselect_env.custom.errors import NAMES_SHOWN, quoted
+from dataselect_env.custom.numerals import Notation
 
 Role = Literal["labels", "right labels", "annotators", "number", "date", "category", "not used"]
 PLURALS: dict[Role, tuple[str, str]] = {
@@ -28,6 +29,7 @@ class ColumnReport(NamedTuple):
         why: The reason, from its values or from the definition.
         missing: Number of missing cells; 0 if all are missing.
         reading: How cells were read that are not plain values, such as ``"1,250" as 1250``; empty if all are.
+        notation: How texts that are numbers write them; None for other columns.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ColumnReport(NamedTuple):
     why: str
     missing: int = 0
     reading: str = ""
+    notation: Notation | None = None
 
     def reason(self) -> str:
         """Return everything that is known about the column besides its role."""

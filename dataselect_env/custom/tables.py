@@ -16,8 +16,9 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.encoding import check_cells, fit_encoding
 from dataselect_env.custom.errors import TableError, check_known, quoted
-from dataselect_env.custom.features import check_cells, encode_features, prepare_features
+from dataselect_env.custom.features import prepare_features
 from dataselect_env.custom.labels import MIN_CLASS_ROWS, check_classes, label_codes, label_column, sorted_names
 from dataselect_env.custom.readers import TableReader, open_reader
 from dataselect_env.custom.report import ColumnReport, Role, TableReport
@@ -115,12 +116,12 @@ def _checked(table: Table, reader: TableReader, label_names: dict[str, str], fra
 def encode(raw: RawTable, fit_rows: Indices) -> Floats:
     """Return the features as a matrix, (n, n_features), C-contiguous, fitted on ``fit_rows`` only.
 
-    See :func:`~dataselect_env.custom.features.encode_features` for the encoding.
+    See :class:`~dataselect_env.custom.encoding.Encoding`.
 
     Raises:
         TableError: No feature has a value in ``fit_rows``.
     """
-    return encode_features(raw.frame, raw.categorical, fit_rows)
+    return fit_encoding(raw.frame, raw.categorical, fit_rows).transform(raw.frame)
 
 
 def _sampled_rows(y: Labels, count: int) -> Indices:

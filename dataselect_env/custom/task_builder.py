@@ -17,8 +17,8 @@ from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.calibration import DECIMALS, MEASURED_SEEDS, best_alpha, performance_range
 from dataselect_env.custom.definitions import LearnerSettings, TaskDefinition
+from dataselect_env.custom.encoding import MAX_CELLS
 from dataselect_env.custom.errors import TableError, TaskDefinitionError
-from dataselect_env.custom.features import MAX_CELLS
 from dataselect_env.custom.noise import NoiseModel, RecordedNoise, noise_model
 from dataselect_env.custom.sources import CustomSource, GeneratorSource, TableSource, balanced_weights
 from dataselect_env.custom.splitting import divide, generator_sizes, table_sizes

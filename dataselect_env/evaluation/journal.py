@@ -1,39 +1,29 @@
 """Records of episodes, and the file that an interrupted evaluation resumes from.
 
 The file has one JSON object per line: a header with everything that the outcome of an episode depends on, then one
-record per finished episode, in the order of finishing. Only complete lines count, so a run that is killed in mid-write
-loses one line.
+record per finished episode, in the order of finishing.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import platform
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy
 import sklearn
 from pydantic import Field, ValidationError
 
 from dataselect_env import __version__
-from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.validation import ModelT, WireModel
 from dataselect_env.custom.task_file import task_digests
+from dataselect_env.evaluation.line_file import JournalError, LineFile
 from dataselect_env.evaluation.rollout import Rollout
 
 Key = tuple[str, str, int]
 """Policy, task and seed of an episode."""
-
-
-class JournalError(InvalidInput):
-    """The file cannot be read or written, or is not the journal of such a run; the message says which."""
 
 
 class Versions(WireModel):
@@ -111,7 +101,7 @@ def record(policy: str, episode: Rollout) -> EpisodeRecord:
     )
 
 
-class Journal:
+class Journal(LineFile):
     """The file of a run, open for more records; a context manager.
 
     Attributes:
@@ -123,49 +113,18 @@ class Journal:
     """
 
     def __init__(self, path: Path, reward_mode: RewardMode) -> None:
+        super().__init__(path, "an evaluation")
         header = Header(versions=Versions(), reward_mode=reward_mode, own_tasks=task_digests())
-        self._path = path
-        with _file_errors(path):
-            content = path.read_bytes() if path.exists() else b""
-        complete = content[: content.rfind(b"\n") + 1]
-        lines = complete.decode(errors="replace").split("\n")[:-1]
-        if content and not lines:
-            raise JournalError(f"{path.name} is not a file of an evaluation")
-        if lines:
-            _check(path.name, _parse(Header, path.name, 1, lines[0]), header)
-        found = (_parse(EpisodeRecord, path.name, number, line) for number, line in enumerate(lines[1:], start=2))
-        self.records = {one.key: one for one in found}
-        with _file_errors(path):
-            self._file = path.open("ab")
-            self._file.truncate(len(complete))
-        if not lines:
-            self._write([header])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, records: Iterable[EpisodeRecord]) -> None:
-        """Write records; they are on disk when the call returns."""
-        self._write(records)
-
-    def _write(self, lines: Iterable[WireModel]) -> None:
-        with _file_errors(self._path):
-            self._file.write("".join(f"{line.model_dump_json()}\n" for line in lines).encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-
-@contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise JournalError(f"{path} cannot be read or written: {error.strerror or error}") from error
+        try:
+            if self.lines:
+                _check(path.name, _parse(Header, path.name, 1, self.lines[0]), header)
+            found = (_parse(EpisodeRecord, path.name, number, line) for number, line in enumerate(self.lines[1:], 2))
+            self.records = {one.key: one for one in found}
+            if not self.lines:
+                self.add([header])
+        except JournalError:
+            self.close()
+            raise
 
 
 def _parse(model: type[ModelT], name: str, number: int, line: str) -> ModelT:

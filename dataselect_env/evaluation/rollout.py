@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from dataselect_env.core.models import Action, Grade, Reply, RewardMode
 from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import get_task
 from dataselect_env.policies.oracle import OracleEnv
-from dataselect_env.policies.policy import AnyPolicy, OraclePolicy, Policy
+from dataselect_env.policies.policy import AnyPolicy, OraclePolicy
 
 
 class Environment(Protocol):
@@ -90,17 +90,19 @@ def play(
 
 def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Reply]:
     """Start a policy on an episode; return the function that plays the next step and returns its reply."""
-    task, rng = as_described(get_task(first.task_id), first.problem), policy_rng(policy.name, first.seed)
-    if isinstance(policy, Policy):
-        act = policy.start(task, rng)
-        return lambda reply: env.step(_checked(policy, act(reply)))
-    if not isinstance(env, OracleEnv):
+    if isinstance(policy, OraclePolicy) and not isinstance(env, OracleEnv):
         raise InvalidInput(f"policy: {policy.name} sees hidden labels and needs an OracleEnv", field="policy")
-    oracle_env, move = env, policy.start(task, rng)
-    return lambda _reply: oracle_env.move(move)
+    task = as_described(get_task(first.task_id), first.problem)
+    found: Any = policy.start(task, policy_rng(policy.name, first.seed))
+    if not callable(found):
+        name, kind = policy.name, type(found).__name__
+        raise InvalidInput(f"policy: the start of {name} returned {kind}, not a function that plays", field="policy")
+    if isinstance(env, OracleEnv) and isinstance(policy, OraclePolicy):
+        return lambda _reply: env.move(found)
+    return lambda reply: env.step(_checked(policy, found(reply)))
 
 
-def _checked(policy: Policy, action: object) -> Action:
+def _checked(policy: AnyPolicy, action: object) -> Action:
     if not isinstance(action, Action):
         raise InvalidInput(f"policy: {policy.name} returned {type(action).__name__}, not an Action", field="policy")
     return action

@@ -17,14 +17,15 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from dataselect_env.core.actions import action_model, offered
+from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, StrategyWeights
-from dataselect_env.core.strategies.registry import STRATEGIES, get_strategy
+from dataselect_env.core.strategies.registry import get_strategy
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.validation import parse
 from dataselect_env.policies.degenerate import DEGENERATE_POLICIES
@@ -103,7 +104,7 @@ def get_policy(name: str) -> AnyPolicy:
         return FAMILIES[prefix](rest) if prefix in FAMILIES else _load(name)
     if name in POLICIES:
         return POLICIES[name]
-    if name in STRATEGIES or name in offered():
+    with suppress(InvalidInput):
         return _strategy_alone(name)
     near = "".join(f"; did you mean {match}?" for match in difflib.get_close_matches(name, POLICIES, 1))
     raise _refusal(

@@ -49,12 +49,16 @@ class OracleEnv(DataSelectEnv):
         Raises:
             NoEpisode: There is no episode yet.
             EpisodeOver: The episode is over.
-            InvalidInput: The task has no ground truth.
+            InvalidInput: The task has no ground truth, or ``move`` returned something else.
         """
         episode = self._checked("step")
         if not episode.task.has_ground_truth:
             raise InvalidInput("policy: oracles need the ground truth, which this task does not have", field="policy")
-        return self._reply(move(episode))
+        result: object = move(episode)
+        if not isinstance(result, StepResult):
+            message = f"policy: its move returned {type(result).__name__}, not the StepResult of the episode"
+            raise InvalidInput(message, field="policy")
+        return self._reply(result)
 
 
 def draw_clean(episode: Episode, rng: np.random.Generator) -> Indices:

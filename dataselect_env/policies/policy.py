@@ -140,7 +140,8 @@ def guarded(policy: AnyPolicy) -> AnyPolicy:
         return call
 
     def start(task: Task, rng: np.random.Generator) -> Any:
-        return guard(guard(policy.start)(task, rng))
+        found = guard(policy.start)(task, rng)
+        return guard(found) if callable(found) else found  # the caller refuses anything else
 
     return dataclasses.replace(policy, start=cast("Any", start))
 

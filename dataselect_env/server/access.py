@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dataselect_env.core.errors import EnvError, ForbiddenOrigin, Unauthorized
+from dataselect_env.core.errors import EnvError, ForbiddenHost, ForbiddenOrigin, Unauthorized
 from dataselect_env.server.limits import RateLimiter, client_name
 from dataselect_env.server.settings import Settings
 
@@ -63,48 +63,69 @@ class OriginCheck:
     Browsers send the origin of the page with every WebSocket handshake and every POST; programs send none. Pages of
     this server and of localhost are always allowed.
 
+    An attacker can make a domain resolve to the client's own machine (DNS rebinding); a page under it may send a GET
+    without an origin. On the loopback interface the header Host must therefore have a name that no stranger can own.
+
     Args:
         app: The application.
         allowed: Further origins; ``*`` allows all.
         on_refusal: Called with the error of each refused request.
+        checks_host: Whether to check the header Host; a token protects from such pages as well.
     """
 
-    def __init__(self, app: ASGIApp, allowed: frozenset[str], on_refusal: OnRefusal) -> None:
+    def __init__(
+        self, app: ASGIApp, allowed: frozenset[str], on_refusal: OnRefusal, *, checks_host: bool = True
+    ) -> None:
         self._app = app
         self._allowed = allowed
         self._on_refusal = on_refusal
+        self._checks_host = checks_host and "*" not in allowed
+        self._hosts = {urlsplit(origin).hostname for origin in allowed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        origin = _header(scope, b"origin")
-        if origin is not None and route_of(scope) not in OPEN_PATHS and not self.may_use(origin, scope):
-            error = ForbiddenOrigin(
-                "Pages of this origin may not use this server; its operator can allow them with"
-                " DATASELECT_ALLOWED_ORIGINS."
-            )
+        error = None if route_of(scope) in OPEN_PATHS else self._refusal(scope)
+        if error is not None:
             self._on_refusal(error)
             await refuse(error, scope, send)
             return
         await self._app(scope, receive, send)
 
+    def _refusal(self, scope: Scope) -> EnvError | None:
+        host, origin = _header(scope, b"host"), _header(scope, b"origin")
+        if self._checks_host and host and is_on_loopback(scope) and not self._may_have(host):
+            return ForbiddenHost(
+                "This server is not known under this name; its operator can allow it with DATASELECT_ALLOWED_ORIGINS."
+            )
+        if origin is not None and not self.may_use(origin, scope):
+            return ForbiddenOrigin(
+                "Pages of this origin may not use this server; its operator can allow them with"
+                " DATASELECT_ALLOWED_ORIGINS."
+            )
+        return None
+
+    def _may_have(self, host: str) -> bool:
+        """Return whether this server may be addressed by a header Host on the loopback interface."""
+        try:
+            name = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return name is not None and (is_local_name(name) or name in self._hosts)
+
     def may_use(self, origin: str, scope: Scope) -> bool:
         """Return whether a page of ``origin`` may send this request."""
         if "*" in self._allowed or origin in self._allowed or LOCAL_ORIGIN.fullmatch(origin):
             return True
-        client = scope.get("client")
-        return is_same_site(origin, _header(scope, b"host") or "", client[0] if client else None)
+        return is_same_site(origin, _header(scope, b"host") or "", on_loopback=is_on_loopback(scope))
 
 
-def is_same_site(origin: str, host: str, client: str | None) -> bool:
+def is_same_site(origin: str, host: str, *, on_loopback: bool) -> bool:
     """Return whether ``origin`` is the address under which the client reached this server.
-
-    An attacker can make a domain resolve to the client's own machine (DNS rebinding). For clients on this machine
-    an origin therefore counts only if it is an IP address; the caller allows localhost.
 
     Args:
         origin: Value of the header Origin.
         host: Value of the header Host.
-        client: IP address of the client.
+        on_loopback: Whether the connection came over the loopback interface, where the name must be a local one.
     """
     try:
         page, server = urlsplit(origin), urlsplit(f"//{host}")
@@ -113,19 +134,28 @@ def is_same_site(origin: str, host: str, client: str | None) -> bool:
             return False
     except ValueError:
         return False
-    return not _is_loopback(client) or _is_address(page.hostname)
+    return not on_loopback or is_local_name(page.hostname)
 
 
-def _is_loopback(client: str | None) -> bool:
+def is_on_loopback(scope: Scope) -> bool:
+    """Return whether a connection came over the loopback interface.
+
+    The server's own address says so; the client's is that of ``X-Forwarded-For`` where a trusted proxy sent it, which
+    on this machine may be anything.
+    """
+    address, _ = scope.get("server") or ("", None)
     try:
-        return client is not None and ipaddress.ip_address(client).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
 
-def _is_address(host: str) -> bool:
+def is_local_name(name: str) -> bool:
+    """Return whether nobody else can own a host name: an IP address, a name without dots, or one of localhost."""
+    if "." not in name or name.endswith(".localhost"):
+        return True
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(name)
     except ValueError:
         return False
     return True
@@ -202,7 +232,7 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_re
         from_browser = scope["type"] == "http" and _header(scope, b"origin") is not None
         await (cors if from_browser else guard)(scope, receive, send)
 
-    return OriginCheck(inner, settings.origins, on_refusal)
+    return OriginCheck(inner, settings.origins, on_refusal, checks_host=settings.secret is None)
 
 
 def _is_page(scope: Scope) -> bool:

@@ -25,7 +25,7 @@ from starlette.routing import Match
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
-from dataselect_env.server import metrics, openapi, page, routes, task_api, websocket
+from dataselect_env.server import documents, metrics, openapi, page, routes, task_api, websocket
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
 from dataselect_env.server.mcp import routes as mcp_routes
 from dataselect_env.server.middleware import RequestMiddleware
@@ -37,6 +37,7 @@ from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.sqlite import MEMORY
 from dataselect_env.server.supervisor import Supervisor, parent_is_alive
+from dataselect_env.server.threads import SHOW
 
 DOCUMENT_DELAY = 0.5
 """Seconds after the start at which a thread makes the OpenAPI document, so that clients need not wait for it."""
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     async def prepare_document(service: Service) -> None:
         await service.sessions.wait_for_stop(DOCUMENT_DELAY)
         if not service.sessions.is_stopping:
-            await asyncio.to_thread(app.openapi)
+            await SHOW.run(app.openapi)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -88,11 +89,19 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
             tasks.clear()
             opened.pop().close()
 
-    app = FastAPI(title=NAME, description=DESCRIPTION, version=__version__, lifespan=lifespan)
+    app = FastAPI(
+        title=NAME,
+        description=DESCRIPTION,
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,  # FastAPI's own route makes the document on the event loop
+        redirect_slashes=False,  # redirects are absolute, and behind a proxy lead from https to http
+    )
     app.state.get_service = get_service
     app.include_router(routes.router)
     app.include_router(mcp_routes.router)
     app.include_router(page.router)
+    app.include_router(documents.router)
     app.include_router(task_api.router)
 
     @app.websocket("/ws")

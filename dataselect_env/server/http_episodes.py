@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
 from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State
@@ -11,6 +13,7 @@ from dataselect_env.core.validation import parse
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
+from dataselect_env.server.threads import PLAY, Once
 
 if TYPE_CHECKING:
     from dataselect_env.server.service import Service
@@ -31,6 +34,8 @@ class HTTPEpisodes:
         self._limit = settings.max_live_episodes
         self._is_alone = settings.workers == 1
         self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
+        self._in_use: WeakValueDictionary[str, Session] = WeakValueDictionary()  # also those that requests still use
+        self._rebuilding: Once[str, Session] = Once()
         self._latest: str | None = None  # the episode that this process started last
 
     async def handle(self, operation: Operation, data: object) -> Reply | State:
@@ -47,7 +52,7 @@ class HTTPEpisodes:
             self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
-        session = self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
+        session = await self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
         return await self._service.run(session, operation, data if operation == "step" else None)
 
     def grade(self, data: object) -> GraderReply:
@@ -60,7 +65,7 @@ class HTTPEpisodes:
             raise NoEpisode("There is no episode yet; reset starts one.")
         return self._service.grade({"episode_id": chosen})
 
-    def _find(self, episode_id: str | None) -> Session:
+    async def _find(self, episode_id: str | None) -> Session:
         """Return the session of an episode, rebuilt when memory has none or an older state of it.
 
         Several processes may serve one store: each continues from the last stored step, whichever process played it.
@@ -69,17 +74,21 @@ class HTTPEpisodes:
             episode_id = self._most_recent()
             if episode_id is None:
                 raise NoEpisode("There is no episode yet; POST /reset starts one.")
-        session = self._live.get(episode_id)
-        if session is None or session.step_count != self._store.step_count(episode_id):
-            stored = self._store.load(episode_id)
-            if stored.header.transport != "http":
-                raise EpisodeNotFound(
-                    "episode_id: the episode belongs to a session; over HTTP it can only be graded",
-                    field="episode_id",
-                )
-            session = Session.resume(self._store, stored)
+        session = self._in_use.get(episode_id)
+        while session is None or session.step_count != self._store.step_count(episode_id):
+            session = await self._rebuilding.run(episode_id, partial(self._rebuild, episode_id))
         self._keep(episode_id, session)
         return session
+
+    async def _rebuild(self, episode_id: str) -> Session:
+        """Return a session that continues a stored episode."""
+        stored = self._store.load(episode_id)
+        if stored.header.transport != "http":
+            raise EpisodeNotFound(
+                "episode_id: the episode belongs to a session; over HTTP it can only be graded",
+                field="episode_id",
+            )
+        return await PLAY.run(Session.resume, self._store, stored)
 
     def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.
@@ -91,7 +100,7 @@ class HTTPEpisodes:
         return self._store.latest("http")
 
     def _keep(self, episode_id: str, session: Session) -> None:
-        self._live[episode_id] = session
+        self._live[episode_id] = self._in_use[episode_id] = session
         self._live.move_to_end(episode_id)
         if len(self._live) > self._limit:
             self._live.popitem(last=False)

@@ -35,6 +35,17 @@ LOGGED_PATH_LENGTH = 200
 """Characters after which a path is cut in the log."""
 
 
+def without_slash(scope: Scope) -> Scope:
+    """Return a scope whose path has no slash at its end, so that every route works with one.
+
+    ``/web/`` keeps it: that route leads to the page, whose links are relative.
+    """
+    route = route_of(scope)
+    if not route.endswith("/") or not route.strip("/") or route == "/web/":
+        return scope
+    return {**scope, "path": scope["path"].rstrip("/")}
+
+
 class RequestMiddleware:
     """The outermost middleware.
 
@@ -53,6 +64,7 @@ class RequestMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        scope = without_slash(scope)
         service = self._get_service()
         if self._protected is None:
             self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count_error)

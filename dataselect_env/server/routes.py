@@ -10,7 +10,6 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from dataselect_env.core.errors import (
@@ -18,6 +17,7 @@ from dataselect_env.core.errors import (
     EpisodeNotFound,
     EpisodeOver,
     ForbiddenOrigin,
+    HeadersTooLarge,
     InternalError,
     InvalidInput,
     InvalidJSON,
@@ -26,6 +26,7 @@ from dataselect_env.core.errors import (
     StoreUnavailable,
     TooManyRequests,
     Unauthorized,
+    URITooLong,
 )
 from dataselect_env.core.models import (
     EPISODE_ID_LENGTH,
@@ -45,6 +46,7 @@ from dataselect_env.server.catalogue import Health, Metadata, Readiness, SchemaR
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.service import Service
+from dataselect_env.server.threads import SHOW
 
 router = APIRouter()
 
@@ -109,8 +111,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-ANY_ROUTE = (401, 403, 429, 500, 503)
-PROBE = (500, 503)
+ANY_ROUTE = (401, 403, 414, 429, 431, 500, 503)
+PROBE = (414, 431, 500, 503)
 """Error statuses of a route without access control."""
 READS_BODY = (400, 408, 413, 422)
 
@@ -137,6 +139,7 @@ ERROR_RESPONSES: dict[int, tuple[str, EnvError]] = {
         EpisodeOver("The episode is over; reset starts another one."),
     ),
     413: ("Body too large", PayloadTooLarge("The body exceeds the limit of 262144 bytes.")),
+    414: ("Address too long", URITooLong("The address of a request should have at most 16384 bytes.")),
     422: (
         "A field is missing, unknown, of the wrong type or out of range",
         InvalidInput("batch_size: Input should be greater than or equal to 0", field="batch_size"),
@@ -144,6 +147,10 @@ ERROR_RESPONSES: dict[int, tuple[str, EnvError]] = {
     429: (
         "The client exceeds the rate limit; `Retry-After` has the seconds to wait",
         TooManyRequests("The limit is 100 requests per second and client; try again in 1 s."),
+    ),
+    431: (
+        "Headers too many or too large",
+        HeadersTooLarge("The headers of a request should have at most 16384 bytes."),
     ),
     500: ("A defect of the server", InternalError("The server failed at this request; nothing has changed.")),
     503: (
@@ -215,7 +222,7 @@ async def pool(
     ] = True,
 ) -> Response:
     """Return the positions of the pool's samples and, once the episode is over, what was bought."""
-    return json_reply(await run_in_threadpool(service_of(request).pool, episode_id, points=points))
+    return json_reply(await service_of(request).pool(episode_id, points=points))
 
 
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])
@@ -227,7 +234,7 @@ async def tasks() -> Response:
 @router.get("/baseline", response_model=BaselineReport, responses=errors(), tags=["Environment"])
 async def baseline(request: Request) -> Response:
     """Return the results of the reference policies at fixed seeds; the first call plays them, which takes seconds."""
-    return json_reply(await run_in_threadpool(service_of(request).baseline))
+    return json_reply(await service_of(request).baseline())
 
 
 @router.get("/health", response_model=Health, responses=error_responses(*PROBE), tags=["Server"])
@@ -252,7 +259,7 @@ async def ready(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     """Return counters and gauges, of all workers together, in the text format of Prometheus."""
-    return Response(await run_in_threadpool(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
+    return Response(await SHOW.run(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
+from functools import partial
 
 from dataselect_env.core.errors import EnvError, EpisodeRunning, StoreUnavailable, TaskMismatch
 from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State
@@ -24,6 +23,7 @@ from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.retention import Retention
+from dataselect_env.server.threads import PLAY, REPORT, SHOW, Once
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ class Service:
         self.http = HTTPEpisodes(self, store, settings)
         self._store = store
         self._has_loaded = False
+        self._loading: Once[None, None] = Once()
         self._baseline: BaselineReport | None = None
-        self._baseline_lock = threading.Lock()  # threads make the report, and two requests may come at once
+        self._reporting: Once[None, BaselineReport] = Once()
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -81,7 +82,7 @@ class Service:
     async def load_libraries(self) -> None:
         """Import what episodes need, at the first call, on a thread: other requests are answered meanwhile."""
         if not self._has_loaded:
-            await asyncio.to_thread(load_libraries)
+            await self._loading.run(None, partial(PLAY.run, load_libraries))
             self._has_loaded = True
 
     def grade(self, data: object) -> GraderReply:
@@ -115,25 +116,25 @@ class Service:
             breakdown=grade.breakdown,
         )
 
-    def baseline(self) -> BaselineReport:
+    async def baseline(self) -> BaselineReport:
         """Return the results of the reference policies; the first call plays them, which takes seconds.
 
         Raises:
             ServerStopping: The server is stopping.
         """
-        with self._baseline_lock:
-            if self._baseline is None:
-                self._baseline = baseline_report(lambda _: self.sessions.check_running())
-            return self._baseline
+        if self._baseline is None:
+            report = partial(REPORT.run, baseline_report, lambda _: self.sessions.check_running())
+            self._baseline = await self._reporting.run(None, report)
+        return self._baseline
 
-    def pool(self, episode_id: str, *, points: bool) -> PoolView:
+    async def pool(self, episode_id: str, *, points: bool) -> PoolView:
         """Return what may be shown of the pool of an episode of any transport.
 
         Raises:
             EpisodeNotFound: There is no such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
         """
-        return pool_view.view(self._store.load(episode_id), points=points)
+        return await SHOW.run(pool_view.view, self._store.load(episode_id), points=points)
 
     async def check_ready(self) -> None:
         """Return when episodes can be played.
@@ -156,17 +157,21 @@ class Service:
 
     async def prune(self) -> None:
         """Close expired sessions and remove expired episodes, a few at a time, until the server stops."""
-        keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
         while not self.sessions.is_stopping:
             self.sessions.expire()
-            try:
-                more = await self._store.prune(keep)
-            except EnvError:  # the store has logged the cause
-                more = False
-            except Exception:  # a defect must not end the removal for good
-                logger.exception("expired episodes could not be removed; it is tried again later")
-                more = False
+            more = await self.prune_some()
             await self.sessions.wait_for_stop(PRUNE_PAUSE if more else PRUNE_INTERVAL)
+
+    async def prune_some(self) -> bool:
+        """Remove a few expired episodes, which takes about a millisecond; return whether there may be more."""
+        keep = Retention(self.settings.keep_episodes, self.settings.keep_days, self.settings.episode_lifetime)
+        try:
+            return await self._store.prune(keep)
+        except EnvError:  # the store has logged the cause
+            return False
+        except Exception:  # a defect must not end the removal for good
+            logger.exception("expired episodes could not be removed; it is tried again later")
+            return False
 
     def close(self) -> None:
         """Release the store; the service is not used afterwards."""

@@ -1,4 +1,7 @@
-"""Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`."""
+"""Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`.
+
+The event loop itself plays what is quick; threads play what is not, meanwhile under the session's lock.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Final
 from dataselect_env.core.actions import request_models
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.episode import replay
-from dataselect_env.core.errors import EpisodeNotFound, EpisodeOver, InvalidInput
+from dataselect_env.core.errors import EpisodeConflict, EpisodeNotFound, EpisodeOver, InvalidInput
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -20,16 +23,18 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
-from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
+from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, choose, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.threads import PLAY, is_quick
 
 
 class Session:
     """A sequence of episodes played by one client. Every step is stored before it is acknowledged.
 
-    Operations are serialised by a lock. One that fails leaves the episode unchanged.
+    Operations are serialised by a lock. One that fails, or whose request is cancelled, leaves the episode as it is in
+    the store.
 
     Args:
         store: Store of the episodes.
@@ -43,6 +48,7 @@ class Session:
         self._env: DataSelectEnv | None = None
         self._header: EpisodeHeader | None = None
         self._actions: list[Action] = []
+        self._is_known = True  # whether the store has these actions and no others
 
     @classmethod
     def resume(cls, store: EpisodeStore, stored: StoredEpisode) -> Session:
@@ -86,12 +92,15 @@ class Session:
         async with self._lock:
             if operation == "reset":
                 return await self._reset(data)
+            if self._env is None and self._header is not None:
+                await self._restore(self._header)
             return await self._step(data) if operation == "step" else self._state(data)
 
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
-        reply = env.start(request)
+        task, _ = choose(request.task_id, request.seed, request.split, request.index)
+        reply = env.start(request) if is_quick(task) else await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
@@ -102,19 +111,21 @@ class Session:
             task_digest=get_task(reply.task_id).digest,
         )
         await self._store.create(header)
-        self._env, self._header, self._actions = env, header, []
+        self._env, self._header, self._actions, self._is_known = env, header, [], True
         return reply
 
     async def _step(self, data: object) -> Reply:
         env, header = self._current("step")
-        action = self._parse_action(data, header)
+        task = get_task(header.task_id)
+        action = self._parse_action(data, task, header)
         try:
-            reply = env.step(action)
+            reply = env.step(action) if is_quick(task) else await PLAY.run(env.step, action)
             await self._record(header.episode_id, action, reply)
         except EpisodeOver:
             raise
-        except BaseException:  # includes cancellation of the request
+        except BaseException as error:  # includes cancellation of the request
             self._env = None  # the next call rebuilds the episode as it was before this step
+            self._is_known &= not isinstance(error, asyncio.CancelledError | EpisodeConflict)
             raise
         self._actions.append(action)
         return reply
@@ -126,19 +137,26 @@ class Session:
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:
-        """Return the environment and header of the episode; rebuild an environment lost in a failed step."""
-        header = self._header
-        if header is None:
+        """Return the environment and header of the episode."""
+        if self._env is None or self._header is None:
             check_order(operation, "none")
-        assert header is not None  # noqa: S101  (check_order has raised otherwise)
-        if self._env is None:
-            episode, _ = replay(get_task(header.task_id), header.seed, self._actions, header.reward_mode)
-            self._env = DataSelectEnv.going_on(episode, header.episode_id)
-        return self._env, header
+        assert self._env is not None  # noqa: S101  (check_order has raised otherwise)
+        assert self._header is not None  # noqa: S101
+        return self._env, self._header
 
-    def _parse_action(self, data: object, header: EpisodeHeader) -> Action:
+    async def _restore(self, header: EpisodeHeader) -> None:
+        """Rebuild an environment that was lost in a failed step."""
+        if not self._is_known:
+            self._actions = [step.action for step in self._store.load(header.episode_id).steps]
+            self._is_known = True
+        episode, _ = await PLAY.run(
+            replay, get_task(header.task_id), header.seed, tuple(self._actions), header.reward_mode
+        )
+        self._env = DataSelectEnv.going_on(episode, header.episode_id)
+
+    def _parse_action(self, data: object, task: Task, header: EpisodeHeader) -> Action:
         request: StepEnvelope | StepRequest
-        bare, wrapped = request_models(get_task(header.task_id).extra_strategies)
+        bare, wrapped = request_models(task.extra_strategies)
         if isinstance(data, dict) and "action" in data:
             request = parse(wrapped, data)
             action = request.action

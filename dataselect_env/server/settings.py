@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(
         "",
         description="Web pages that may use the server from a browser, besides its own and those of localhost: origins "
-        "such as https://example.org, separated by commas; * allows all.",
+        "such as https://example.org, separated by commas; * allows all. Their host names may also stand in requests "
+        "over the loopback interface.",
     )
     space_host: str | None = Field(
         None,

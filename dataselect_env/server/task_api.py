@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -21,6 +20,7 @@ from dataselect_env.core.tasks import SPLITS, TASKS, get_split
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.routes import READS_BODY, body_of, errors, read_json
+from dataselect_env.server.threads import SHOW
 
 router = APIRouter(tags=["Task API"])
 EXAMPLE_SPLIT = {"split": "test"}
@@ -120,14 +120,14 @@ def specification(spec: TaskSpec) -> TaskSpecification:
     return TaskSpecification.model_validate(spec, from_attributes=True)
 
 
-@lru_cache(maxsize=len(SPLITS))
-def spec_texts(split: str, _task_ids: tuple[str, ...]) -> list[bytes]:
-    """Return the JSON of each task specification of a split; cached, since splits have thousands.
+def spec_texts(split: str) -> list[bytes]:
+    """Return the JSON of each task specification of a split; cached, since splits have thousands."""
+    return _spec_texts(split, tuple((task.task_id, task.difficulty) for task in TASKS.values()))
 
-    Args:
-        split: Name of the split.
-        _task_ids: The registered tasks; with another one the list is another.
-    """
+
+@lru_cache(maxsize=len(SPLITS))
+def _spec_texts(split: str, _tasks: tuple[tuple[str, str], ...]) -> list[bytes]:
+    """Return the texts for the tasks that are registered now, which is all that specifications depend on."""
     return [specification(spec).model_dump_json().encode() for spec in get_spec_range(split)]
 
 
@@ -139,7 +139,7 @@ async def listed(split: str, chosen: slice, end: bytes = b"") -> Response:
         chosen: Which specifications.
         end: What follows in the object.
     """
-    texts = (await run_in_threadpool(spec_texts, get_split(split).name, tuple(TASKS)))[chosen]
+    texts = (await SHOW.run(spec_texts, get_split(split).name))[chosen]
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b'{"tasks":['

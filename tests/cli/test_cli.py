@@ -204,7 +204,7 @@ def test_mistakes_in_play(arguments: list[str], words: list[str]) -> None:
         ("broken", ["line 10", "ValidationError", "batch_size"]),
         ("never", ["line 13", "RuntimeError: not today"]),
         ("silent", ["returned NoneType, not an Action"]),
-        ("no_function", ["TypeError", "not callable"]),
+        ("no_function", ["returned NoneType, not a function"]),
     ],
 )
 def test_own_policy_that_fails(own: str, attribute: str, words: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dataselect_env.server import app
@@ -59,3 +61,17 @@ def test_serve_with_a_store_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(app, "serve", fail)
     assert refused("serve") == "DATASELECT_STORE: cannot be used"
+
+
+def test_what_is_wrong_with_an_option_is_told_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tasks.yaml").write_text("tasks: 5")
+    assert refused("serve", "--task-file", "none.yaml").startswith("--task-file: none.yaml: cannot be read")
+    assert refused("serve", "--task-file", "tasks.yaml").startswith("--task-file: tasks.yaml, line 1: ")
+    for command in ("serve", "mcp"):
+        assert refused(command, "--store", "postgres").startswith("--store: ")
+        assert refused(command, "--store", "sqlite:///no/such.db") == "--store: there is no folder no; make it first"
+    assert refused("serve", "--store", "memory:", "--workers", "2").startswith("--workers: several processes cannot")
+    assert not Path("no").exists()
+    monkeypatch.setenv("DATASELECT_TASKS", "none.yaml")
+    assert refused("serve", "--store", "memory:").startswith("DATASELECT_TASKS: none.yaml: cannot be read")

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from dataselect_env import DataSelectEnv
+from dataselect_env.core import validation
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import (
     Action,
@@ -243,3 +244,25 @@ def test_replies_satisfy_their_schemas() -> None:
             text = instance.model_dump_json()
             jsonschema.validate(json.loads(text), schema)
             assert type(instance).model_validate_json(text) == instance
+
+
+def test_thousands_of_unknown_names_cost_no_more_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Details of one problem take microseconds; of 20,000 they held up the server."""
+    described: list[object] = []
+    describe = validation._describe
+
+    def count(*args: Any) -> Any:
+        described.append(args)
+        return describe(*args)
+
+    monkeypatch.setattr(validation, "_describe", count)
+    few, many = ({f"n{place}": 1 for place in range(number)} for number in (10, 20_000))
+    refused = [
+        [
+            refusal(Action, data).body()
+            for data in ({**ACTION, **more}, {**ACTION, "strategy_weights": {"random": 1, **more}}, more)
+        ]
+        for more in (few, many)
+    ]
+    assert refused[0] == refused[1]
+    assert len(described) == 2 * 3 * validation.MOST_PROBLEMS

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dataselect_env.custom.definitions import Table
+from dataselect_env.custom.report import ColumnReport
 from dataselect_env.custom.tables import RawTable, read_table
 from tests.helpers.tabling import N, frame, save
 
@@ -47,13 +48,8 @@ def test_the_report_names_every_column_and_what_it_was_taken_for(tmp_path: Path)
                  " share one"),
         "truth": ("right labels", 'true_target names it; 2 classes: "no", "yes"'),
     }  # fmt: skip
-    assert read(tmp_path, frame(), columns=["b"]).report.columns[0] == (
-        "a",
-        "not used",
-        "columns does not name it",
-        0,
-        "",
-    )
+    unused = ColumnReport("a", "not used", "columns does not name it")
+    assert read(tmp_path, frame(), columns=["b"]).report.columns[0] == unused
 
 
 def test_the_summary_lists_twenty_readings(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataselect_env.custom import features
+from dataselect_env.custom import encoding
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.tables import RawTable, encode, read_table
 from tests.helpers.tabling import N, every, frame, refusal, save
@@ -46,7 +46,7 @@ def test_a_file_is_read(read: Read, name: str) -> None:
 
 
 def test_too_many_cells_are_refused_after_rows_were_drawn(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "MAX_CELLS", 5 * 40)
+    monkeypatch.setattr(encoding, "MAX_CELLS", 5 * 40)
     refusal(read, "max_rows", "60 rows x 5 encoded features make 300 cells", "200 are allowed", "columns", "max_rows")
     assert every(read(max_rows=40)).shape == (40, 5)
 

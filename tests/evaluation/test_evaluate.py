@@ -15,8 +15,9 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation import evaluate as room
 from dataselect_env.evaluation.evaluate import Plan, evaluate, jobs_of
-from dataselect_env.evaluation.journal import EpisodeRecord, JournalError, Versions
+from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import Report, Row, build_report, mean_curve
+from dataselect_env.evaluation.line_file import JournalError
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import corrected, difference, mean_interval
 from dataselect_env.policies import get_policy

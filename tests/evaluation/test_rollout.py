@@ -6,7 +6,8 @@ import math
 import random
 import subprocess
 import sys
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from dataselect_env.core.tasks import PINNED, TASKS, Task
 from dataselect_env.core.validation import parse
 from dataselect_env.evaluation.rollout import final_grade, play, policy_rng, rollout
 from dataselect_env.policies import GROUPS, Act, AnyPolicy, Policy, get_policy
+from dataselect_env.policies.policy import OraclePolicy, guarded
 
 SEED = 20_100
 
@@ -130,6 +132,17 @@ def test_answer_that_is_no_action(answer: object) -> None:
     policy = Policy("careless", "Answers anything.", lambda *_: lambda _: cast("Action", answer))
     with pytest.raises(InvalidInput, match=f"careless returned {type(answer).__name__}, not an Action"):
         rollout(policy, "easy", SEED)
+
+
+@pytest.mark.parametrize("own", [lambda policy: policy, guarded], ids=["plain", "guarded"])
+def test_a_policy_that_returns_nothing_is_named(own: Callable[[AnyPolicy], AnyPolicy]) -> None:
+    silent = Policy("silent", "Forgets to return.", cast("Any", lambda *_: None))
+    with pytest.raises(InvalidInput, match=r"^policy: the start of silent returned NoneType, not a function"):
+        rollout(own(silent), "easy", SEED)
+    for answer in (None, Action.stop()):
+        oracle = OraclePolicy("silent", "Buys, perhaps.", cast("Any", lambda *_, found=answer: lambda _: found))
+        with pytest.raises(InvalidInput, match=f"its move returned {type(answer).__name__}, not the StepResult"):
+            rollout(own(oracle), "easy", SEED)
 
 
 def test_mistakes_of_the_caller() -> None:

@@ -45,11 +45,13 @@ SERVED: dict[str, Callable[[str], bool]] = {
     "async-client": lambda out: out.startswith("True 0.0"),
     "gym-remote": lambda out: not out,
 }
-OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-gym", "own-strategy")
+OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-explain", "own-frame", "own-gym", "own-strategy")
 """Examples that test_docs_custom runs."""
 TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
 """Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""
-OTHERS = (*OWN_DATA, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
+CURATE = tuple(f"curate-{name}" for name in ("table", "run", "use", "ask", "audit", "python"))
+"""Examples that test_docs_curate runs."""
+OTHERS = (*OWN_DATA, *CURATE, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))
@@ -166,13 +168,20 @@ def run(command: list[str], folder: Path, text: str | None = None) -> str:
     return done.stdout
 
 
-def run_commands(name: str, folder: Path) -> str:
+def shown_as(expected: str, printed: str) -> None:
+    """Check that a page shows what was printed; a line ``...`` stands for any number of lines."""
+    lines = expected.splitlines()
+    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r" *\n" for line in lines)
+    assert re.fullmatch(pattern, printed.strip("\n") + "\n"), f"the page shows something else than\n{printed}"
+
+
+def run_commands(name: str, folder: Path, text: str | None = None) -> str:
     """Run the lines of an example that call our command, and return what the last one printed."""
     printed = ""
     for line in example(name).splitlines():
         program, *arguments = shlex.split(line)
         assert program == "dataselect-env"
-        printed = run([sys.executable, "-m", "dataselect_env", *arguments], folder)
+        printed = run([sys.executable, "-m", "dataselect_env", *arguments], folder, text)
         assert printed
     return printed
 

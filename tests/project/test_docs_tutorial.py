@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from docs import render
 from tests.helpers.serving import Server, running_server
-from tests.project.test_docs import BLOCK, TEXTS, example, play, run, run_commands, run_curl
+from tests.project.test_docs import BLOCK, TEXTS, example, play, run, run_commands, run_curl, shown_as
 
 pytestmark = pytest.mark.slow
 
@@ -37,10 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shown(name: str, printed: str) -> None:
-    """Check that the page shows what was printed; a line ``...`` stands for any number of lines."""
-    lines = PRINTS[name].splitlines()
-    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r" *\n" for line in lines)
-    assert re.fullmatch(pattern, printed.strip("\n") + "\n"), f"the page does not show what {name} prints:\n{printed}"
+    shown_as(PRINTS[name], printed)
 
 
 def contains(whole: Any, part: Any) -> bool:

@@ -35,6 +35,7 @@ WINGS: dict[str, set[str]] = {
     "policies": {"numpy"},
     "evaluation": {"numpy", "pydantic", "scipy", "sklearn"},
     "rendering": {"click", "matplotlib", "numpy", "pydantic"},
+    "curation": {"joblib", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "threadpoolctl"},
     "server": {
         "fastapi",
         "numpy",
@@ -49,7 +50,7 @@ WINGS: dict[str, set[str]] = {
     "testing": {"numpy"},
     "integrations": {"click", "fastapi", "inspect_ai", "openenv", "ray", "skyrl_gym", "websockets"},
     "gym": {"gymnasium", "numpy"},
-    "cli": {"click", "pydantic"},
+    "cli": {"click", "numpy", "pandas", "pydantic"},
 }
 TOP = {"client"}
 """Modules beside the wings, which no wing imports."""

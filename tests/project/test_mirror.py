@@ -7,7 +7,10 @@ from tests.helpers.serving import ROOT
 ELSEWHERE = {
     # Modules without a file of tests under their own name, and where they are tested.
     "__main__": "cli/test_cli",
+    "cli/asking": "cli/test_curate",
     "cli/console": "cli/test_cli",
+    "cli/curate_command": "cli/test_curate",
+    "cli/curate_input": "cli/test_curate",
     "cli/evaluate_command": "cli/test_evaluate",
     "cli/ladder": "cli/test_evaluate",
     "cli/task_options": "cli/test_custom",
@@ -20,6 +23,9 @@ ELSEWHERE = {
     "core/strategies/evidence": "core/strategies/test_filters",
     "core/strategies/rankings": "core/strategies/test_registry",
     "core/validation": "core/test_models",
+    "curation/checks": "curation/test_curating",
+    "curation/model": "curation/test_comparison",
+    "curation/picture": "curation/test_report",
     "custom/calibration": "custom/test_sources",
     "custom/columns": "custom/test_tables",
     "custom/errors": "custom/test_task_file",
@@ -29,6 +35,7 @@ ELSEWHERE = {
     "custom/labels": "custom/test_tables",
     "custom/splitting": "custom/test_sources",
     "evaluation/ladder": "evaluation/test_evaluate",
+    "evaluation/line_file": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
     "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",

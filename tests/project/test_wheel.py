@@ -31,8 +31,15 @@ def pip(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def git(*arguments: str, checkout: Path) -> str:
+    done = subprocess.run(["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 def build_wheel(folder: Path) -> Path:
     source = copy_checkout(folder / "checkout")
+    git("init", "--quiet", checkout=source)
+    git("add", "--all", checkout=source)
     pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(source))
     (built,) = folder.glob("*.whl")
     return built
@@ -76,6 +83,11 @@ def test_it_holds_the_package_alone(wheel: Path) -> None:
     sources = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.suffix in kinds}
     assert {name for name in names if name.startswith("dataselect_env/")} == {*sources, "dataselect_env/py.typed"}
     assert f"{information}/licenses/LICENSE" in names
+
+
+def test_building_leaves_nothing_that_git_would_add(wheel: Path) -> None:
+    assert (wheel.parent / "checkout" / "build").is_dir()
+    assert git("status", "--porcelain", checkout=wheel.parent / "checkout") == ""
 
 
 def test_it_needs_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

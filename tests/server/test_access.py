@@ -193,23 +193,63 @@ def test_all_origins_can_be_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "host", "client", "same"),
+    ("origin", "host", "on_loopback", "same"),
     [
-        ("https://owner-space.hf.space", "owner-space.hf.space", "10.0.0.7", True),  # behind a proxy that ends TLS
-        ("http://lab:7860", "lab:7860", "192.168.1.9", True),
-        ("http://lab:80", "lab", "192.168.1.9", True),
-        ("http://lab:7861", "lab:7860", "192.168.1.9", False),
-        ("http://192.168.1.5:7860", "192.168.1.5:7860", "192.168.1.9", True),
-        ("http://127.0.0.2:7860", "127.0.0.2:7860", "127.0.0.1", True),
-        ("http://rebound.example:7860", "rebound.example:7860", "127.0.0.1", False),
-        ("http://rebound.example:7860", "rebound.example:7860", "::1", False),
-        ("http://lab:99999", "lab:99999", None, False),
-        ("http://[", "[", None, False),
-        ("", "", None, False),
+        ("https://owner-space.hf.space", "owner-space.hf.space", False, True),  # behind a proxy that ends TLS
+        ("http://lab:7860", "lab:7860", False, True),
+        ("http://lab:80", "lab", False, True),
+        ("http://lab:7861", "lab:7860", False, False),
+        ("http://192.168.1.5:7860", "192.168.1.5:7860", False, True),
+        ("http://127.0.0.2:7860", "127.0.0.2:7860", True, True),
+        ("http://rebound.example:7860", "rebound.example:7860", True, False),
+        ("http://lab:99999", "lab:99999", False, False),
+        ("http://[", "[", False, False),
+        ("", "", False, False),
     ],
 )
-def test_a_page_is_its_own_when_its_address_is(origin: str, host: str, client: str | None, same: bool) -> None:
-    assert is_same_site(origin, host, client) == same
+def test_a_page_is_its_own_when_its_address_is(origin: str, host: str, on_loopback: bool, same: bool) -> None:
+    assert is_same_site(origin, host, on_loopback=on_loopback) == same
+
+
+HOSTS = {
+    **dict.fromkeys(("localhost", "LOCALHOST:7860", "app.localhost", "127.0.0.1:7860", "[::1]:7860", "mybox"), 200),
+    **dict.fromkeys(("rebound.example:7860", "localhost.rebound.example", "127.0.0.1.rebound.example", "["), 403),
+}
+
+
+def over(address: str, app: Any) -> TestClient:
+    """Return a client that reaches the server under an address; it says that it is a proxy for somebody else."""
+
+    async def at_address(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            scope = {**scope, "server": (address, 7860), "client": ("203.0.113.9", 1)}
+        await app(scope, receive, send)
+
+    return TestClient(at_address)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_rebound_name_reads_nothing_on_this_machine(host: str) -> None:
+    """A page under a domain that resolves to this machine sends its GET requests without an origin."""
+    app = create_app(Settings(store="memory:"))
+    for address in ("127.0.0.1", "127.0.1.1", "::1"):
+        client = over(address, app)
+        for path in ("/tasks", "/metrics", "/web", "/docs"):
+            response = client.get(path, headers={"Host": host})
+            assert response.status_code == HOSTS[host], path
+            assert ("FORBIDDEN_HOST" in response.text) == (HOSTS[host] == 403)
+        assert shake_hands(client, {"Host": host}) == (101 if HOSTS[host] == 200 else 403)
+        assert client.get("/health", headers={"Host": host}).status_code == 200
+    assert over("192.168.1.5", app).get("/tasks", headers={"Host": host}).status_code == 200
+
+
+def test_a_name_that_is_allowed_or_a_token_lets_a_proxy_on_this_machine_through() -> None:
+    headers = {"Host": "lab.example"}
+    for allowed in ("https://lab.example", "*"):
+        app = create_app(Settings(store="memory:", allowed_origins=allowed))
+        assert over("127.0.0.1", app).get("/tasks", headers=headers).status_code == 200
+    app = create_app(Settings(store="memory:", token=TOKEN))
+    assert over("127.0.0.1", app).get("/tasks", headers={**headers, **BEARER}).status_code == 200
 
 
 # --- rate -----------------------------------------------------------------------------------------------------------

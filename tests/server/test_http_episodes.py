@@ -1,5 +1,8 @@
+import asyncio
 import gc
+import threading
 from asyncio import run
+from typing import Any
 
 import pytest
 
@@ -129,3 +132,60 @@ def test_among_workers_the_most_recent_episode_is_any_worker_s(store: SQLiteStor
     for service in (first, second):
         assert isinstance(state := run(service.http.handle("state", None)), State)
         assert state.episode_id == "b"
+
+
+def test_an_episode_is_rebuilt_once_for_all_who_ask_for_it(
+    service: Service, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(service, "a")
+    run(service.http.handle("step", select()))
+    restarted, resume = Service(service.settings, store), Session.resume
+    calls, go = [], threading.Event()
+
+    def slow(*args: Any) -> Session:
+        calls.append(threading.current_thread())
+        assert go.wait(30)
+        return resume(*args)
+
+    monkeypatch.setattr(Session, "resume", slow)
+
+    async def ask() -> list[Any]:
+        states = [asyncio.create_task(restarted.http.handle("state", {"episode_id": "a"})) for _ in range(10)]
+        while not calls:
+            await asyncio.sleep(0.001)
+        go.set()  # the loop goes on while a thread rebuilds the episode
+        return await asyncio.gather(*states)
+
+    assert [state.step_count for state in run(ask())] == [1] * 10
+    assert len(calls) == 1
+    assert calls[0] is not threading.main_thread()
+
+
+def test_an_episode_in_use_is_not_rebuilt_beside_itself(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions of one episode would both play its next step."""
+    release: list[asyncio.Event] = []
+
+    async def ask() -> None:
+        await service.http.handle("reset", {"episode_id": "a", "seed": 1})
+        store, released = service.http._store, asyncio.Event()
+        append = store.append
+
+        async def hang(*args: Any) -> None:
+            release.append(released)
+            await released.wait()
+            await append(*args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "append", hang)
+            step = asyncio.create_task(service.http.handle("step", {**select(), "episode_id": "a"}))
+            while not release:
+                await asyncio.sleep(0.001)
+        for other in ("b", "c"):  # there is room for two
+            await service.http.handle("reset", {"episode_id": other, "seed": 1})
+        second = asyncio.create_task(service.http.handle("step", {**select(), "episode_id": "a"}))
+        await asyncio.sleep(0.01)
+        released.set()
+        replies = await asyncio.gather(step, second)
+        assert [reply.step for reply in replies if isinstance(reply, Reply)] == [1, 2]
+
+    run(ask())

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
+from dataselect_env.server.app import create_app
 from dataselect_env.server.logs import facts
 from dataselect_env.server.middleware import PIECE, RequestMiddleware
+from dataselect_env.server.settings import Settings
 
 GET_ROUTES = [
     "/health",
@@ -31,6 +35,24 @@ def test_head_answers_like_get_without_a_body(client: TestClient, path: str) -> 
     assert {n: v for n, v in head.headers.items() if n not in own} == {
         n: v for n, v in got.headers.items() if n not in own
     }
+
+
+@pytest.mark.parametrize("prefix", ["", "/env"])
+def test_a_route_works_with_a_slash_at_its_end(prefix: str) -> None:
+    """A redirect would lead to ``http`` where a proxy that is not trusted speaks TLS for the server."""
+    app: Any = create_app(Settings(store="memory:", token="secret"))  # noqa: S106
+    if prefix:
+        inner, app = app, FastAPI()
+        app.mount(prefix, inner)
+    client, bearer = TestClient(app, follow_redirects=False), {"Authorization": "Bearer secret"}
+    for method, path in (("POST", "/mcp/"), ("POST", "/reset/"), ("GET", "/tasks/"), ("GET", "/tasks//")):
+        assert client.request(method, prefix + path, headers=bearer).status_code == 200, path
+        assert client.request(method, prefix + path).status_code == 401, path
+    assert client.get(f"{prefix}/health/").status_code == 200
+    assert client.get(f"{prefix}/web/").headers["Location"] == "../web"
+    with client.websocket_connect(f"{prefix}/ws/", headers=bearer) as socket:
+        socket.send_text('{"type": "state"}')
+        assert socket.receive_json()["data"]["code"] == "NO_EPISODE"
 
 
 @pytest.mark.parametrize("path", ["/health", "/nothing", "/docs"])

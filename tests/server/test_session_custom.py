@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from asyncio import run
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import DynamicsMismatch, InvalidInput, UnknownTask
-from dataselect_env.core.models import Reply
+from dataselect_env.core.models import Reply, State
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.policies.policy import pace
 from dataselect_env.server.session import Session
@@ -129,3 +131,85 @@ def test_an_episode_is_not_continued_when_its_task_has_changed(store: SQLiteStor
         Session.resume(store, store.load("one"))
     offered(**definition)
     assert Session.resume(store, store.load("one")).step_count == 1
+
+
+class Blocked:
+    """``DataSelectEnv.step``, which waits on its thread until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        step = DataSelectEnv.step
+
+        def wait(env: DataSelectEnv, action: Any) -> Reply:
+            self.begun.set()
+            assert self.go.wait(30)
+            return step(env, action)
+
+        monkeypatch.setattr(DataSelectEnv, "step", wait)
+
+
+def test_a_step_of_a_custom_task_does_not_hold_the_loop(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = offered(**OWN["wine"])
+    session, blocked = Session(store, "http"), Blocked(monkeypatch)
+
+    async def play() -> None:
+        await session.handle("reset", {"task_id": "mine", "seed": 3})
+        step = asyncio.create_task(session.handle("step", script(task, 3)[0]))
+        state = asyncio.create_task(session.handle("state", None))
+        while not blocked.begun.is_set():
+            await asyncio.sleep(0.001)
+        assert not state.done()  # it waits for the session, not for the loop
+        blocked.go.set()
+        assert cast(Reply, await step).step == cast(State, await state).step_count == 1
+
+    run(play())
+
+
+def test_a_cancelled_step_leaves_the_episode_as_it_was(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = offered(**OWN["quotas"])
+    session, through = Session(store, "http"), Session(store, "http")
+    ask(through, "reset", {"task_id": "mine", "seed": 3, "episode_id": "through"})
+    expected = [plain(ask(through, "step", action)) for action in script(task, 3)[:2]]
+
+    async def play() -> None:
+        await session.handle("reset", {"task_id": "mine", "seed": 3})
+        with monkeypatch.context() as patched:
+            blocked = Blocked(patched)
+            step = asyncio.create_task(session.handle("step", script(task, 3)[1]))
+            while not blocked.begun.is_set():
+                await asyncio.sleep(0.001)
+            step.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await step
+            assert cast(State, await session.handle("state", None)).step_count == 0
+        first = cast(Reply, await session.handle("step", script(task, 3)[0]))
+        blocked.go.set()  # the abandoned thread ends while the episode goes on
+        second = cast(Reply, await session.handle("step", script(task, 3)[1]))
+        assert [plain(first), plain(second)] == expected
+
+    run(play())
+
+
+def test_a_step_that_was_stored_counts_although_its_request_was_cancelled(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, append = Session(store, "http"), store.append
+
+    async def hang(*args: Any) -> None:
+        await append(*args)
+        await asyncio.sleep(30)
+
+    async def play() -> None:
+        await session.handle("reset", {"seed": 3, "episode_id": "one"})
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "append", hang)
+            step = asyncio.create_task(session.handle("step", select(9, random=1)))
+            while not store.step_count("one"):
+                await asyncio.sleep(0.001)
+            step.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await step
+        assert cast(State, await session.handle("state", None)).step_count == 1
+        assert cast(Reply, await session.handle("step", select(9, random=1))).step == 2
+
+    run(play())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,12 +36,13 @@ def title_of(table: Table) -> str:
     return Path(name).name if Path(name).is_absolute() else name
 
 
-def open_file(table: Table, folder: Path) -> OpenedTable:
+def open_file(table: Table, folder: Path, as_text: Collection[str] = ()) -> OpenedTable:
     """Open the file of a table without loading its columns.
 
     Args:
         table: The table.
         folder: Folder that a relative name starts at.
+        as_text: Columns of a CSV file that are loaded as they are written, beside those of labels.
 
     Raises:
         TableError: The file does not exist or cannot be read, or a library is missing.
@@ -49,7 +50,7 @@ def open_file(table: Table, folder: Path) -> OpenedTable:
     title, path = title_of(table), folder / str(table.file)
     with _file_errors(title, path):
         _check_exists(title, path, is_absolute=Path(str(table.file)).is_absolute())
-        opened = _open(table, path, title)
+        opened = _open(table, path, title, as_text)
 
     def load(columns: list[str]) -> pandas.DataFrame:
         check_bytes(title, 8 * opened.rows * len(columns))  # a small file may unpack to billions of cells
@@ -80,7 +81,7 @@ def _suffix(name: str) -> str:
     return inner if path.suffix in PACKINGS and inner in (*DELIMITED, *JSON) else path.suffix
 
 
-def _open(table: Table, path: Path, title: str) -> OpenedTable:
+def _open(table: Table, path: Path, title: str, as_text: Collection[str]) -> OpenedTable:
     label_names = {field: getattr(table, field) for field in ("target", "true_target", "annotator")}
     labels = {field: name for field, name in label_names.items() if name is not None}
     suffix, packing = _suffix(path.name), path.suffix.lower()
@@ -99,7 +100,7 @@ def _open(table: Table, path: Path, title: str) -> OpenedTable:
     if suffix in JSON:
         opened = open_json(file)
     elif suffix in DELIMITED:
-        opened = open_delimited(file, labels.values(), "\t" if suffix == ".tsv" else None)
+        opened = open_delimited(file, {*labels.values(), *as_text}, "\t" if suffix == ".tsv" else None)
     else:
         raise TableError(f'{title} has the file "{member}", which cannot be read from a .zip file. Unpack it.', "file")
     return opened._replace(note=f'"{Path(member).name}", {opened.note}') if member else opened

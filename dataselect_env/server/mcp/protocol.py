@@ -54,7 +54,7 @@ async def _result(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
     if request.method == "ping":
         return {}
     if request.method == "tools/list":
-        return {"tools": [tool.manifest() for tool in tools.TOOLS.values()]}
+        return {"tools": tools.manifests()}
     if request.method == "tools/call":
         return await _call(request, backend)
     raise request.error(

@@ -48,6 +48,8 @@ def converse(respond: Respond, lines: BinaryIO, out: BinaryIO) -> None:
 def in_process(settings: Settings) -> Iterator[Respond]:
     """Yield the responses of a session in this process; its episodes go to the store of the settings.
 
+    Each message also removes a few expired episodes.
+
     Raises:
         SettingsError: The store cannot be used.
     """
@@ -55,8 +57,13 @@ def in_process(settings: Settings) -> Iterator[Respond]:
     service = Service(settings, store)
     try:
         backend = SessionBackend(Session(store, "mcp"), service)
+
+        async def respond(message: object) -> Response | None:
+            await service.prune_some()
+            return await protocol.respond(message, backend)
+
         with asyncio.Runner() as runner:
-            yield lambda message: runner.run(protocol.respond(message, backend))
+            yield lambda message: runner.run(respond(message))
     finally:
         service.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import Field
@@ -99,6 +100,16 @@ class Tool:
             "inputSchema": _input_schema(self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
+
+
+def manifests() -> list[dict[str, Any]]:
+    """Return the result of ``tools/list``: the entries of all tools, for the tasks that are registered now."""
+    return _manifests(tuple((task.task_id, task.digest, task.summary) for task in TASKS.values()))
+
+
+@lru_cache(maxsize=1)
+def _manifests(_tasks: tuple[tuple[str, str, str], ...]) -> list[dict[str, Any]]:
+    return [tool.manifest() for tool in TOOLS.values()]
 
 
 async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:

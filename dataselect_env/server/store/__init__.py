@@ -13,17 +13,20 @@ from dataselect_env.server.store.sqlite import MEMORY, SQLITE_PREFIX, SQLiteStor
 
 logger = logging.getLogger(__name__)
 
+NOT_WRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR}
+"""SQLite's codes of places where no store can be. Others, such as that of a file in use, pass or need a decision."""
+
 
 def open_store(url: str | None, synchronous: Synchronous = "normal") -> EpisodeStore:
     """Open the store that ``DATASELECT_STORE`` names.
 
     Args:
         url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory:``. None is the default file in the
-            user's data folder; if that cannot be written, a temporary file replaces it, with a warning in the log.
+            user's data folder; if no file can be written there, a temporary one replaces it, with a warning in the log.
         synchronous: As in :class:`SQLiteStore`.
 
     Raises:
-        SettingsError: The URL is not valid, or the file cannot be written.
+        SettingsError: The URL is not valid, or the file cannot be used.
     """
     if url == MEMORY:
         return SQLiteStore(None)
@@ -32,17 +35,26 @@ def open_store(url: str | None, synchronous: Synchronous = "normal") -> EpisodeS
     if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
         raise SettingsError("DATASELECT_STORE: should be sqlite:///relative.db, sqlite:////absolute.db or memory:")
     path = Path(url.removeprefix(SQLITE_PREFIX)).expanduser()
+    if not path.parent.is_dir():  # a misspelt name should not become a folder
+        raise SettingsError(f"DATASELECT_STORE: there is no folder {path.parent}; make it first")
     try:
         return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
-        raise SettingsError(f"DATASELECT_STORE: {path} cannot be used as a store: {error}") from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> SettingsError:
+    return SettingsError(f"DATASELECT_STORE: {path} cannot be used as a store: {error}")
 
 
 def _open_default(synchronous: Synchronous) -> SQLiteStore:
     path = default_store_path()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return SQLiteStore(path, synchronous)
     except (OSError, sqlite3.Error) as error:
+        if not isinstance(error, OSError) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in NOT_WRITABLE:
+            raise _unusable(path, error) from error
         temporary = Path(tempfile.mkdtemp(prefix="dataselect-env-")) / path.name
         logger.warning(
             "%s cannot be written (%s); episodes are stored in %s. Set DATASELECT_STORE to choose a file.",

@@ -59,8 +59,6 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path and path.absolute()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)

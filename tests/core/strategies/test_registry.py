@@ -153,15 +153,8 @@ def test_a_large_batch_costs_no_more_than_one_of_the_candidates(name: str, monke
     monkeypatch.setattr(scikit_activeml, "query", lambda _, X, *_rest, **options: small(X, **options))
     rng, pool = np.random.default_rng(0), 30_000
     left = rng.random(pool) < 0.9
-    candidates = Candidates(
-        X=rng.random((pool, 2)),
-        probabilities=np.full((pool, 2), 0.5),
-        left=left,
-        X_acquired=np.zeros((1, 2)),
-        y_acquired=np.array([0]),
-        rng=rng,
-        labels=np.zeros(pool, np.int64),
-    )
+    X, given = rng.random((pool, 2)), np.zeros(pool, np.int64)
+    candidates = Candidates(X, np.full((pool, 2), 0.5), left, X[:1], given[:1], rng, given)
     batch = pick(get_strategy(name), candidates, 20_000)
     assert len(np.unique(batch)) == 20_000
     assert left[batch].all()

@@ -3,8 +3,10 @@
 import asyncio
 import io
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,16 @@ def test_every_line_is_answered_or_passed_over() -> None:
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [answer.get("error", {}).get("code") for answer in answers] == [-32700, -32600, -32600, -32700, None]
     assert answers[-1] == {"jsonrpc": "2.0", "id": 4, "result": {}}
+
+
+def test_expired_episodes_leave_its_store(tmp_path: Path) -> None:
+    settings = Settings(store=f"sqlite:///{tmp_path}/episodes.db", episode_lifetime=1e-6)
+    call = {"name": "start_episode", "arguments": {}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    with stdio.in_process(settings) as ask, closing(sqlite3.connect(tmp_path / "episodes.db")) as other:
+        for _ in range(5):
+            ask(request)
+        assert other.execute("SELECT count(*) FROM episodes").fetchone() == (1,)
 
 
 def test_a_server_that_is_not_there_is_told_in_a_sentence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -94,8 +94,10 @@ def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
 
 def test_a_configured_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(SettingsError, match="cannot be used as a store"):
-        open_store(f"sqlite:///{tmp_path}/file/episodes.db")
+    for folder in ("file", "misspelt"):
+        with pytest.raises(SettingsError, match=f"there is no folder {tmp_path}/{folder}; make it first"):
+            open_store(f"sqlite:///{tmp_path}/{folder}/episodes.db")
+    assert not (tmp_path / "misspelt").exists()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -121,6 +123,23 @@ def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and
     store.close()
     assert "cannot be written" in caplog.text
     assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
+
+
+def test_a_default_store_that_is_in_use_or_from_another_version_is_not_left_for_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "episodes.db"
+    monkeypatch.setattr("dataselect_env.server.store.default_store_path", lambda: path)
+    monkeypatch.setattr("dataselect_env.server.store.sqlite.BUSY_TIMEOUT", 0.05)
+    SQLiteStore(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SettingsError, match="locked"):
+            open_store(None)
+        other.execute("ROLLBACK")
+        other.execute("PRAGMA user_version = 99")
+    with pytest.raises(SettingsError, match="another version"):
+        open_store(None)
 
 
 def test_steps_that_race_in_one_process_are_told_of_another_request(store: SQLiteStore) -> None:
