@@ -24,7 +24,9 @@ from dataselect_env import Action, DataSelectEnv, Reply
 from dataselect_env.core.data import dataset_number, make_dataset
 from dataselect_env.core.errors import EnvError, EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
 from dataselect_env.core.models import StepInfo
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.reward import TERMINAL_COEFFICIENT
+from dataselect_env.core.source import task_at
 from dataselect_env.core.specs import get_spec
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SPLITS, TASKS
 from dataselect_env.core.warm_start import warm_start
@@ -191,16 +193,18 @@ def test_named_terms_add_up_to_the_reward(task_id: str, reward_mode: str) -> Non
 @EACH_END
 def test_shaped_reward_is_the_formula_and_the_grade_once_at_the_end(task_id: str, last: Action) -> None:
     replies = played([*SCRIPT, last], task_id=task_id, seed=SEED)
+    task = as_described(TASKS[task_id], replies[0].problem)
     for before, reply in pairwise(replies):
         info = info_of(reply)
         expected = TERMINAL_COEFFICIENT * info.grade.score if info.grade else 0.0
         if info.batch_size:
             assert info.gain is not None
             assert info.redundancy is not None
-            assert info.noise_ratio == (info.mislabelled or 0) / info.batch_size
+            assert (info.noise_ratio is None) == (info.mislabelled is None) == (not task.audited)
+            assert (info.noise_ratio or 0.0) == (info.mislabelled or 0) / info.batch_size
             change = reply.observation.current_performance - before.observation.current_performance
             assert info.reward_terms["performance_gain"] == pytest.approx(5 * change)
-            noise_penalty = (1 + 2 * TASKS[task_id].flip_y) * info.noise_ratio
+            noise_penalty = (1 + 2 * task.flip_y) * (info.noise_ratio or 0.0)
             expected += info.gain - 0.01 * info.batch_size - 0.3 * info.redundancy - noise_penalty + 0.15
         assert reply.reward == pytest.approx(expected, abs=1e-12)
     assert [info_of(reply).grade is not None for reply in replies[1:]] == [False] * 4 + [True]
@@ -235,7 +239,7 @@ def test_state_names_the_episode(task_id: str) -> None:
     reply = play(env, SCRIPT, task_id=task_id, seed=SEED, reward_mode="grade")[-1]
     state = env.state
     assert (state.episode_id, state.task_id, state.seed, state.split) == (reply.episode_id, task_id, SEED, "train")
-    assert (state.max_steps, state.reward_mode) == (TASKS[task_id].max_steps, "grade")
+    assert (state.max_steps, state.reward_mode) == (task_at(TASKS[task_id], SEED).max_steps, "grade")
     assert state.dynamics_version == DYNAMICS_VERSION
 
 

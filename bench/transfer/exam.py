@@ -5,8 +5,9 @@
     python -m bench.transfer.exam --tables heart,sonar --seeds 3 --results runs/quick.jsonl   # a minute
 
 Appends to exam.jsonl, one line per table, kind of noise and contender, with the grades by seed. What the file already
-has is not played again, so an interrupted run goes on where it ended; ``--again NAME`` removes what a contender has
-there. A contender that does not react to replies plays once; one that does plays audited and not.
+has is not played again, so an interrupted run goes on where it ended, and more seeds can be added; ``--again NAME``
+removes what a contender has there. A contender that does not react to replies plays once; one that does plays audited
+and not.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from bench.transfer.contenders import (
     Constant,
     available,
     best_constant,
+    constants,
     play,
 )
 from bench.transfer.problems import kinds_of, make
@@ -55,11 +57,17 @@ Key = tuple[str, str, str, bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is still to be played on one table with one kind of noise."""
+    """What is still to be played on one table with one kind of noise.
+
+    Attributes:
+        table, kind: Table and kind of noise.
+        unfinished: Records that lack grades.
+        seeds: How many seeds there are to be.
+    """
 
     table: str
     kind: str
-    missing: tuple[tuple[str, bool | None], ...]
+    unfinished: tuple[Record, ...]
     seeds: int
 
 
@@ -81,58 +89,55 @@ def write(path: Path, records: Iterable[Record], *, mode: str = "a") -> None:
         file.writelines(f"{json.dumps(record)}\n" for record in records)
 
 
+def record_of(table: str, kind: str, contender: str | None = None, audited: bool | None = None) -> Record:
+    """Return a record without grades."""
+    return {"table": table, "kind": kind, "contender": contender, "audited": audited, "grades": []}
+
+
 def jobs_of(names: Iterable[str], contenders: Iterable[str], seeds: int, records: Iterable[Record]) -> list[Job]:
-    """Return what is missing in the records, by table and kind of noise."""
-    done = {key_of(record): len(record["grades"]) for record in records}
-    left_out = {record["table"] for record in records if "left out" in record}
-    wanted = [
-        (name, audited) for name in contenders for audited in ((True, False) if CONTENDERS[name].reacts else (None,))
-    ]
+    """Return what the records lack, by table and kind of noise."""
+    done = {key_of(record): record for record in records}
+    left_out = {record["table"] for record in done.values() if "left out" in record}
     jobs = []
-    for table in names:
-        for kind in kinds_of(table):
-            missing = tuple(
-                (name, audited)
-                for name, audited in wanted
-                if done.get((table, kind, name, audited), 0) < min(seeds, CONTENDERS[name].most_seeds)
-            )
-            if missing and table not in left_out:
-                jobs.append(Job(table, kind, missing, seeds))
+    pairs = [(table, kind) for table in names if table not in left_out for kind in kinds_of(table)]
+    for table, kind in pairs:
+        wanted = [
+            record_of(table, kind, name, audited)
+            for name in contenders
+            for audited in ((True, False) if CONTENDERS[name].reacts else (None,))
+        ]
+        found = [done.get(key_of(record), record) for record in wanted]
+        unfinished = tuple(
+            record for record in found if len(record["grades"]) < min(seeds, CONTENDERS[record["contender"]].most_seeds)
+        )
+        if unfinished:
+            jobs.append(Job(table, kind, unfinished, seeds))
     return jobs
 
 
 def play_job(job: Job, folder: Path) -> list[Record]:
-    """Play what is missing, and return its records; one that says why if the table cannot be played."""
+    """Play what is missing, and return the records; one that says why if the table cannot be played."""
     try:
         task = make(job.table, job.kind, folder)
     except TaskDefinitionError as error:
-        reason = error.message.partition(". ")[0]
-        return [_record(job, None, None, []) | {"left out": reason}]
-    return [_play(job, task, name, audited) for name, audited in job.missing]
+        return [{**record_of(job.table, job.kind), "left out": error.message.partition(". ")[0]}]
+    return [_finished(record, task, job.seeds) for record in job.unfinished]
 
 
-def _play(job: Job, task: Task, name: str, audited: bool | None) -> Record:
-    contender = CONTENDERS[name]
+def _finished(record: Record, task: Task, seeds: int) -> Record:
+    """Return a record with the grades of all seeds."""
+    contender = CONTENDERS[record["contender"]]
     constant: Constant | None = None
-    if name == OPEN_CONSTANT:
+    if contender.name == OPEN_CONSTANT:
         constant = open_constant.chosen()
-    elif name == OWN_CONSTANT:
-        constant = best_constant(task)
-    if audited is False:
+    elif contender.name == OWN_CONSTANT:
+        constant = constants(task)[record["constant"]] if "constant" in record else best_constant(task)
+    if record["audited"] is False:
         task = replace(task, task_id=f"{task.task_id}-unaudited", audited=False)
-    seeds = range(FIRST_SEED, FIRST_SEED + min(job.seeds, contender.most_seeds))
-    record = _record(job, name, audited, play(contender, task, seeds, constant))
-    return record if constant is None else record | {"constant": constant.name}
-
-
-def _record(job: Job, contender: str | None, audited: bool | None, grades: list[float]) -> Record:
-    return {
-        "table": job.table,
-        "kind": job.kind,
-        "contender": contender,
-        "audited": audited,
-        "grades": [round(grade, DECIMALS) for grade in grades],
-    }
+    missing = range(FIRST_SEED + len(record["grades"]), FIRST_SEED + min(seeds, contender.most_seeds))
+    new = [round(grade, DECIMALS) for grade in play(contender, task, missing, constant)]
+    named = {} if constant is None else {"constant": constant.name}
+    return {**record, "grades": [*record["grades"], *new], **named}
 
 
 def about() -> Record:
@@ -140,7 +145,7 @@ def about() -> Record:
     from importlib.metadata import version  # noqa: PLC0415
 
     facts = {**versions(), "processor": processor(), "cleanlab": version("cleanlab")}
-    return {"table": "", "kind": "", "contender": None, "audited": None, "grades": [], "versions": facts}
+    return {**record_of("", ""), "versions": facts}
 
 
 def _list_of(known: Iterable[str]) -> Any:

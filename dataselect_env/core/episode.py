@@ -38,12 +38,6 @@ from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, performance_on
 
 
-def streams(seed: int) -> tuple[np.random.Generator, np.random.Generator, np.random.Generator]:
-    """Return the random streams of an episode: label noise, selection draws and training order."""
-    noise, selection, training = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
-    return noise, selection, training
-
-
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """The result of one step.
@@ -52,8 +46,7 @@ class StepResult:
         observation: What the agent sees after the step.
         reward: Sum of ``info.reward_terms``, added in their order.
         info: Named reward terms, counts of the batch and, at the end, the grade.
-        samples: Indices into the pool of the samples bought, (info.batch_size,), in the order of choice. They are
-            hidden: no reply reports them.
+        samples: Indices into the pool, (info.batch_size,), in the order of choice. No reply reports them.
     """
 
     observation: ObservationFields
@@ -93,7 +86,8 @@ class Episode:
         self.task = task_at(task, seed)
         self.seed = seed
         self.reward_mode = reward_mode
-        noise_rng, self._selection_rng, self._training_rng = streams(seed)
+        streams = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+        noise_rng, self._selection_rng, self._training_rng = streams
         self._source = source_of(self.task)
         self._held = self._source.start(seed) if hold_data else None
         self._pool: Pool = self._source.pool(self.task, seed, noise_rng)
@@ -175,8 +169,7 @@ class Episode:
     def clean_samples(self) -> Indices:
         """Indices into the pool of the available samples with a right label, ascending.
 
-        They are hidden ground truth, for oracles and audits in process; no reply may depend on them. On a task without
-        ground truth, every available sample counts as clean.
+        They are hidden, for oracles and audits in process. On a task without ground truth, all count as clean.
         """
         return np.flatnonzero(self._available & ~self._pool.mislabelled)
 
@@ -197,8 +190,7 @@ class Episode:
         """
         if self.steps:
             raise ValueError("a problem is described before the first step")
-        start = self._start
-        return describe(self.task, start, self._selector(start).candidates())
+        return describe(self.task, self._start, self._selector(self._start).candidates())
 
     # --- steps ------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from dataselect_env.evaluation.statistics import corrected, difference
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import Policy
 
-RIVALS = ("random", "confident_random")
+RIVALS = ("held_out_uncertainty", "confident_random", "random")
 """Policies that the chosen one is compared with."""
 NOTHING, EVERYTHING = "trusted rows alone", "every row of the table"
 MOST_FOLDS = 5

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHOSEN = (palette.VERMILION, "-", "o")
-RIVALS = ((palette.SKY_BLUE, "-.", "^"), (palette.BLUE, (0, (4, 1.5)), "D"))
+RIVALS = (
+    (palette.PURPLE, (0, (1, 1)), "P"),
+    (palette.BLUE, (0, (4, 1.5)), "D"),
+    (palette.SKY_BLUE, "-.", "^"),
+)
 WIDTH, HEIGHT = 8.4, 3.6
 """Inches."""
 

@@ -17,10 +17,11 @@ from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.strategies.evidence import leave_one_out
 from dataselect_env.core.tasks import MIN_BATCH, Task
 from dataselect_env.core.warm_start import WarmStart, warm_up
-from dataselect_env.custom.calibration import MIN_RISE, best_alpha, measured_range
+from dataselect_env.custom.calibration import best_alpha
 from dataselect_env.custom.definitions import LearnerSettings
 from dataselect_env.custom.noise import UnknownNoise
 from dataselect_env.custom.sources import WARM_UP_STREAM, CustomSource
+from dataselect_env.policies.options import UNKNOWN_RANGE
 
 EXTRA_STRATEGIES = (
     "agree_uncertainty",
@@ -124,16 +125,14 @@ def make_task(table: NoisyTable, settings: Settings, *, audited: bool) -> Task:
         return CurationSource(noise=noise, learner=learner, dataset=dataset)
 
     source = make_source(best_alpha(make_source, LearnerSettings(), settings.budget))
-    low, high = measured_range(source, (settings.seed,))
-    high = min(1.0, max(high, low + MIN_RISE))
     return Task(
         task_id="curation",
         summary=f"Choose at most {settings.budget} of {len(table.X)} rows of a table, some of whose labels are wrong.",
         flip_y=rate,
         budget=settings.budget,
         max_steps=settings.steps,
-        performance_range=(min(low, high - MIN_RISE), high),
-        pass_performance=high,
+        performance_range=UNKNOWN_RANGE,
+        pass_performance=UNKNOWN_RANGE[1],
         min_batch=min(MIN_BATCH, settings.budget),
         pool_size=len(table.X),
         n_classes=table.n_classes,

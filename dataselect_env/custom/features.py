@@ -98,15 +98,15 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
         return ColumnReport(name, "category", _why_category(frame[name], kind, is_named=is_category), missing, reading)
+    if frame[name].isna().all():
+        return ColumnReport(name, "not used", "no values", missing, reading)
     why = _why_number(frame[name], kind)
     return ColumnReport(name, "date" if kind in TIME_KINDS else "number", why, missing, reading, notation)
 
 
 def _why_number(column: pandas.Series, kind: str) -> str:
-    """Return why a prepared column is a number or date: its range, or that it tells nothing."""
+    """Return why a prepared column with values is a number or date: its range, or that it tells nothing."""
     low, high = float(column.min()), float(column.max())
-    if np.isnan(low):
-        return "no values, so it is left out"
     if kind in TIME_KINDS:
         return "durations in seconds" if kind.startswith("timedelta") else "dates as seconds since 1970"
     if low == high:

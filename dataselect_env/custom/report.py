@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -65,15 +64,16 @@ class TableReport:
     columns: tuple[ColumnReport, ...]
 
     def summary(self) -> str:
-        """Return the report as one sentence, with every reading that was guessed."""
-        counts = Counter(column.role for column in self.columns)
-        kinds = [f"{counts[role]:,} {words[counts[role] > 1]}" for role, words in PLURALS.items() if counts[role]]
+        """Return the report as one sentence, with the names of the categories and every reading that was guessed."""
+        names = {role: [column.name for column in self.columns if column.role == role] for role in PLURALS}
+        kinds = [f"{len(found):,} {PLURALS[role][len(found) > 1]}" for role, found in names.items() if found]
         target = next(column.name for column in self.columns if column.role == "labels")
         guesses = [f'"{column.name}": {column.reading}' for column in self.columns if column.reading]
         more = f" and {len(guesses) - NAMES_SHOWN:,} more" if len(guesses) > NAMES_SHOWN else ""
         told = f"; read {'; '.join(guesses[:NAMES_SHOWN])}{more}" if guesses else ""
+        text = f"; categories are {quoted(names['category'])}" if names["category"] else ""
         shape = f"{self.rows:,} rows, {len(self.classes)} classes in {quoted([target])}"
-        return f"{self._name()}: {', '.join([shape, *kinds])}{told}."
+        return f"{self._name()}: {', '.join([shape, *kinds])}{text}{told}."
 
     def lines(self) -> Iterator[str]:
         """Yield the report as a table with one line for each column."""

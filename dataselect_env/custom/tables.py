@@ -154,12 +154,25 @@ def _unused(table: Table, name: str) -> ColumnReport:
     return ColumnReport(name, "not used", why)
 
 
+def _is_number(name: str) -> bool:
+    try:
+        return isinstance(float(name), float)
+    except ValueError:
+        return False
+
+
 def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str]) -> list[str]:
     """Return the names of the features, after checking all names that the definition uses."""
     used = {"columns": table.columns or [], "exclude": table.exclude, "categorical": table.categorical}
     for field, names in {**{field: [name] for field, name in label_names.items()}, **used}.items():
         for name in names:
-            check_known(reader.title, "column", field, name, reader.opened.names)
+            try:
+                check_known(reader.title, "column", field, name, reader.opened.names)
+            except TableError as error:
+                if sum(map(_is_number, reader.opened.names)) * 2 < len(reader.opened.names):
+                    raise
+                message = f"{error.message} The first row should have the names of the columns; it looks like values."
+                raise TableError(message, field) from None
     if label_names.get("true_target") == label_names["target"]:
         raise TableError("true_target should be another column than target, or be left out.", "true_target")
     leaks = [name for name in table.columns or () if name in label_names.values()]

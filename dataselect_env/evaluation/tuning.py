@@ -33,8 +33,13 @@ def batch_size(task: Task, multiple: float) -> int:
 
 
 def candidates(task: Task) -> tuple[str, ...]:
-    """Return the names of the constant policies to try: each strategy and each mix in each batch size."""
-    sizes = dict.fromkeys(batch_size(task, multiple) for multiple in SIZES)
+    """Return the names of the constant policies to try: each strategy and each mix in each batch size.
+
+    Where each seed draws its own budget, sizes are relative to it.
+    """
+    sizes: dict[int | str, None] = dict.fromkeys(
+        f"{multiple:g}x" if task.varies else batch_size(task, multiple) for multiple in SIZES
+    )
     return tuple(constant_name(size, mix) for mix in mixes(task) for size in sizes)
 
 

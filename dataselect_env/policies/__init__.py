@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -120,8 +121,13 @@ def plays(name: str, task: Task) -> bool:
     return set(policy.needs) <= set(task.extra_strategies)
 
 
-def constant_name(batch_size: int, weights: Mapping[str, float]) -> str:
-    """Return the name under which :func:`get_policy` returns the policy that always buys this."""
+def constant_name(batch_size: int | str, weights: Mapping[str, float]) -> str:
+    """Return the name under which :func:`get_policy` returns the policy that always buys this.
+
+    Args:
+        batch_size: Samples, or text such as ``1.5x``: so many times an even share of the budget for each step.
+        weights: Weights by strategy.
+    """
     return f"constant:{batch_size}:{'+'.join(f'{name}={weight:g}' for name, weight in weights.items())}"
 
 
@@ -130,17 +136,25 @@ def _constant(text: str) -> Policy:
     size, _, mix = text.partition(":")
     try:
         weights = {key: float(value) for key, _, value in (part.partition("=") for part in mix.split("+"))}
-        batch_size = int(size)
+        shares = float(size[:-1]) if size.endswith("x") else None
+        batch_size = 0 if shares is not None else int(size)
+        if shares is not None and not 0 < shares < math.inf:
+            raise ValueError(size)
     except ValueError:
-        raise _refusal(f"constant:{text} should look like constant:13:diversity=1+random=0.5") from None
+        raise _refusal(
+            f"constant:{text} should look like constant:13:diversity=1+random=0.5, or constant:1.5x:random=1 for 1.5"
+            " even shares of the budget"
+        ) from None
 
     def start(task: Task, _rng: np.random.Generator) -> Act:
         given = dict.fromkeys(StrategyWeights.model_fields, 0.0) | weights
-        data = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": given}
+        wanted = batch_size if shares is None else max(task.min_batch, round(shares * task.budget / task.max_steps))
+        data = {"action_type": "select_batch", "batch_size": wanted, "strategy_weights": given}
         action = parse(action_model(task.extra_strategies), data)
         return lambda _reply: action
 
-    return Policy(f"constant:{text}", f"Batches of {batch_size}: {mix}.", start)
+    how = f"Batches of {batch_size}" if shares is None else f"Batches of {shares:g} even shares of the budget"
+    return Policy(f"constant:{text}", f"{how}: {mix}.", start)
 
 
 FAMILIES: dict[str, Callable[[str], Policy]] = {"constant": _constant, "ppo": ppo_of}

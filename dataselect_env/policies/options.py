@@ -154,12 +154,19 @@ class History:
         self._last = share
 
     def options(self, paces: Sequence[float] = PACES) -> list[Option]:
-        """Return the options of the current state: each strategy in each size that makes a difference, and a stop."""
+        """Return the options of the current state: each strategy in each size that makes a difference, and a stop.
+
+        Where the performance range is not known, nobody can say whether to save the rest of the budget: there is no
+        stop, and the last step spends what is left.
+        """
         left = self._observation.remaining_budget
-        even = left / max(1, self.task.max_steps - self._step)
+        steps = max(1, self.task.max_steps - self._step)
         most = min(left, self._observation.samples_available, self.task.max_batch or left)
-        sizes = dict.fromkeys(min(max(self.task.min_batch, round(pace * even)), most) for pace in paces)
-        return [*(Option(name, size) for name in self.strategies for size in sizes), Option(None)]
+        if not self._scale and steps == 1:
+            paces = (1.0,)
+        sizes = dict.fromkeys(min(max(self.task.min_batch, round(pace * left / steps)), most) for pace in paces)
+        buying = [Option(name, size) for name in self.strategies for size in sizes]
+        return [*buying, Option(None)] if self._scale else buying
 
     def features(self, options: Sequence[Option]) -> Floats:
         """Return the features of options in the current state, (len(options), WIDTH), each in [-1, 1]."""

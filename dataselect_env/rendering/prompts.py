@@ -27,7 +27,7 @@ THOUGHTS = re.compile(r"^.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 DIGITS = 4
 """Decimals of every number that is not a count."""
 UNAUDITED = "it is not reported which labels are wrong, and noise_estimate is a guess from the samples bought"
-DRAWN = "- each seed draws a problem with numbers of its own, which the first message of an episode states\n"
+DRAWN = "- each seed draws a problem with numbers of its own, within these limits\n"
 OBJECT_START = re.compile(r'\{(?=\s*["}])')
 MAX_BROKEN_OBJECTS = 100
 """Largest number of invalid JSON objects in an answer. It keeps the work linear in the length of the answer."""

@@ -50,7 +50,7 @@ REPORT = Lane("report", 1)
 
 def is_quick(task: Task) -> bool:
     """Return whether the event loop itself plays a task: a step takes less than a millisecond, a reset some."""
-    return task.built_in and not task.extra_strategies
+    return task.pinned and not task.extra_strategies
 
 
 class Once(Generic[K, T]):

@@ -119,14 +119,27 @@ def test_only_what_is_missing_is_played() -> None:
     done = [record("heart", "random", [0.1] * 3), record("heart", "ppo:easy", [0.1] * 3, audited=True)]
     jobs = jobs_of(["heart"], ["random", "ppo:easy", "greedy-oracle"], 3, done)
     greedy, unaudited = ("greedy-oracle", None), ("ppo:easy", False)
-    assert [job.kind for job in jobs] == list(problems.SYNTHETIC)
-    assert {job.kind: job.missing for job in jobs}["uniform"] == (unaudited, greedy)
-    assert jobs[0].missing == (("random", None), ("ppo:easy", True), unaudited, greedy)
-    assert jobs_of(["heart"], ["random"], 4, done)[1].missing == (("random", None),), "more seeds are played anew"
+    unfinished = {job.kind: [(one["contender"], one["audited"]) for one in job.unfinished] for job in jobs}
+    assert list(unfinished) == list(problems.SYNTHETIC)
+    assert unfinished["uniform"] == [unaudited, greedy]
+    assert unfinished["none"] == [("random", None), ("ppo:easy", True), unaudited, greedy]
+    assert jobs_of(["heart"], ["random"], 4, done)[1].unfinished == (done[0],), "seeds are missing"
     few = [record("heart", "greedy-oracle", [0.1] * 5, kind=kind) for kind in problems.SYNTHETIC]
     assert jobs_of(["heart"], ["greedy-oracle"], 20, few) == []
     left = {**record("breast", "", []), "contender": None, "left out": "nothing to buy"}
     assert jobs_of(["breast"], ["random"], 3, [left]) == []
+
+
+def test_seeds_are_added_to_what_there_is(folder: Path) -> None:
+    names = ("random", "own-constant")
+    chosen = {"constant": "diversity"}
+    first = [record("wine", name, [], kind="worlds", **chosen) for name in names]
+    together = exam.play_job(Job("wine", "worlds", tuple(first), 3), folder)
+    one = exam.play_job(Job("wine", "worlds", tuple(first), 1), folder)
+    assert exam.play_job(Job("wine", "worlds", tuple(one), 3), folder) == together
+    assert together[1]["grades"] == contenders.play(
+        CONTENDERS["diversity"], make(folder, "worlds"), range(FIRST_SEED, FIRST_SEED + 3)
+    )
 
 
 def test_later_records_replace_earlier_ones(tmp_path: Path) -> None:
@@ -158,7 +171,8 @@ def test_the_best_constant_is_chosen_on_the_seeds_given(folder: Path, monkeypatc
 
 
 def test_a_job_plays_audited_and_not(folder: Path) -> None:
-    job = Job("wine", "worlds", (("probing", True), ("probing", False), ("random", None)), 2)
+    asked = (("probing", True), ("probing", False), ("random", None))
+    job = Job("wine", "worlds", tuple(exam.record_of("wine", "worlds", *one) for one in asked), 2)
     audited, unaudited, by_chance = exam.play_job(job, folder)
     assert len(audited["grades"]) == 2
     assert audited["grades"] != unaudited["grades"]
@@ -168,7 +182,7 @@ def test_a_job_plays_audited_and_not(folder: Path) -> None:
 def test_a_table_with_nothing_to_buy_is_left_out(tmp_path: Path) -> None:
     y = np.arange(300) % 2  # separable, so that the seed set is enough
     np.savez(tmp_path / "heart.npz", X=y[:, None] * np.ones(4), y=y)
-    (found,) = exam.play_job(Job("heart", "none", (("random", None),), 1), tmp_path)
+    (found,) = exam.play_job(Job("heart", "none", (exam.record_of("heart", "none", "random"),), 1), tmp_path)
     assert found["left out"].startswith("buying does not help here")
 
 
@@ -251,5 +265,6 @@ def test_the_fair_constant_was_chosen_on_validation_problems() -> None:
 def test_results_are_what_the_package_does(folder: Path) -> None:
     recorded = {exam.key_of(one): one["grades"] for one in exam.read(exam.RESULTS)}
     asked = (("held_out_random", None), ("ppo:easy", True), ("probing", False), ("general", True))
-    for found in exam.play_job(Job("wine", "worlds", asked, contenders.SEEDS), folder):
+    records = tuple(exam.record_of("wine", "worlds", *one) for one in asked)
+    for found in exam.play_job(Job("wine", "worlds", records, contenders.SEEDS), folder):
         assert found["grades"] == pytest.approx(recorded[exam.key_of(found)], abs=1e-3), found["contender"]

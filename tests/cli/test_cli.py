@@ -18,7 +18,7 @@ from dataselect_env import __version__, cli
 from dataselect_env.cli import console
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import RewardMode
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED, TASKS
 from dataselect_env.custom.task_file import TaskFileError
 from dataselect_env.evaluation import baseline
 from dataselect_env.policies import GROUPS, POLICIES
@@ -229,7 +229,7 @@ def test_baseline_table() -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert [line.split()[0] for line in result.stdout.splitlines() if "%" in line] == list(
         baseline.BASELINE_POLICIES
-    ) * len(TASKS)
+    ) * len(PINNED)
 
 
 @pytest.mark.usefixtures("short")

@@ -144,8 +144,10 @@ def test_what_the_columns_were_taken_for_is_told() -> None:
     result = evaluate(
         "--data", "mixed.csv", "--target", "label", "--categorical", "x1, x2", "--budget", "40", *policies
     )
-    line = 'mixed.csv (separated by commas): 300 rows, 3 classes in "label", 8 numbers, 2 categories.'
-    assert result.stderr.splitlines() == [line]
+    assert result.stderr.splitlines() == [
+        'mixed.csv (separated by commas): 300 rows, 3 classes in "label", 8 numbers, 2 categories; categories are "x1",'
+        ' "x2".'
+    ]
     assert evaluate(*DATA, *policies).stderr.splitlines()[0].startswith("t.csv (separated by commas): 300 rows")
     listing = run("tasks", "--task-file", "tasks.yaml").stdout
     assert 'wine: 178 rows, 3 classes in "target", 13 numbers.' in listing

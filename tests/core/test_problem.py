@@ -139,6 +139,21 @@ def test_without_audit_replies_are_the_same_whatever_labels_are_right() -> None:
     assert played.stop() == other.stop()
 
 
+@pytest.mark.parametrize("seed", [seed for seed in range(40) if not task_at(OPEN, seed).noise_trap][:6])
+def test_no_strategy_reads_the_noise_mask_of_what_is_not_bought(seed: int) -> None:
+    played = Episode(OPEN, seed)
+    names = played.strategies
+    script = [tuple(float(one == name) for one in names) for name in names][: played.task.max_steps]
+    results = [played.select_batch(5, weights) for weights in script if played.end_reason is None]
+    other = Episode(OPEN, seed)
+    bought = np.concatenate([result.samples for result in results])
+    mask = ~other._pool.mislabelled
+    mask[bought] = played.mislabelled[bought]
+    other._pool.mislabelled[:] = mask
+    assert [other.select_batch(5, weights) for weights in script[: len(results)]] == results
+    assert other.grade() == played.grade()
+
+
 def test_a_replay_gives_the_same_episode() -> None:
     for seed in (5, 20_006):
         env = DataSelectEnv()

@@ -42,7 +42,7 @@ def test_every_contender_is_judged_on_every_trusted_row(found: Comparison) -> No
     for one in found.contenders:
         assert one.accuracy * 40 == pytest.approx(round(one.accuracy * 40))
         assert (one.advantage is None) == (one.name == "held_out_random")
-    assert [one.rows for one in found.contenders] == [40, 40, 40, 0, 400]
+    assert [one.rows for one in found.contenders] == [40, 40, 40, 40, 0, 400]
 
 
 def test_choosing_with_the_labels_in_view_beats_chance(found: Comparison) -> None:
@@ -63,7 +63,7 @@ def test_the_curves_start_without_a_choice_and_end_in_the_figures(found: Compari
 
 def test_a_policy_is_not_compared_with_itself() -> None:
     names = [one.name for one in compare(TABLE, policy("random"), replace(SETTINGS, budget=10, steps=1)).contenders]
-    assert names == ["random", "confident_random", NOTHING, EVERYTHING]
+    assert names == ["random", *RIVALS[:2], NOTHING, EVERYTHING]
 
 
 def test_an_audit_is_for_every_policy_and_not_for_the_whole_table() -> None:

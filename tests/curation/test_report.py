@@ -72,7 +72,9 @@ def test_without_a_comparison_the_picture_shows_the_steps(report: CurationReport
 
 
 def test_the_steps_add_up(report: CurationReport) -> None:
-    assert [step.bought for step in report.steps] == [10, 20, 30, 40]
+    bought = [step.bought for step in report.steps]
+    assert bought == sorted(bought)
+    assert bought[-1] == 40
     assert sum(step.wrong or 0 for step in report.steps) == report.wrong
     assert sum(report.bought_by.values()) == report.bought == 40
 

@@ -25,7 +25,9 @@ def test_dates_in_text_are_read_and_reported(tmp_path: Path, name: str) -> None:
     days = ["1970-01-02", "1970-01-01 00:01", "1970-01-01T01:00:00+01:00", "-"] * (N // 4)
     raw = read(tmp_path, frame(day=days), name)
     np.testing.assert_array_equal(raw.frame["day"][:4], [86_400, 60, 0, np.nan])
-    assert raw.report.summary().endswith('1 date, 1 category; read "day": "1970-01-02" as a date, "-" as missing.')
+    assert raw.report.summary().endswith(
+        '1 date, 1 category; categories are "colour"; read "day": "1970-01-02" as a date, "-" as missing.'
+    )
     assert read(tmp_path, frame(day=days), name, categorical=["day"]).categorical == ("colour", "day")
 
 

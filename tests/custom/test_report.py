@@ -27,8 +27,8 @@ def test_the_report_names_every_column_and_what_it_was_taken_for(tmp_path: Path)
     table = {"true_target": "truth", "annotator": "who", "exclude": ["a"], "categorical": ["gap"]}
     report = read(tmp_path, data, "t.parquet", **table).report
     assert report.summary() == (
-        't.parquet: 60 rows, 2 classes in "label", 3 numbers, 1 date, 4 categories, 1 column not used; read "c":'
-        ' "1,250" as 1250, "?" as missing.'
+        't.parquet: 60 rows, 2 classes in "label", 2 numbers, 1 date, 4 categories, 2 columns not used; categories are'
+        ' "b", "colour", "gap", "many"; read "c": "1,250" as 1250, "?" as missing.'
     )
     lines = [line.split("  ") for line in report.lines()]
     assert lines[0] == ['t.parquet: 60 rows, 2 classes: "no", "yes"']
@@ -41,7 +41,7 @@ def test_the_report_names_every_column_and_what_it_was_taken_for(tmp_path: Path)
               " by the median"),
         "day": ("date", "dates as seconds since 1970; 1 missing, replaced by the median"),
         "gap": ("category", 'named in categorical, 1 different: "8"; 30 missing, a category'),
-        "void": ("number", "no values, so it is left out"),
+        "void": ("not used", "no values"),
         "who": ("annotators", 'annotator names it; 1: "ann"'),
         "code": ("number", "4 whole numbers, 0 to 3; if they are codes, name the column in categorical"),
         "many": ("category", 'text, 55 different: "t0", "t1", "t10", "t11", "t12", ...; all but the 49 most frequent'

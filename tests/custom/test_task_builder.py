@@ -330,5 +330,6 @@ def test_a_task_that_nobody_audits_keeps_its_truth_for_oracles() -> None:
 
 
 def test_whether_a_task_is_audited_belongs_to_its_definition() -> None:
-    digests = [made(**WINE, **fields).digest for fields in ({}, {"audited": True}, {"audited": False})]
+    choices: list[dict[str, Any]] = [{}, {"audited": True}, {"audited": False}]
+    digests = [made(**WINE, **fields).digest for fields in choices]
     assert digests[0] == digests[1] != digests[2]

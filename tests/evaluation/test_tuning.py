@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pytest
 
+from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, TASKS, Task
@@ -43,6 +45,21 @@ def test_candidates_are_every_strategy_alone_and_mixes_in_several_sizes() -> Non
     assert {action.batch_size for action in actions} == {10, 15, 30}
     assert len(set(candidates(task))) == len(actions) == 3 * (3 + len(FURTHER) + 3)
     assert episode_count("mine") == len(actions) * 10
+
+
+def test_sizes_follow_the_budget_where_each_seed_draws_its_own() -> None:
+    task = TASKS["open"]
+    names = candidates(task)
+    assert len(names) == 3 * (len(STRATEGIES) + len(task.extra_strategies) + 3)
+    for budget, steps, sizes in ((60, 6, {10, 15, 30}), (24, 4, {6, 9, 18}), (80, 16, {5, 8, 15})):
+        drawn = replace(task, budget=budget, max_steps=steps)
+        assert {action_of(name, drawn).batch_size for name in names} == sizes
+
+
+@pytest.mark.parametrize("size", ["x", "0x", "-1x", "infx", "nanx", "1.5"])
+def test_wrong_sizes_are_refused(size: str) -> None:
+    with pytest.raises(InvalidInput, match="even shares"):
+        get_policy(f"constant:{size}:random=1")
 
 
 def test_sizes_are_at_least_the_smallest_batch_and_each_is_tried_once() -> None:

@@ -12,20 +12,24 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownTask
+from dataselect_env.core.source import task_at
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.gym.env import DataSelectGymEnv
+from dataselect_env.gym.spaces import MENU_SIZES
 from dataselect_env.gym.vector import DataSelectVectorEnv
+from dataselect_env.policies.features import batch_sizes
 
-HARD = "dataselect_env.gym:DataSelect-Hard-v0"
+HARD, OPEN = "dataselect_env.gym:DataSelect-Hard-v0", "dataselect_env.gym:DataSelect-Open-v0"
 LANES = 3
 MODES = pytest.mark.parametrize("mode", AutoresetMode)
 
 
-def native(**choices: Any) -> VectorEnv[Any, Any, Any]:
-    return gymnasium.make_vec(HARD, num_envs=LANES, vectorization_mode="vector_entry_point", **choices)
+def native(name: str = HARD, **choices: Any) -> VectorEnv[Any, Any, Any]:
+    return gymnasium.make_vec(name, num_envs=LANES, vectorization_mode="vector_entry_point", **choices)
 
 
-def single(mode: AutoresetMode, **choices: Any) -> SyncVectorEnv[Any, Any]:
-    return SyncVectorEnv([lambda: gymnasium.make(HARD, **choices)] * LANES, autoreset_mode=mode)
+def single(mode: AutoresetMode, name: str = HARD, **choices: Any) -> SyncVectorEnv[Any, Any]:
+    return SyncVectorEnv([lambda: gymnasium.make(name, **choices)] * LANES, autoreset_mode=mode)
 
 
 def same(ours: Any, theirs: Any, where: str = "") -> None:
@@ -56,6 +60,7 @@ def same(ours: Any, theirs: Any, where: str = "") -> None:
         {"actions": "box", "reward_mode": "grade"},
         {"actions": "multi_discrete", "observations": "dict", "split": "test"},
         {"actions": "discrete", "max_episode_steps": 3},
+        {"name": OPEN, "actions": "multi_discrete"},
     ],
     ids=str,
 )
@@ -79,7 +84,25 @@ def test_it_gives_what_single_environments_give(mode: AutoresetMode, choices: di
             some, others = (envs.reset(options={"reset_mask": over, "split": "validation"}) for envs in (ours, theirs))
             assert np.array_equal(some[1]["_seed"], over)
             same(some, others)
-    assert ends > 5
+    assert ends > (2 if "name" in choices else 5)
+
+
+def test_each_lane_of_open_has_the_numbers_of_its_problem() -> None:
+    envs = DataSelectVectorEnv(LANES, "open", actions="discrete", autoreset_mode=AutoresetMode.DISABLED)
+    _, infos = envs.reset(seed=20)
+    problems = [task_at(TASKS["open"], 20 + lane) for lane in range(LANES)]
+    assert infos["problem"]["budget"].tolist() == [task.budget for task in problems]
+    assert infos["problem"]["audited"].tolist() == [task.audited for task in problems]
+    assert len(set(infos["problem"]["budget"].tolist())) > 1
+    even = 1 + MENU_SIZES.index(0.0)  # by uncertainty, an even share of the budget
+    _, _, _, _, infos = envs.step(np.full(LANES, even))
+    assert infos["batch_size"].tolist() == [round(task.budget / task.max_steps) for task in problems]
+    assert infos["_mislabelled"].tolist() == [task.audited for task in problems]
+    assert "problem" not in infos
+    masks, left = envs.action_masks(), [task.budget - round(task.budget / task.max_steps) for task in problems]
+    for mask, rest, task in zip(masks, left, problems, strict=True):
+        sizes = batch_sizes(task.budget, task.max_steps, np.array(MENU_SIZES))
+        assert mask[2 : 1 + len(MENU_SIZES)].tolist() == (sizes[:-1] < rest).tolist()
 
 
 class Lane(gymnasium.Env[Any, Any]):

@@ -143,3 +143,27 @@ def received(browser: Browser) -> Iterator[dict[str, Any]]:
         elif event["method"] == "Network.loadingFinished" and params["requestId"] in pools:
             body = browser.driver.execute_cdp_cmd("Network.getResponseBody", {"requestId": params["requestId"]})
             yield json.loads(body["body"])
+
+
+PLAY_ALL = """
+const [policies, tasks, done] = arguments;
+const play = async () => {
+  const { Episode } = await import("/web/episode.js");
+  const { startPolicy } = await import("/web/policies.js");
+  const reference = await (await fetch("/web/reference.json")).json();
+  const scores = {};
+  for (const name of policies) for (const task of tasks) for (const seed of [20001, 20007]) {
+    const episode = new Episode(reference, task, seed);
+    await episode.start();
+    const act = startPolicy(reference, name, episode.task, episode.replies);
+    while (!episode.done) {
+      if (episode.steps === 2) episode.close();  // it makes the episode anew by itself
+      await episode.step(act(episode.last));
+    }
+    scores[[name, task, seed]] = episode.grade.score;
+  }
+  return scores;
+};
+play().then(done, (error) => done(String(error)));
+"""
+"""Plays policies on tasks, all by name, in the page; returns the scores by "policy,task,seed"."""

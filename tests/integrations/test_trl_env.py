@@ -25,8 +25,9 @@ def test_its_tools_describe_every_argument() -> None:
     signature = inspect.signature(DataSelectToolEnv.select_batch, eval_str=True)
     documented = inspect.getdoc(DataSelectToolEnv.select_batch) or ""
     for name, parameter in signature.parameters.items():
-        assert name == "self" or (parameter.annotation in (int, float) and f"    {name}: " in documented)
-    assert [parameter.default for parameter in signature.parameters.values()][2:] == [0.0] * 3
+        typed = parameter.annotation in (int, float, dict[str, float] | None)
+        assert name == "self" or (typed and f"    {name}: " in documented)
+    assert [parameter.default for parameter in signature.parameters.values()][2:] == [0.0] * 3 + [None]
 
 
 def test_its_reward_is_the_grade_wherever_the_rollout_ends() -> None:

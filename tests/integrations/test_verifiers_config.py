@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import UnknownTask
-from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import SPLITS, TASKS
 from dataselect_env.core.validation import parse
 from dataselect_env.integrations.verifiers_config import DEFAULT_URL, PROMPT, config, main, system_prompt
@@ -32,7 +32,8 @@ def test_each_reset_starts_an_episode_whose_rewards_add_up_to_the_grade(task_id:
 def test_the_answers_that_the_prompt_shows_are_whole_actions(task_id: str) -> None:
     # verifiers sends the answer to the server as it is, which does not guess what was meant.
     shown = [json.loads(line) for line in re.findall(r"^To [a-z ]+: (\{.*\})$", system_prompt(task_id), re.MULTILINE)]
-    assert [parse(Action, action).action_type for action in shown] == ["select_batch", "stop"]
+    model = action_model(TASKS[task_id].extra_strategies)
+    assert [parse(model, action).action_type for action in shown] == ["select_batch", "stop"]
     assert TASKS[task_id].success_criteria in system_prompt(task_id)
 
 

@@ -11,7 +11,7 @@ import pytest
 from dataselect_env.core.models import Action, Reply
 from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import BUILT_IN, TASKS, get_task
-from dataselect_env.policies.options import OWN, PACES, SHARED, WIDTH, History, Option
+from dataselect_env.policies.options import OWN, PACES, SCALED, SHARED, UNKNOWN_RANGE, WIDTH, History, Option
 from dataselect_env.policies.oracle import OracleEnv
 from tests.helpers.owning import WINE, forgotten, offered
 
@@ -54,6 +54,20 @@ def test_options_are_every_strategy_in_sizes_that_can_be_bought_and_a_stop() -> 
     assert all(history.task.min_batch <= option.batch_size <= left for option in options[:-1])
     assert len(options) <= len(PACES) * len(history.strategies) + 1
     assert len(set(options)) == len(options)
+
+
+def test_without_a_known_range_the_whole_budget_is_spent() -> None:
+    env, known, reply = played("open", 5, 0)
+    task = replace(known.task, performance_range=UNKNOWN_RANGE)
+    history = History(task)
+    history.see(reply)
+    assert not history.features(history.options())[:, [SHARED.index(name) for name in SCALED]].any()
+    while not reply.done:
+        options = history.options()
+        assert Option(None) not in options
+        reply = env.step(options[-1].action(task.extra_strategies))
+        history.see(reply)
+    assert reply.observation.remaining_budget == 0
 
 
 def test_features_of_an_option_do_not_depend_on_the_order_of_strategies() -> None:

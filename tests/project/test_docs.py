@@ -49,7 +49,7 @@ OWN_DATA = ("own-table", "own-evaluate", "own-check", "own-explain", "own-frame"
 """Examples that test_docs_custom runs."""
 TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
 """Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""
-CURATE = tuple(f"curate-{name}" for name in ("table", "run", "use", "ask", "audit", "python"))
+CURATE = tuple(f"curate-{name}" for name in ("table", "run", "again", "use", "ask", "audit", "python"))
 """Examples that test_docs_curate runs."""
 OTHERS = (*OWN_DATA, *CURATE, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
 

@@ -37,6 +37,7 @@ def test_the_page_has_every_option() -> None:
 def test_the_commands_print_what_the_page_shows(folder: Path) -> None:
     shown_as(PRINTS["curate-run"], run_commands("curate-run", folder))
     assert (folder / "curation.png").stat().st_size < 250_000
+    shown_as(PRINTS["curate-again"], run_commands("curate-again", folder))
     shown_as(PRINTS["curate-use"], run([sys.executable, "-c", example("curate-use")], folder))
     shown_as(PRINTS["curate-audit"], run_commands("curate-audit", folder))
 

@@ -19,12 +19,12 @@ from bench import render_page
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Action
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import PINNED, TASKS
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server.pool_view import DEMONSTRATION_PREFIX
-from tests.helpers.browsing import LAPTOP, PATIENCE, PHONE, Browser, chrome, received, sent
+from tests.helpers.browsing import LAPTOP, PATIENCE, PHONE, PLAY_ALL, Browser, chrome, received, sent
 from tests.helpers.owning import forgotten
 from tests.helpers.serving import Server, running_server
 
@@ -152,7 +152,8 @@ def test_an_episode_played_by_clicking(browser: Browser, server: Server, task_id
     grade = post(server, "/grader", {"episode_id": episode_id, "task_id": task_id})
     assert float(browser.data("#score", "value")[0]) == grade["score"]
     assert browser.data("#passed", "holds") == [str(grade["passed"]).lower()]
-    assert set(browser.data("#ladder .rung", "policy")) == {*GROUPS["ladder"], "this episode"}
+    rungs = {*(GROUPS["ladder"] if task_id in PINNED else ()), "this episode"}
+    assert set(browser.data("#ladder .rung", "policy")) == rungs
     assert f"{grade['score']:.2f}" in browser.text("status")
     assert browser.complaints() == []
 
@@ -258,34 +259,11 @@ def test_a_server_with_a_token_is_shown_it(running: Browser, tmp_path: Path) -> 
         running.click("start")
         running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
         buy(running, 5, random=1)
-        running.until(f"{tasks} === 'easy,medium,hard,mine'")
+        running.until(f"{tasks} === 'easy,medium,hard,open,mine'")
         running.driver.execute_script("document.getElementById('task').value = 'mine'")
         running.click("start")
         running.until("document.getElementById('status').textContent.startsWith('Start: 134 samples')")
         running.driver.get("about:blank")
-
-
-PLAY_ALL = """
-const [policies, done] = arguments;
-const play = async () => {
-  const { Episode } = await import("/web/episode.js");
-  const { startPolicy } = await import("/web/policies.js");
-  const reference = await (await fetch("/web/reference.json")).json();
-  const scores = {};
-  for (const name of policies) for (const task of Object.keys(reference.tasks)) for (const seed of [20001, 20007]) {
-    const episode = new Episode(reference, task, seed);
-    await episode.start();
-    const act = startPolicy(reference, name, episode.task, episode.replies);
-    while (!episode.done) {
-      if (episode.steps === 2) episode.close();  // it makes the episode anew by itself
-      await episode.step(act(episode.last));
-    }
-    scores[[name, task, seed]] = episode.grade.score;
-  }
-  return scores;
-};
-play().then(done, (error) => done(String(error)));
-"""
 
 
 OWN_TASKS = """
@@ -295,7 +273,7 @@ tasks:
 """
 
 
-@pytest.mark.parametrize(("task_id", "told"), [("mine", "of 40 bought"), ("secret", "nobody knows")])
+@pytest.mark.parametrize(("task_id", "told"), [("mine", "of 40 bought"), ("secret", "not reported")])
 def test_tasks_of_ones_own_are_played(running: Browser, tmp_path: Path, task_id: str, told: str) -> None:
     (tmp_path / "tasks.yaml").write_text(OWN_TASKS, encoding="utf-8")
     with forgotten(), running_server(env={"DATASELECT_TASKS": str(tmp_path / "tasks.yaml")}) as server:
@@ -316,14 +294,18 @@ def test_tasks_of_ones_own_are_played(running: Browser, tmp_path: Path, task_id:
         running.driver.get("about:blank")
 
 
-def test_policies_play_as_those_of_the_package(browser: Browser) -> None:
-    names = [*render_page.RULES, "best-constant"]
+@pytest.mark.parametrize(
+    ("names", "tasks"), [((*render_page.RULES, "balanced"), tuple(TASKS)), (("best-constant",), PINNED)]
+)
+def test_policies_play_as_those_of_the_package(
+    browser: Browser, names: tuple[str, ...], tasks: tuple[str, ...]
+) -> None:
     browser.driver.set_script_timeout(PATIENCE)
-    scores = browser.driver.execute_async_script(PLAY_ALL, names)
+    scores = browser.driver.execute_async_script(PLAY_ALL, names, tasks)
     assert scores == {
         f"{name},{task_id},{seed}": rollout(get_policy(name), task_id, seed).grade.score
         for name in names
-        for task_id in TASKS
+        for task_id in tasks
         for seed in (20_001, 20_007)
     }
 

@@ -26,8 +26,8 @@ def test_a_store_in_memory_keeps_the_contract() -> None:
     check_store(lambda: SQLiteStore(None))
 
 
-def test_a_store_on_disk_in_a_folder_that_it_makes_keeps_the_contract(tmp_path: Path) -> None:
-    check_store(lambda: SQLiteStore(tmp_path / "folder" / f"{next(numbers)}.db"))
+def test_a_store_on_disk_keeps_the_contract(tmp_path: Path) -> None:
+    check_store(lambda: SQLiteStore(tmp_path / f"{next(numbers)}.db"))
 
 
 async def made_in_a_loop() -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataselect_env.core.open import columns, families, noise, problems
+from dataselect_env.core.tasks import MIN_BATCH
 
 
 def rows() -> Iterator[tuple[str, str]]:
@@ -42,7 +43,7 @@ def rows() -> Iterator[tuple[str, str]]:
         "at least two of each class",
     )
     yield "validation split", f"{_between(problems.VALIDATION)} samples, logarithmically; at least two of each class"
-    yield "pool", f"{_between(problems.POOL)} samples, logarithmically; at least {problems.MIN_BATCH} of each class"
+    yield "pool", f"{_between(problems.POOL)} samples, logarithmically; at least {MIN_BATCH} of each class"
     yield (
         "budget",
         f"{_between(problems.BUDGET)} samples, logarithmically; at most {problems.LARGEST_SHARE:.0%} of the pool",

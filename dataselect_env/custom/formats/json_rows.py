@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,10 +60,19 @@ def _list(file: TextFile, text: str) -> Iterator[_Pairs]:
 
 def _parsed(file: TextFile, text: str, row: int) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_Pairs)
+        return json.loads(text, object_pairs_hook=_Pairs, parse_int=_integer)
     except json.JSONDecodeError as error:
         place = f"character {error.colno:,} of row {row + error.lineno - 1:,} of {file.title}"
         raise TableError(f"At {place}, there is no valid JSON: {error.msg}. {_ADVICE}", "file") from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits, thousands of brackets
+        raise TableError(
+            f"Row {row:,} of {file.title} cannot be read: its JSON is too deep or too long.", "file"
+        ) from None
+
+
+def _integer(digits: str) -> int | float:
+    """Return an integer; a float, which may be infinite, where it has more digits than a float's range."""
+    return int(digits) if len(digits) <= sys.float_info.max_10_exp else float(digits)
 
 
 def _checked(file: TextFile, row: int, item: Any) -> _Pairs:

@@ -88,6 +88,11 @@ def test_faults_of_cells_have_the_row_of_the_file(tmp_path: Path, cells: list[st
     refusal(lambda: read(tmp_path, text), field, words)
 
 
+def test_a_file_without_a_header_is_told(tmp_path: Path) -> None:
+    rows = "\n".join(f"{row / 2},{row},{'uv'[row % 2]}" for row in range(12))
+    refusal(lambda: read(tmp_path, rows), "target", 'has no column "y"', "The first row should have the names")
+
+
 def test_faults_of_labels_have_the_row_of_the_file(tmp_path: Path) -> None:
     rows = [f"{row / 3},{row % 2}" for row in range(12)]
     for label, words in (("", "in 1 of 12 rows, first in row 7. Drop"), ("1.5", "it has fractions, first in row 7.")):

@@ -67,12 +67,15 @@ def test_text_and_numbers_together_are_read_as_numbers(tmp_path: Path) -> None:
     ('{"a": 1, "y": 2}\n5', "file", "Row 2 of t.jsonl is not a JSON object. Write one object in each line"),
     ('[{"a": 1, "y": 2}, null]', "file", "Row 2 of t.jsonl is not a JSON object"),
     ('{"a": 1,\n"y": 2}', "file", "At character 9 of row 1 of t.jsonl, there is no valid JSON"),
+    ('{"a": 1, "y": 2}\n{"a": ' + "[" * 100_000, "file", "Row 2 of t.jsonl cannot be read: its JSON is too deep"),
+    ('{"a": 1' + "0" * 5_000 + ', "y": 2}', "file", "Row 1 of t.jsonl cannot be read: its JSON"),
     ('{"a": 1, "y": 2, "a": 3}', "file", 'Row 1 of t.jsonl has the key "a" twice'),
     (lines(a=[[1], 2, 3] * 4, y=LABELS), "exclude", 'Column "a" holds neither numbers nor text nor dates, in row 1'),
     (lines(a=[1, 2, {"b": 1}] * 4, y=LABELS), "exclude", "nor dates, in row 3 for instance"),
     (lines(a=[1, True, "x"] * 4, y=LABELS), "exclude", 'Column "a" holds neither numbers nor text nor dates'),
     (lines(a=[0.5] * 12, y=[["x"], "y"] * 6), "target", '"y" holds lists or structs'),
     (lines(a=[1, 10**400, 3] * 4, y=LABELS), "exclude", 'Column "a" is infinite, or beyond 1e+100, in 4 of 12 rows'),
+    (lines(a=[7] * 12, y=LABELS).replace("7", "9" * 5_000), "exclude", 'Column "a" is infinite'),
     (lines(a=[float("inf")] * 12, y=LABELS), "exclude", 'Column "a" is infinite'),
 ])  # fmt: skip
 def test_a_fault_is_told_with_its_row(tmp_path: Path, text: str, field: str, words: str) -> None:
