@@ -138,7 +138,7 @@ def as_step(action: Action, reply: Reply) -> StoredStep:
     """Return the expected content of the store for a step with this reply."""
     info = reply["info"]
     performance = reply["observation"]["current_performance"]
-    return StoredStep(action, info["batch_size"], info["mislabelled"], performance, reply["reward"])
+    return StoredStep(action, info["batch_size"], info["mislabelled"] or 0, performance, reply["reward"])
 
 
 def as_graded(last: Reply) -> Reply | None:
