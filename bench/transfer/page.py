@@ -127,7 +127,7 @@ def facts() -> str:
         f" {of['cleanlab']}."
     )
     return (
-        f"{len(exam.tables)} tables: {', '.join(exam.tables)}.{left_out} `{OPEN_CONSTANT}` is"
+        f"{len(exam.tables)} tables, {exam.seeds} seeds each: {', '.join(exam.tables)}.{left_out} `{OPEN_CONSTANT}` is"
         f" `{open_constant.chosen().name}`.\n\n{machine}\n"
     )
 
