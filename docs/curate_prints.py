@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("curate.md")
@@ -32,6 +33,11 @@ def printed(language: str, code: str, folder: Path) -> str:
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
 
 
+def filled(shown: str, found: re.Match[str]) -> str:
+    """Return a block of the page with what its example prints now."""
+    return f"{found[1]}{shown}{found[2]}"
+
+
 def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as name:
@@ -41,7 +47,7 @@ def main() -> None:
                 continue
             shown = printed(language, code, folder)
             pattern = rf"(<!-- prints: {example} -->\n```\n).*?(```)"
-            text = re.sub(pattern, lambda found, shown=shown: found[1] + shown + found[2], text, flags=re.DOTALL)
+            text = re.sub(pattern, partial(filled, shown), text, flags=re.DOTALL)
             if (folder / PICTURE).exists():
                 shutil.copy(folder / PICTURE, PAGE.with_name(PICTURE))
     PAGE.write_text(text, encoding="utf-8")

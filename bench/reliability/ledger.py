@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bench.reliability.scripts import Reply, Script, differences, draw
+from dataselect_env.core.actions import action_model
 from dataselect_env.core.errors import EpisodeNotFound
 from dataselect_env.core.models import Action, Grade
-from dataselect_env.core.tasks import DYNAMICS_VERSION
+from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 
@@ -124,10 +125,11 @@ def as_stored(entry: Entry, alone: list[Reply]) -> StoredEpisode:
     """Return the expected content of the store for an episode with these replies."""
     last = alone[-1]
     header = EpisodeHeader(transport=entry.transport, dynamics_version=DYNAMICS_VERSION, **entry.script.choices)
+    kind = action_model(get_task(header.task_id).extra_strategies)
     steps = zip(entry.script.actions, alone[1:], strict=False)
     return StoredEpisode(
         header=header,
-        steps=tuple(as_step(parse(Action, action), reply) for action, reply in steps),
+        steps=tuple(as_step(parse(kind, action), reply) for action, reply in steps),
         grade=parse(Grade, last["info"]["grade"]) if last["done"] else None,
     )
 
@@ -136,7 +138,7 @@ def as_step(action: Action, reply: Reply) -> StoredStep:
     """Return the expected content of the store for a step with this reply."""
     info = reply["info"]
     performance = reply["observation"]["current_performance"]
-    return StoredStep(action, info["batch_size"], info["mislabelled"], performance, reply["reward"])
+    return StoredStep(action, info["batch_size"], info["mislabelled"] or 0, performance, reply["reward"])
 
 
 def as_graded(last: Reply) -> Reply | None:

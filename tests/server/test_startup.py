@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers.serving import ROOT, clean_environ
 
-MOST_MODULES = 800
-"""Counted on Python 3.11 with the newest dependencies: 750 after the import of the server, 1,900 with scikit-learn."""
+MOST_MODULES = 850
+"""Counted on Python 3.11 with the newest dependencies: 807 after the import of the server, 1,900 with scikit-learn."""
 
 
 def modules_after(statement: str) -> set[str]:

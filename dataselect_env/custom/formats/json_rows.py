@@ -64,10 +64,8 @@ def _parsed(file: TextFile, text: str, row: int) -> Any:
     except json.JSONDecodeError as error:
         place = f"character {error.colno:,} of row {row + error.lineno - 1:,} of {file.title}"
         raise TableError(f"At {place}, there is no valid JSON: {error.msg}. {_ADVICE}", "file") from None
-    except (ValueError, RecursionError):  # an integer of thousands of digits, thousands of brackets
-        raise TableError(
-            f"Row {row:,} of {file.title} cannot be read: its JSON is too deep or too long.", "file"
-        ) from None
+    except RecursionError:  # thousands of brackets
+        raise TableError(f"Row {row:,} of {file.title} cannot be read: its JSON is too deep.", "file") from None
 
 
 def _integer(digits: str) -> int | float:

@@ -60,7 +60,9 @@ ALL = [
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "episodes.db"
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder / "episodes.db"
 
 
 @pytest.fixture
