@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.transfer import open_constant
-from bench.transfer.contenders import CONTENDERS, OPEN_CONSTANT, SUBJECT
+from bench.transfer.contenders import CONTENDERS, OPEN_CONSTANT, OWN_CONSTANT, SUBJECT
 from bench.transfer.exam import RESULTS, Record, read
 from bench.transfer.problems import SYNTHETIC
 from bench.transfer.standings import BOTH, Standings
@@ -85,10 +85,10 @@ def differences() -> str:
 def by_table() -> str:
     """Return mean grades by table."""
     exam = standings()
-    names = (SUBJECT, exam.best_rule(), OPEN_CONSTANT, "random", "own-constant", "oracle")
-    means = [exam.by_table(name) for name in dict.fromkeys(names)]
-    rows = ((name, *(f"{of[name]:.2f}" for of in means)) for name in exam.tables)
-    return table(f"table | {' | '.join(f'`{name}`' for name in dict.fromkeys(names))}", rows)
+    shown = dict.fromkeys((SUBJECT, exam.best_rule(), OPEN_CONSTANT, "random", OWN_CONSTANT, "oracle"))
+    means = {name: exam.by_table(name) for name in shown if name in exam.contenders}
+    rows = ((table_name, *(f"{of[table_name]:.2f}" for of in means.values())) for table_name in exam.tables)
+    return table(f"table | {' | '.join(f'`{name}`' for name in means)}", rows)
 
 
 def people() -> str:
@@ -127,7 +127,7 @@ def facts() -> str:
         f" {of['cleanlab']}."
     )
     return (
-        f"{len(exam.tables)} tables: {', '.join(exam.tables)}.{left_out} `{OPEN_CONSTANT}` is"
+        f"{len(exam.tables)} tables, {exam.seeds} seeds each: {', '.join(exam.tables)}.{left_out} `{OPEN_CONSTANT}` is"
         f" `{open_constant.chosen().name}`.\n\n{machine}\n"
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, mode
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,11 @@ class Standings:
             for name in CONTENDERS
             if wanted and all((name, table, kind, audited) in self.cells for table, kind in wanted for audited in BOTH)
         )
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds most cells have."""
+        return mode(map(len, self.cells.values()))
 
     def by_table(self, name: str, kinds: Sequence[str] = SYNTHETIC, audits: Sequence[bool] = BOTH) -> dict[str, float]:
         """Return a contender's mean grade on each table."""
