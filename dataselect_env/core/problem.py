@@ -31,8 +31,8 @@ class Problem(WireModel):
     max_batch: int | None = Field(ge=1, description="Largest batch; null for no limit.")
     declared_noise_rate: float = Field(ge=0, lt=0.5, description="Share of wrong labels that the pool is said to have.")
     audited: bool = Field(description="Whether replies report how many labels of a batch were wrong.")
-    strategies: tuple[str, ...] = Field(description="Query strategies offered.")
-    performance_range: tuple[float, float] = Field(description="Performances that score 0 and 1.")
+    strategies: list[str] = Field(description="Query strategies offered.")
+    performance_range: list[float] = Field(min_length=2, max_length=2, description="Performances that score 0 and 1.")
     pass_performance: float = Field(description="An episode passes only with a performance above this threshold.")
     statistics: dict[str, float] = Field(description="Statistics of the pool by name; none of them uses hidden labels.")
 
@@ -59,8 +59,8 @@ def describe(task: Task, start: WarmStart, candidates: Candidates) -> Problem:
         max_batch=task.max_batch,
         declared_noise_rate=task.flip_y,
         audited=task.audited,
-        strategies=(*STRATEGIES, *task.extra_strategies),
-        performance_range=task.performance_range,
+        strategies=[*STRATEGIES, *task.extra_strategies],
+        performance_range=list(task.performance_range),
         pass_performance=task.pass_performance,
         statistics=pool_statistics(candidates, seed_label),
     )
@@ -79,7 +79,7 @@ def as_described(task: Task, problem: Problem | None) -> Task:
         flip_y=problem.declared_noise_rate,
         budget=problem.budget,
         max_steps=problem.max_steps,
-        performance_range=problem.performance_range,
+        performance_range=(problem.performance_range[0], problem.performance_range[1]),
         pass_performance=problem.pass_performance,
         min_batch=problem.min_batch,
         max_batch=problem.max_batch,
