@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -142,9 +143,7 @@ def _finished(record: Record, task: Task, seeds: int) -> Record:
 
 def about() -> Record:
     """Return the record of what the exam was played with."""
-    from importlib.metadata import version  # noqa: PLC0415
-
-    facts = {**versions(), "processor": processor(), "cleanlab": version("cleanlab")}
+    facts = {**versions(), "processor": processor(), **version_of_cleanlab()}
     return {**record_of("", ""), "versions": facts}
 
 
@@ -159,6 +158,14 @@ def _list_of(known: Iterable[str]) -> Any:
         return given
 
     return names
+
+
+def version_of_cleanlab() -> dict[str, str]:
+    """Return the version of cleanlab by its name; nothing where it is not installed, as its rules cannot play then."""
+    try:
+        return {"cleanlab": version("cleanlab")}
+    except PackageNotFoundError:
+        return {}
 
 
 @click.command(help=(__doc__ or "").splitlines()[0])

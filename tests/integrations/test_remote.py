@@ -176,12 +176,12 @@ def test_a_token_is_shown_to_a_server_that_asks_for_it(monkeypatch: pytest.Monke
         env = RemoteEnv(server.base_url)
         with pytest.raises(RemoteError, match="401"):
             env.reset()
-        with pytest.raises(ServerUnreachable, match="401"), at_server(server.base_url):
+        with pytest.raises(ServerUnreachable, match="401"), at_server(server.ws_url):
             pass
         monkeypatch.setenv("DATASELECT_TOKEN", token)
         assert env.reset(seed=1).seed == 1
         env.close()
-        with at_server(server.base_url) as ask:
+        with at_server(server.ws_url) as ask:
             assert ask({"jsonrpc": "2.0", "id": 4, "method": "ping"}) == {"jsonrpc": "2.0", "id": 4, "result": {}}
 
 

@@ -16,6 +16,7 @@ from dataselect_env.core.episode import Episode
 from dataselect_env.core.source import source_of
 from dataselect_env.core.strategies import registry
 from dataselect_env.core.strategies.filters import FILTERS
+from dataselect_env.core.tasks import BUILT_IN
 from docs import render_own
 from tests.helpers.owning import forgotten, offered
 from tests.helpers.serving import running_server
@@ -100,7 +101,7 @@ def test_the_task_file_is_served(folder: Path) -> None:
     assert example("own-serve", "command") == "DATASELECT_TASKS=tasks.yaml dataselect-env serve\n"
     with running_server(env={"DATASELECT_TASKS": str(folder / "tasks.yaml")}) as server:
         listed = {task["task_id"]: task for task in server.get("/tasks")["tasks"]}
-        assert list(listed) == ["easy", "medium", "hard", "wine-list", "many-classes"]
+        assert list(listed) == [*BUILT_IN, "wine-list", "many-classes"]
         assert listed["wine-list"]["strategies"][3:] == ["margin", "k_center"]
         body = json.dumps({"task_id": "many-classes", "seed": 7}).encode()
         asked = urllib.request.Request(f"{server.base_url}/reset", body, {"Content-Type": "application/json"})

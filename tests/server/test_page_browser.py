@@ -19,7 +19,7 @@ from bench import render_page
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.models import Action
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.tasks import PINNED, TASKS
+from dataselect_env.core.tasks import BUILT_IN, PINNED, TASKS
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
@@ -251,7 +251,7 @@ def test_a_server_with_a_token_is_shown_it(running: Browser, tmp_path: Path) -> 
     with running_server(cwd=tmp_path, env=env) as guarded:
         running.driver.get(guarded.base_url)
         running.until("document.getElementById('status').textContent.includes('requires a token')")
-        running.until(f"{tasks} === 'easy,medium,hard'")
+        running.until(f"{tasks} === '{','.join(BUILT_IN)}'")
         running.find("token").send_keys("wrong")
         running.click("start")
         running.until("document.getElementById('status').textContent.includes('the token is not its own')")
@@ -259,7 +259,7 @@ def test_a_server_with_a_token_is_shown_it(running: Browser, tmp_path: Path) -> 
         running.click("start")
         running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
         buy(running, 5, random=1)
-        running.until(f"{tasks} === 'easy,medium,hard,open,mine'")
+        running.until(f"{tasks} === '{','.join(BUILT_IN)},mine'")
         running.driver.execute_script("document.getElementById('task').value = 'mine'")
         running.click("start")
         running.until("document.getElementById('status').textContent.startsWith('Start: 134 samples')")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
+from dataselect_env.core.tasks import BUILT_IN
 from dataselect_env.custom.task_file import load_tasks
 from tests.helpers.owning import forgotten, save
 from tests.helpers.players import InProcess, without_id
@@ -68,7 +69,7 @@ def test_an_own_task_is_served_as_it_is_played_in_process_and_survives_a_kill(ta
     replies = expected()
     with running_server(store=store, cwd=task_file.parent, env=env) as server:
         told = {task["task_id"]: task for task in server.get("/tasks")["tasks"]}
-        assert list(told) == ["easy", "medium", "hard", "mine", "secret"]
+        assert list(told) == [*BUILT_IN, "mine", "secret"]
         assert told["mine"]["strategies"] == ["uncertainty", "diversity", "random", "margin", "k_center"]
         assert (told["mine"]["has_ground_truth"], told["secret"]["has_ground_truth"]) == (True, False)
         with connect(server.ws_url) as socket:
