@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.helpers import serving
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
     from dataselect_env.server.store.sqlite import SQLiteStore
@@ -51,6 +52,23 @@ def store() -> Iterator[SQLiteStore]:
     store = SQLiteStore(None)
     yield store
     store.close()
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., FastAPI]]:
+    """Make applications with an empty store each; it is closed at the end, also where no lifespan event comes."""
+    from dataselect_env.server.app import create_app
+    from dataselect_env.server.settings import Settings
+
+    made: list[FastAPI] = []
+
+    def make(**settings: Any) -> FastAPI:
+        made.append(create_app(Settings(store="memory:", **settings)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.state.get_service().close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Token, origins and rate, the same on every transport."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
 
 TOKEN = "a-token.of_ours~1"  # noqa: S105
+MakeApp = Callable[..., FastAPI]
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -51,9 +53,8 @@ def test_without_the_token_everything_is_closed_but_probes_and_the_page() -> Non
             assert client.get(path).status_code == 200
 
 
-def under_a_prefix(how: str, **settings: Any) -> TestClient:
+def under_a_prefix(how: str, app: FastAPI) -> TestClient:
     """Return a client of an application that is mounted in another one, or behind a proxy, or both."""
-    app = create_app(Settings(store="memory:", **settings))
     parent = FastAPI()
     parent.mount("/env", app)
     return {
@@ -64,8 +65,8 @@ def under_a_prefix(how: str, **settings: Any) -> TestClient:
 
 
 @pytest.mark.parametrize("how", ["root path", "mounted", "both"])
-def test_what_is_open_is_a_matter_of_the_route_and_not_of_a_prefix(how: str) -> None:
-    client = under_a_prefix(how, token=TOKEN)
+def test_what_is_open_is_a_matter_of_the_route_and_not_of_a_prefix(how: str, make_app: MakeApp) -> None:
+    client = under_a_prefix(how, make_app(token=TOKEN))
     for path in ("/env/health", "/env/ready", "/env/", "/env/web", "/env/web/main.js"):
         assert client.get(path).status_code == 200, path
     for path in ("/env/tasks", "/env/metrics", "/env/nothing/health", "/env/health/nothing", "/env/env/health"):
@@ -229,9 +230,9 @@ def over(address: str, app: Any) -> TestClient:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_rebound_name_reads_nothing_on_this_machine(host: str) -> None:
+def test_a_rebound_name_reads_nothing_on_this_machine(host: str, make_app: MakeApp) -> None:
     """A page under a domain that resolves to this machine sends its GET requests without an origin."""
-    app = create_app(Settings(store="memory:"))
+    app = make_app()
     for address in ("127.0.0.1", "127.0.1.1", "::1"):
         client = over(address, app)
         for path in ("/tasks", "/metrics", "/web", "/docs"):
@@ -243,12 +244,12 @@ def test_a_rebound_name_reads_nothing_on_this_machine(host: str) -> None:
     assert over("192.168.1.5", app).get("/tasks", headers={"Host": host}).status_code == 200
 
 
-def test_a_name_that_is_allowed_or_a_token_lets_a_proxy_on_this_machine_through() -> None:
+def test_a_name_that_is_allowed_or_a_token_lets_a_proxy_on_this_machine_through(make_app: MakeApp) -> None:
     headers = {"Host": "lab.example"}
     for allowed in ("https://lab.example", "*"):
-        app = create_app(Settings(store="memory:", allowed_origins=allowed))
+        app = make_app(allowed_origins=allowed)
         assert over("127.0.0.1", app).get("/tasks", headers=headers).status_code == 200
-    app = create_app(Settings(store="memory:", token=TOKEN))
+    app = make_app(token=TOKEN)
     assert over("127.0.0.1", app).get("/tasks", headers={**headers, **BEARER}).status_code == 200
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from dataselect_env.server import documents
-from dataselect_env.server.app import create_app
-from dataselect_env.server.settings import Settings
 
 
 def test_the_console_loads_nothing_from_other_hosts(client: TestClient) -> None:
@@ -26,9 +25,9 @@ def test_the_console_loads_nothing_from_other_hosts(client: TestClient) -> None:
     assert client.get("/redoc").status_code == 404  # its script came from another host
 
 
-def test_under_a_prefix_the_document_names_the_prefix() -> None:
+def test_under_a_prefix_the_document_names_the_prefix(make_app: Callable[..., FastAPI]) -> None:
     parent = FastAPI()
-    parent.mount("/env", create_app(Settings(store="memory:")))
+    parent.mount("/env", make_app())
     client = TestClient(parent)
     assert client.get("/env/openapi.json").json()["servers"] == [{"url": "/env"}]
     assert client.get("/env/docs").status_code == 200

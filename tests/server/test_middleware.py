@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,10 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from dataselect_env.server.app import create_app
 from dataselect_env.server.logs import facts
 from dataselect_env.server.middleware import PIECE, RequestMiddleware
-from dataselect_env.server.settings import Settings
 
 GET_ROUTES = [
     "/health",
@@ -38,9 +37,9 @@ def test_head_answers_like_get_without_a_body(client: TestClient, path: str) -> 
 
 
 @pytest.mark.parametrize("prefix", ["", "/env"])
-def test_a_route_works_with_a_slash_at_its_end(prefix: str) -> None:
+def test_a_route_works_with_a_slash_at_its_end(prefix: str, make_app: Callable[..., FastAPI]) -> None:
     """A redirect would lead to ``http`` where a proxy that is not trusted speaks TLS for the server."""
-    app: Any = create_app(Settings(store="memory:", token="secret"))  # noqa: S106
+    app: Any = make_app(token="secret")  # noqa: S106
     if prefix:
         inner, app = app, FastAPI()
         app.mount(prefix, inner)

@@ -58,9 +58,13 @@ def connect(path: Path | None, *, patience: float, synchronous: Synchronous = "n
         synchronous: Whether a commit waits for the disk (``full``) or not.
     """
     connection = sqlite3.connect(path or ":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    try:
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
