@@ -38,8 +38,8 @@ def test_it_has_the_numbers_of_the_episode(seed: int) -> None:
     assert (found.pool_size, found.seed_size) == (episode.samples_available, len(dataset.seed_rows))
     assert (found.n_classes, found.n_features) == (dataset.n_classes, dataset.X.shape[1])
     assert (found.min_batch, found.max_batch) == (task.min_batch, task.max_batch)
-    assert (found.performance_range, found.pass_performance) == (task.performance_range, task.pass_performance)
-    assert (found.audited, found.strategies) == (task.audited, episode.strategies)
+    assert (tuple(found.performance_range), found.pass_performance) == (task.performance_range, task.pass_performance)
+    assert (found.audited, tuple(found.strategies)) == (task.audited, episode.strategies)
     assert tuple(found.statistics) == tuple(STATISTICS)
 
 
