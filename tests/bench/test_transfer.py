@@ -132,8 +132,7 @@ def test_only_what_is_missing_is_played() -> None:
 
 def test_seeds_are_added_to_what_there_is(folder: Path) -> None:
     names = ("random", "own-constant")
-    chosen = {"constant": "diversity"}
-    first = [record("wine", name, [], kind="worlds", **chosen) for name in names]
+    first = [{**record("wine", name, [], kind="worlds"), "constant": "diversity"} for name in names]
     together = exam.play_job(Job("wine", "worlds", tuple(first), 3), folder)
     one = exam.play_job(Job("wine", "worlds", tuple(first), 1), folder)
     assert exam.play_job(Job("wine", "worlds", tuple(one), 3), folder) == together
