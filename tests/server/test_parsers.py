@@ -7,7 +7,6 @@ import importlib
 import json
 import socket
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -102,12 +101,13 @@ def test_a_message_that_did_not_wait_is_marked(host: Host) -> None:
 def test_connections_take_turns() -> None:
     """Many messages of one connection are waiting when the first of another one arrives."""
     order: list[str] = []
-    begin = threading.Event()
+    begin, loops = asyncio.Event(), []  # one event of the loop: both go on in the same turn
 
     async def taking_turns(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await asyncio.to_thread(begin.wait)
+        loops.append(asyncio.get_running_loop())
+        await begin.wait()
         while (event := await receive())["type"] == "websocket.receive":
             order.append(event["text"])
             if event["text"] == "z":
@@ -123,7 +123,7 @@ def test_connections_take_turns() -> None:
             assert b" 101 " in client.recv(4_096)
             client.sendall(frame(TEXT, text) * 50 + frame(TEXT, b"z"))
         time.sleep(1)  # both have been read
-        begin.set()
+        loops[0].call_soon_threadsafe(begin.set)
         assert [client.recv(100) for client in (first, second)] == [b"\x81\x03end"] * 2
     assert all({one, other} == {"a", "b"} for one, other in zip(order[10:90:2], order[11:90:2], strict=True))
 
