@@ -15,7 +15,7 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.strategies.evidence import leave_one_out
-from dataselect_env.core.tasks import MIN_BATCH, Task
+from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task
 from dataselect_env.core.warm_start import WarmStart, warm_up
 from dataselect_env.custom.calibration import best_alpha
 from dataselect_env.custom.definitions import LearnerSettings
@@ -23,16 +23,8 @@ from dataselect_env.custom.noise import UnknownNoise
 from dataselect_env.custom.sources import WARM_UP_STREAM, CustomSource
 from dataselect_env.policies.options import UNKNOWN_RANGE
 
-EXTRA_STRATEGIES = (
-    "agree_uncertainty",
-    "neighbours_random",
-    "neighbours_uncertainty",
-    "held_out_random",
-    "held_out_uncertainty",
-    "confident_random",
-    "confident_uncertainty",
-)
-"""Query strategies that every curation offers beside uncertainty, diversity and random: they see the given labels."""
+EXTRA_STRATEGIES = TASKS["open"].extra_strategies
+"""Query strategies that every curation offers beside uncertainty, diversity and random: those of the task ``open``."""
 HIGHEST_NOISE = 0.45
 """Upper bound of the estimated share of wrong labels."""
 _HALVES_STREAM = 105

@@ -61,10 +61,6 @@ def pool_statistics(candidates: Candidates, seed_label: float) -> dict[str, floa
         candidates: The candidates before the first batch. Held-out predictions of pools of at most ``MOST_SAMPLES``
             samples are kept in its memory, where strategies find them.
         seed_label: Mean probability that the model gives the labels of the seed set, in [0, 1].
-
-    References:
-        Which statistics matter was measured on real tables: a forest that saw them picked better strategies than the
-        best fixed one (bench/transfer).
     """
     sample = _spaced(np.flatnonzero(candidates.left), MOST_SAMPLES)
     if len(sample) < len(candidates.left):

@@ -50,7 +50,7 @@ class SQLiteStore:
     Acknowledged writes to a file survive the death of the process at any moment.
 
     Args:
-        path: File of the database, which is created with its folder if it is missing; None for a database in memory.
+        path: File of the database, which is created if it is missing, in a folder that exists; None for one in memory.
         synchronous: ``normal`` writes to the disk at checkpoints, so that a power failure may lose the last writes;
             ``full`` with each commit, which takes milliseconds and runs beside the event loop.
 
