@@ -6,7 +6,7 @@ before using this module.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int16_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 cdef extern from "kernel.c":
@@ -17,6 +17,8 @@ cdef extern from "kernel.c":
         const double* X
         const int64_t* y
         const double* squares
+        const int16_t* packed
+        const double* scales
         Py_ssize_t n_features, pool_start, n_pool, validation_start, n_validation
 
     ctypedef struct episode_t:
@@ -37,6 +39,8 @@ cdef extern from "kernel.c":
         Py_ssize_t mislabelled
         double distance, redundancy, performance
 
+    Py_ssize_t padded(Py_ssize_t n_pool) nogil
+    void pack(const dataset_t* data, int16_t* packed, double* scales) nogil
     size_t scratch_size(const dataset_t* data, const purchase_t* purchase) nogil
     void choose(const dataset_t* data, const episode_t* episode, purchase_t* purchase, void* scratch) nogil
     void learn(const dataset_t* data, episode_t* episode, purchase_t* purchase, void* scratch) nogil
@@ -64,6 +68,8 @@ cdef class Dataset:
 
     cdef dataset_t data
     cdef Py_ssize_t n_rows
+    cdef int16_t* packed
+    cdef double* scales
     cdef object arrays  # kept alive
 
     def __init__(
@@ -82,8 +88,19 @@ cdef class Dataset:
             raise ValueError("pool or validation split lies outside the data set")
         self.arrays, self.n_rows = (X, y, squares), n
         self.data = dataset_t(
-            &X[0, 0], &y[0], &squares[0], X.shape[1], pool_start, squares.shape[0], validation_start, n_validation
+            &X[0, 0], &y[0], &squares[0], NULL, NULL,
+            X.shape[1], pool_start, squares.shape[0], validation_start, n_validation,
         )
+        self.packed = <int16_t*>malloc(padded(squares.shape[0]) * X.shape[1] * sizeof(int16_t))
+        self.scales = <double*>malloc(X.shape[1] * sizeof(double))
+        if self.packed == NULL or self.scales == NULL:
+            raise MemoryError
+        pack(&self.data, self.packed, self.scales)
+        self.data.packed, self.data.scales = self.packed, self.scales
+
+    def __dealloc__(self):
+        free(self.packed)
+        free(self.scales)
 
 
 cdef class Episode:
