@@ -198,28 +198,23 @@ def standardise(
         done: Working memory, (n,), zeros.
     """
     cdef Py_ssize_t n = X.shape[0], d = X.shape[1], i, j, begin, source, count = 0
-    cdef double[MOST_COLUMNS] mean, spread, row
+    cdef double[MOST_COLUMNS] total, squares, mean, factor, row
     cdef const double* x
     if d > MOST_COLUMNS:
         raise ValueError(f"at most {MOST_COLUMNS} columns, not {d}")
     with nogil:
         for j in range(d):
-            mean[j] = spread[j] = 0.0
+            total[j] = squares[j] = 0.0
         for i in range(n):
             if known[i]:
                 count += 1
                 x = &X[rows[i], 0]
                 for j in range(d):
-                    mean[j] += x[j]
+                    total[j] += x[j]
+                    squares[j] += x[j] * x[j]  # columns lie around 0, so that no digits are lost
         for j in range(d):
-            mean[j] /= count
-        for i in range(n):
-            if known[i]:
-                x = &X[rows[i], 0]
-                for j in range(d):
-                    spread[j] += (x[j] - mean[j]) * (x[j] - mean[j])
-        for j in range(d):
-            spread[j] = 1.0 / sqrt(spread[j] / count)
+            mean[j] = total[columns[j]] / count
+            factor[j] = 1.0 / sqrt(squares[columns[j]] / count - mean[j] * mean[j])
         for begin in range(n):  # each cycle of the permutation, from its first row
             if done[begin]:
                 continue
@@ -234,5 +229,5 @@ def standardise(
                 else:
                     x = &X[source, 0]
                 for j in range(d):
-                    X[i, j] = (x[columns[j]] - mean[columns[j]]) * spread[columns[j]]
+                    X[i, j] = (x[columns[j]] - mean[j]) * factor[j]
                 i = source

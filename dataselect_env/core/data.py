@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import numpy as np
@@ -163,8 +163,13 @@ def make_dataset(number: int) -> Dataset:
 def world_of(seed: int) -> str:
     """Return the world of a seed, one of ``WORLDS``."""
     block, position = divmod(seed, SEEDS_A_BLOCK)
-    order = np.random.default_rng([block, _WORLD_STREAM]).permutation(SEEDS_A_BLOCK)
-    return "confident" if order[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
+    return "confident" if _order_of(block)[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
+
+
+@lru_cache(maxsize=1_024)
+def _order_of(block: int) -> Indices:
+    """Return the random order in which the seeds of a block, (SEEDS_A_BLOCK,), are in the ``confident`` world."""
+    return np.random.default_rng([block, _WORLD_STREAM]).permutation(SEEDS_A_BLOCK)
 
 
 def placement(dataset: Dataset, world: str, margins: Floats, squares: Floats) -> Floats:

@@ -139,6 +139,7 @@ def _clusters(draws: Draws) -> tuple[Floats, Labels]:
     X, n, k = draws.normals, len(draws.rows), draws.mixing.shape[1]
     for label, part in enumerate((slice(0, n // 2), slice(n // 2, n))):
         corner = (draws.corners[label] >> np.arange(k - 1, -1, -1)) & 1
-        X[part, :k] = X[part, :k] @ (2 * draws.mixing[label] - 1)
-        X[part, :k] += corner * (2 * CLASS_SEP) - CLASS_SEP
+        cluster = X[part, :k] @ (2 * draws.mixing[label] - 1)
+        cluster += corner * (2 * CLASS_SEP) - CLASS_SEP
+        X[part, :k] = cluster
     return X, (draws.rows >= n // 2).astype(np.int64)
