@@ -32,6 +32,11 @@ def passes_for(bought_before: int, bought_after: int) -> int:
     return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
 
 
+def training_order(rows: Indices, passes: int, rng: np.random.Generator) -> Indices:
+    """Return rows, (m,), in a random order for each pass: (passes x m,)."""
+    return np.concatenate([rng.permutation(rows) for _ in range(passes)])
+
+
 class Learner:
     """An ``SGDClassifier`` reduced to the calls that an episode needs; one-vs-rest for more than two classes.
 
@@ -70,7 +75,10 @@ class Learner:
             passes: Number of passes, at least 1.
             rng: Random stream of the training order.
         """
-        order = np.concatenate([rng.permutation(rows) for _ in range(passes)])
+        self.train_in_order(X, y, training_order(rows, passes, rng))
+
+    def train_in_order(self, X: Floats, y: Labels, order: Indices) -> None:
+        """Train incrementally on ``X[order]``; otherwise as :meth:`train`."""
         if hasattr(self.model, "coef_"):
             sgd.fastest()(self.model, X, y, order)
         else:
