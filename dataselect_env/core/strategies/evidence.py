@@ -97,7 +97,7 @@ def neighbour_agreement(
 
 def _standardised(X: Floats) -> Floats:
     """Return features, (n, n_features), with mean 0 and standard deviation 1; columns without spread are 0."""
-    centred = X - X.mean(axis=0)
+    centred: Floats = X - X.mean(axis=0)
     spread = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(X))
     centred /= np.where(spread > 0, spread, 1.0)
     return centred
