@@ -6,7 +6,7 @@ from setuptools import Extension, setup
 
 FLAGS = [
     "-O3",
-    "-ffp-contract=off",  # a product and a sum are rounded twice, as in numpy, on every processor
+    "-ffp-contract=off",  # without fused multiply-add, results are the same on every processor
     "-fno-math-errno",  # roots and comparisons can be vectorised, with the same results
     "-fno-trapping-math",
 ]
@@ -16,6 +16,7 @@ setup(
         Extension(
             source.stem,  # top-level, so that a package run from a checkout finds it
             [source.as_posix()],
+            depends=[path.as_posix() for path in sorted(Path("native").glob("*.[ch]")) if path.stem != source.stem],
             extra_compile_args=FLAGS,
             optional=True,  # without a C compiler the package works, only slower
         )

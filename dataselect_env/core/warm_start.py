@@ -13,7 +13,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.data import Dataset, make_dataset, placement
-from dataselect_env.core.learner import ALPHA, WARM_UP_PASSES, Learner, blank
+from dataselect_env.core.learner import ALPHA, WARM_UP_PASSES, Learner
 
 CACHE_SIZE = 64
 """Warm starts kept in memory, 1 MB each. A step on any other data set makes its warm start again, which takes 5 ms."""
@@ -28,13 +28,15 @@ class WarmStart:
         learner: The learner after warm-up; an episode trains a copy of it.
         performance: Performance of the learner on the validation split, in (0, 1].
         squares: Squared Euclidean norms of the pool samples, (n_pool,).
+        handle: The arrays as the compiled kernel takes them; made by :mod:`dataselect_env.core.kernel` on first use.
     """
 
     dataset: Dataset
     learner: Learner
     performance: float
     squares: Floats
-    _placements: dict[str, Floats] = field(default_factory=dict, repr=False)
+    handle: object = field(default=None, init=False, repr=False)
+    _placements: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def placement(self, world: str) -> Floats:
         """Return the ranks of the pool samples in a world of the built-in tasks, (n_pool,).
@@ -109,7 +111,7 @@ def warm_up(
         passes: Number of passes, at least 1.
         squares: Squared Euclidean norms of the pool samples, (n_pool,); None computes them.
     """
-    learner = blank(dataset.n_classes, dataset.X.shape[1], alpha)
+    learner = Learner(dataset.n_classes, dataset.X.shape[1], alpha)
     learner.train(dataset.X, dataset.y, dataset.seed_rows, passes, rng)
     return WarmStart(
         dataset=dataset,

@@ -15,7 +15,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
-from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, blank, training_order
+from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, training_order
 from dataselect_env.core.open import columns, families, noise
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
@@ -227,7 +227,7 @@ def _warmed_up(dataset: Dataset, seed: int) -> WarmStart:
     rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
     order = np.concatenate([warming, training_order(rows, MOST_PASSES, rng)])  # the same for every penalty
     for alpha in ALPHAS:
-        learner = blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner = Learner(dataset.n_classes, dataset.X.shape[1], alpha)
         learner.train_in_order(dataset.X, dataset.y, order)
         performances[alpha] = performance_on(dataset, learner, dataset.y, rows)
     return warm_up(dataset, _search_rng(seed), alpha=max(ALPHAS, key=lambda alpha: performances[alpha]))
@@ -243,7 +243,7 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
 
     An agent that starts from a lucky seed set then has something to lose, as on the tables of task files.
     """
-    dataset, alpha = start.dataset, float(start.learner.model.alpha)
+    dataset, alpha = start.dataset, start.learner.alpha
     rng = np.random.default_rng([seed, _STREAM, 3])
     known = np.concatenate([dataset.seed_rows, np.arange(dataset.pool_rows.start, dataset.pool_rows.stop)])
     found = []
@@ -251,7 +251,7 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
         rows = rng.permutation(known)
         first = np.concatenate([rows[dataset.y[rows] == label][:2] for label in range(dataset.n_classes)])
         others = _without(rows, first, len(dataset.y))[: len(dataset.seed_rows) - len(first)]
-        drawn, learner = np.concatenate([first, others]), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        drawn, learner = np.concatenate([first, others]), Learner(dataset.n_classes, dataset.X.shape[1], alpha)
         learner.train(dataset.X, dataset.y, drawn, WARM_UP_PASSES, rng)
         found.append(performance_on(dataset, learner, dataset.y, drawn))
     return total(found) / len(found)
