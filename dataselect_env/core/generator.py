@@ -1,12 +1,12 @@
-"""The rows of the built-in data sets: the numbers of scikit-learn's ``make_classification`` in a quarter of its time.
+"""The rows of the built-in data sets: the numbers of scikit-learn's ``make_classification`` in a sixth of its time.
 
 With the parameters in ``data.GENERATOR``, most steps of ``make_classification`` change nothing. Draws come from the
 same stream, numpy's ``RandomState``, in the same order, so the numbers are equal to the last bit. They do not depend on
 the version of scikit-learn.
 
-There are two implementations of the draws: ``by_numpy``, and ``compiled``, a Cython loop in
-``native/_dataselect_env_generator.pyx``. At first use both make a small table. The compiled loop is not used if it is
-missing or if any bit differs, which another library of mathematical functions can cause.
+There are two implementations of the draws: ``by_numpy``, and ``compiled``, in ``native/generator.c``. At first use both
+make a small table. The compiled one is not used if it is missing or if any bit differs, which another library of
+mathematical functions can cause.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def by_numpy(number: int, size: Size) -> Draws:
 
 
 def compiled(number: int, size: Size) -> Draws:
-    """Return the draws of table ``number``, in [0, 2^32), from the compiled loop."""
+    """Return the draws of table ``number``, in [0, 2^32), from compiled code."""
     n, d, k = size.n_samples, size.n_features, size.n_informative
     corners, rows, columns = (np.empty(count, dtype=np.intp) for count in (2, n, d))
     draws = Draws(corners, np.empty((n, d)), np.empty((2, k, k)), rows, columns)
@@ -90,7 +90,7 @@ def compiled(number: int, size: Size) -> Draws:
 
 @cache
 def fastest() -> Callable[[int, Size], Draws]:
-    """Return the compiled loop if it gives the bits of numpy on a small table, otherwise ``by_numpy``."""
+    """Return ``compiled`` if it gives the bits of numpy on a small table, otherwise ``by_numpy``."""
     number, size = 12_345, Size(n_samples=600, n_features=20, n_informative=9)
     try:
         found = compiled(number, size)
@@ -117,7 +117,7 @@ def generate(number: int, size: Size) -> tuple[Floats, Labels]:
 def generate_standardised(number: int, size: Size, known: Mask) -> tuple[Floats, Labels]:
     """Return :func:`generate` with features that have mean 0 and standard deviation 1 over the known rows.
 
-    The compiled loop adds up in another order than numpy, so values agree to 1e-12 and not to the last bit.
+    Compiled code adds up in another order than numpy, so values agree to 1e-12 and not to the last bit.
 
     Args:
         number: Seed of the table, in [0, 2^32).

@@ -114,8 +114,25 @@ def test_the_compiled_loop_is_used_where_it_gives_the_same_bits() -> None:
 
 
 @COMPILED
-def test_more_columns_than_the_compiled_loop_has_room_for_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("place", "shape"), [(0, (3,)), (1, (39, 20)), (1, (40, 9)), (2, (2, 7, 7)), (2, (3, 9, 9)), (3, (41,)), (4, (19,))]
+)
+def test_arrays_that_the_draws_do_not_fit_are_refused(place: int, shape: tuple[int, ...]) -> None:
+    draw = pytest.importorskip("_dataselect_env_generator").draw
+    arrays = [np.empty_like(array) for array in by_numpy(0, Size(n_samples=40, n_features=20, n_informative=9))]
+    draw(0, *arrays)
+    arrays[place] = np.empty(shape, dtype=arrays[place].dtype)
+    with pytest.raises(ValueError, match="shapes do not fit|even number of rows"):
+        draw(0, *arrays)
+
+
+@COMPILED
+@pytest.mark.parametrize(
+    ("rows", "columns", "known", "message"),
+    [(3, 5, 4, "do not fit"), (4, 6, 4, "do not fit"), (4, 5, 3, "do not fit"), (4, 1_025, 4, "at most 1024 columns")],
+)
+def test_arrays_that_cannot_be_standardised_are_refused(rows: int, columns: int, known: int, message: str) -> None:
     standardise = pytest.importorskip("_dataselect_env_generator").standardise
-    X, order = np.ones((2, 1_025)), np.arange(1_025)
-    with pytest.raises(ValueError, match="at most 1024 columns"):
-        standardise(X, order[:2], order, np.ones(2, dtype=np.uint8), np.zeros(2, dtype=np.uint8))
+    X = np.ones((4, columns if columns > 1_000 else 5))
+    with pytest.raises(ValueError, match=message):
+        standardise(X, np.arange(rows), np.arange(columns), np.ones(known, np.uint8), np.zeros(4, np.uint8))
