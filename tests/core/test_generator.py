@@ -119,10 +119,12 @@ def test_the_compiled_loop_is_used_where_it_gives_the_same_bits() -> None:
 )
 def test_arrays_that_the_draws_do_not_fit_are_refused(place: int, shape: tuple[int, ...]) -> None:
     draw = pytest.importorskip("_dataselect_env_generator").draw
-    arrays = [np.empty_like(array) for array in by_numpy(0, Size(n_samples=40, n_features=20, n_informative=9))]
+    arrays: list[Any] = [
+        np.empty_like(array) for array in by_numpy(0, Size(n_samples=40, n_features=20, n_informative=9))
+    ]
     draw(0, *arrays)
     arrays[place] = np.empty(shape, dtype=arrays[place].dtype)
-    with pytest.raises(ValueError, match="shapes do not fit|even number of rows"):
+    with pytest.raises(ValueError, match=r"shapes do not fit|even number of rows"):
         draw(0, *arrays)
 
 
