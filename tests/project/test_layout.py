@@ -39,6 +39,7 @@ WINGS: dict[str, set[str]] = {
         "scipy",
         "skactiveml",
         "sklearn",
+        "threadpoolctl",
     },
     "custom": {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "sklearn", "yaml"},
     "policies": {"numpy"},

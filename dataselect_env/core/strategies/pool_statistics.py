@@ -15,6 +15,7 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.strategies import evidence, filters, sampling
 from dataselect_env.core.strategies.candidates import Candidates
+from dataselect_env.core.threads import on_one_thread
 
 MOST_SAMPLES: Final = 1_200
 """Most samples of the pool that the statistics describe."""
@@ -54,6 +55,7 @@ STATISTICS: Final[dict[str, str]] = {
 """Names and meanings of the statistics, in order. All but the differences and the correlation lie in [0, 1]."""
 
 
+@on_one_thread
 def pool_statistics(candidates: Candidates, seed_label: float) -> dict[str, float]:
     """Return the statistics of a pool by name, in the order of ``STATISTICS``, rounded to six decimals.
 
