@@ -37,7 +37,7 @@ cdef extern from "kernel.c":
         Py_ssize_t size, n_rows, passes, updates
         Py_ssize_t* batch
         Py_ssize_t mislabelled
-        double distance, redundancy, performance
+        double distance, redundancy, performance, spread
 
     Py_ssize_t padded(Py_ssize_t n_pool) nogil
     void pack(const dataset_t* data, int16_t* packed, double* scales) nogil
@@ -59,8 +59,8 @@ cdef extern from "kernel.c":
 
 ORDER = 6
 """Numbers of an order: samples by uncertainty, diversity and random, rows of the training set, passes, updates."""
-OUTCOME = 4
-"""Numbers of an outcome: mislabelled samples, distance, redundancy, performance."""
+OUTCOME = 5
+"""Numbers of an outcome: mislabelled samples, distance, redundancy, performance, spread."""
 
 
 cdef class Dataset:
@@ -190,6 +190,7 @@ def play(
         for k in range(n):
             outcomes[k, 0], outcomes[k, 1] = purchases[k].mislabelled, purchases[k].distance
             outcomes[k, 2], outcomes[k, 3] = purchases[k].redundancy, purchases[k].performance
+            outcomes[k, 4] = purchases[k].spread
     finally:
         free(data)
         free(states)
@@ -219,7 +220,7 @@ cdef purchase_t checked(
 ) except *:
     """Return an order as a purchase, after checks that keep the kernel inside its arrays."""
     cdef purchase_t purchase = purchase_t(
-        [order[0], order[1], order[2]], order[0] + order[1] + order[2], order[3], order[4], order[5], &batch[0], 0, 0, 0, 0
+        [order[0], order[1], order[2]], order[0] + order[1] + order[2], order[3], order[4], order[5], &batch[0], 0, 0, 0, 0, 0
     )
     cdef Py_ssize_t left = 0, place
     if (

@@ -50,7 +50,7 @@ typedef struct {
     index_t *batch;    /* indices into the pool, (size), in the order of choice */
     /* results */
     index_t mislabelled;
-    double distance, redundancy, performance;
+    double distance, redundancy, performance, spread;
 } purchase_t;
 
 /* --- products ---------------------------------------------------------------------------------------------------- */
@@ -347,6 +347,16 @@ static double performance_of(const dataset_t *data, const double *parameters)
     return 1.0 / (1.0 + (losses + log(factors)) / (double)n);
 }
 
+/* Standard deviation over all entries of the training set's features. Rounding can make its square negative. */
+static double spread_of(const episode_t *episode, index_t n_rows, index_t n_features)
+{
+    double entries = (double)(n_rows * n_features), sum = 0.0;
+    for (index_t j = 0; j < n_features; j++)
+        sum += episode->sums[j];
+    double mean = sum / entries, square = episode->sums[n_features] / entries - mean * mean;
+    return sqrt(square > 0.0 ? square : 0.0);
+}
+
 /* Buy the batch: compare it with the training set, add it there, train on everything, measure. */
 static void learn(const dataset_t *data, episode_t *episode, purchase_t *purchase, void *scratch)
 {
@@ -355,6 +365,7 @@ static void learn(const dataset_t *data, episode_t *episode, purchase_t *purchas
     index_t *order = (index_t *)(centroid + data->n_features);
     compare(data, episode, purchase, centroid);
     acquire(data, episode, purchase);
+    purchase->spread = spread_of(episode, n_rows, data->n_features);
     for (index_t pass = 0; pass < purchase->passes; pass++) {
         memcpy(order + pass * n_rows, episode->rows, (size_t)n_rows * sizeof *order);
         shuffle(episode->training, order + pass * n_rows, n_rows);
