@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from dataselect_env.core import threads
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.strategies import pool_statistics
 from dataselect_env.core.tasks import TASKS
@@ -19,54 +20,28 @@ def in_use() -> set[int]:
 
 
 @pytest.fixture(autouse=True)
-def before() -> set[int]:
-    np.linalg.eigh(np.eye(300))  # starts the threads
-    threads = in_use()
-    if threads <= {1}:
-        pytest.skip("no BLAS library with threads")
-    return threads
+def _two_threads() -> Iterator[None]:
+    with threadpool_limits(2, user_api="blas"):
+        if in_use() != {2}:
+            pytest.skip("no BLAS library with threads")
+        yield
 
 
-def test_a_call_has_one_thread_and_what_follows_as_many_as_before(before: set[int]) -> None:
+def test_a_call_has_one_thread_and_what_follows_as_many_as_before() -> None:
     assert on_one_thread(in_use)() == {1}
-    assert in_use() == before
+    assert in_use() == {2}
 
 
-def test_a_call_that_fails_leaves_the_threads_as_they_were(before: set[int]) -> None:
+def test_a_call_that_fails_leaves_the_threads_as_they_were() -> None:
     with pytest.raises(ZeroDivisionError):
         on_one_thread(lambda: 1 / 0)()
-    assert in_use() == before
+    assert in_use() == {2}
 
 
-def test_nested_calls_have_one_thread_until_the_outer_one_ends(before: set[int]) -> None:
+def test_nested_calls_have_one_thread_until_the_outer_one_ends() -> None:
     outer = on_one_thread(lambda: (on_one_thread(in_use)(), in_use()))
     assert outer() == ({1}, {1})
-    assert in_use() == before
-
-
-def test_calls_that_overlap_leave_the_threads_as_they_were(before: set[int]) -> None:
-    """The call that began first ends first; the other still has one thread."""
-    second_began, first_ended, seen = threading.Event(), threading.Event(), list[set[int]]()
-
-    @on_one_thread
-    def first() -> None:
-        assert second_began.wait(30)
-
-    @on_one_thread
-    def second() -> None:
-        second_began.set()
-        assert first_ended.wait(30)
-        seen.append(in_use())
-
-    began = threading.Thread(target=first)
-    began.start()
-    other = threading.Thread(target=second)
-    other.start()
-    began.join(30)
-    first_ended.set()
-    other.join(30)
-    assert seen == [{1}]
-    assert in_use() == before
+    assert in_use() == {2}
 
 
 def test_the_statistics_of_a_pool_are_made_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +54,46 @@ def test_the_statistics_of_a_pool_are_made_on_one_thread(monkeypatch: pytest.Mon
     monkeypatch.setattr(pool_statistics, "_effective_rank", rank)
     Episode(TASKS["open"], 3).describe()
     assert seen == [{1}]
+
+
+class Libraries:
+    """Stands in for BLAS libraries: some report wrong numbers on threads other than the first."""
+
+    def __init__(self) -> None:
+        self.threads = 2
+
+    def limit(self, *, limits: int) -> Libraries:
+        self.threads = limits
+        return self
+
+    def restore_original_limits(self) -> None:
+        self.threads = 2
+
+
+def test_calls_that_overlap_leave_the_threads_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that began first ends first; the other still has one thread."""
+    libraries = Libraries()
+    monkeypatch.setattr(threads, "_libraries", lambda: libraries)
+    first_began, second_began, first_ended = threading.Event(), threading.Event(), threading.Event()
+    seen = list[int]()
+
+    @on_one_thread
+    def first() -> None:
+        first_began.set()
+        assert second_began.wait(30)
+
+    @on_one_thread
+    def second() -> None:
+        second_began.set()
+        assert first_ended.wait(30)
+        seen.append(libraries.threads)
+
+    calls = [threading.Thread(target=call) for call in (first, second)]
+    calls[0].start()
+    assert first_began.wait(30)
+    calls[1].start()
+    calls[0].join(30)
+    first_ended.set()
+    calls[1].join(30)
+    assert seen == [1]
+    assert libraries.threads == 2
