@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from dataselect_env.custom.formats.opened import check_bytes
 
 PACKINGS = (".gz", ".zip")
 """Suffixes of packed files."""
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 SNIPPET = 20
 """Characters around a byte that is not UTF-8 that the message shows."""
 
@@ -48,17 +50,24 @@ class TextFile(NamedTuple):
         """Yield the lines.
 
         Raises:
-            TableError: The file unpacks to more than ``MAX_BYTES``, or is not encoded in UTF-8.
+            TableError: The file unpacks to more than ``MAX_BYTES``, is damaged behind its first row, or is not encoded
+                in UTF-8.
         """
-        size = 0
+        size = row = 0
         try:
             with self.open() as text:
-                for line in text:
+                for row, line in enumerate(text, start=1):  # noqa: B007  (used where the file ends)
                     size += len(line)
                     yield line
                     check_bytes(self.title, size)
         except UnicodeDecodeError:
             raise self._undecodable() from None
+        except _DAMAGE:
+            if not row:
+                raise  # perhaps it is not packed at all
+            raise TableError(
+                f"{self.title} is damaged after row {row:,}. Pack it again, or copy it again.", "file"
+            ) from None
 
     def _undecodable(self) -> TableError:
         """Return the error for the first line that is not UTF-8."""
