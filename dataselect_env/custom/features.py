@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +47,6 @@ def prepare_features(
     frame: pandas.DataFrame,
     categorical: Collection[str],
     columns: Collection[str],
-    rewritten: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[ColumnReport, ...]:
     """Make every column numbers or text, in place, and return what each was taken for.
 
@@ -61,7 +59,6 @@ def prepare_features(
         frame: The features, (n, n_columns); its index has the numbers of the rows in messages.
         categorical: Columns that are categories whatever their values.
         columns: Columns that the user named as features; row numbers are refused among the others.
-        rewritten: By column, what the reader of the file has made of some cells, for the report.
 
     Raises:
         TableError: A column has infinite or huge numbers, free text, row numbers, values of another kind, or texts of
@@ -73,13 +70,12 @@ def prepare_features(
             name,
             is_category=name in categorical,
             is_named=name in columns,
-            rewritten=rewritten.get(name, ""),
         )
         for name in frame.columns
     )
 
 
-def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool, rewritten: str) -> ColumnReport:
+def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool) -> ColumnReport:
     kind, reading, notation = inferred_kind(frame[name]), "", None
     if kind in FREE_TEXT_KINDS and not is_category:
         kind, reading, notation = _read_texts(frame, name, kind)
@@ -94,7 +90,6 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
         message = f'Column "{name}" holds neither numbers nor text nor dates{place}. Put it into exclude, or encode it.'
         raise TableError(message, "exclude")
     missing = int(frame[name].isna().sum()) % len(frame)
-    reading = ", ".join(filter(None, (reading, rewritten)))
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
         return ColumnReport(name, "category", _why_category(frame[name], kind, is_named=is_category), missing, reading)
