@@ -24,7 +24,7 @@ from dataselect_env.custom.columns import (
     inferred_kind,
     text_column,
 )
-from dataselect_env.custom.dates import nearly_date, read_dates
+from dataselect_env.custom.dates import nearly_date, nearly_time, read_dates, seconds_since_1970
 from dataselect_env.custom.encoding import MAX_CATEGORIES
 from dataselect_env.custom.errors import TableError, quoted
 from dataselect_env.custom.numerals import MISSING_MARKS, Notation, nearly_numbers, read_numbers
@@ -37,6 +37,8 @@ MAX_NUMBER = 1e100
 """Largest magnitude of a number: its square must be finite, too."""
 MANY_TEXTS = 100
 """A text column with more distinct values than this may be free text."""
+MAX_EXACT = 2**53
+"""Largest whole number up to which a float has all digits."""
 FEW_CODES = 20
 """Whole numbers with at most as many different values may be codes; the report says so."""
 VALUES_SHOWN = 5
@@ -101,14 +103,26 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
 
 def _why_number(column: pandas.Series, kind: str) -> str:
     """Return why a prepared column with values is a number or date: its range, or that it tells nothing."""
-    low, high = float(column.min()), float(column.max())
+    low, high = float(column.min()) + 0.0, float(column.max()) + 0.0  # no -0
     if kind in TIME_KINDS:
         return "durations in seconds" if kind.startswith("timedelta") else "dates as seconds since 1970"
-    if low == high:
+    if low == high and abs(low) <= MAX_EXACT:
         return f"always {low:.6g}, which tells nothing"
-    if kind == "integer" and (distinct := int(column.nunique())) <= FEW_CODES:
-        return f"{distinct} whole numbers, {low:.6g} to {high:.6g}; if they are codes, name the column in categorical"
+    if kind == "integer":
+        return f"whole numbers, {low:.6g} to {high:.6g}{_doubt(column.unique(), low, high)}"
     return f"numbers, {low:.6g} to {high:.6g}"
+
+
+def _doubt(distinct: npt.NDArray[Any], low: float, high: float) -> str:
+    """Return what distinct whole numbers may be instead, as the end of a sentence."""
+    codes = "; if they are codes, name the column in categorical"
+    if max(-low, high) > MAX_EXACT:
+        return f", whose last digits are lost{codes}"
+    if low > 10**7 and high < 10**8:  # eight digits
+        days = [f"{day[:4]}-{day[4:6]}-{day[6:]}" for day in map(str, distinct)]
+        if read_dates(days) is not None:
+            return "; if they are dates, write them as 2026-03-31"
+    return f", {len(distinct)} different{codes}" if len(distinct) <= FEW_CODES else ""
 
 
 def _why_category(column: pandas.Series, kind: str, *, is_named: bool) -> str:
@@ -141,7 +155,7 @@ def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str
         frame[name] = cells
         example = next(text for text in distinct if not np.isnan(value_of[text]))
         return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks))), None
-    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < 2**53
+    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < MAX_EXACT
     frame[name] = cells.astype(np.int64) if whole else cells
     example = '"{}" as {:.17g}'.format(*numbers.example)
     return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks))), numbers.notation
@@ -157,11 +171,12 @@ def _refuse_nearly(name: str, distinct: list[str], row_of: Callable[[str], objec
     for odd, kind, advice in (
         (nearly_numbers(distinct), "numbers", "Write plain numbers, such as 1250.5"),
         (nearly_date(distinct), "dates", "Write dates as 2026-03-31"),
+        (nearly_time(distinct), "times", "Write them as numbers, such as minutes"),
     ):
         if odd is not None:
             raise TableError(
-                f'Most values of column "{name}" look like {kind}, but "{odd}", in row {row_of(odd)}, cannot be read'
-                f" with the others. {advice}, and leave missing ones empty. If the values are categories, name the"
+                f'Most values of column "{name}" look like {kind}, but {quoted([odd])}, in row {row_of(odd)}, cannot be'
+                f" read with the others. {advice}, and leave missing ones empty. If the values are categories, name the"
                 " column in categorical.",
                 "categorical",
             )
@@ -195,13 +210,13 @@ def _prepare_times(frame: pandas.DataFrame, name: str, kind: str) -> None:
 
     try:
         if kind.startswith("timedelta"):
-            spans = pandas.to_timedelta(frame[name])
+            seconds = pandas.to_timedelta(frame[name]).dt.total_seconds()
         else:
-            spans = pandas.to_datetime(frame[name], utc=True) - pandas.Timestamp(0, tz="UTC")
+            seconds = seconds_since_1970(pandas.to_datetime(frame[name], utc=True))
     except (ValueError, TypeError, OverflowError):
         message = f'The dates of column "{name}" cannot be converted to numbers. Put it into exclude, or encode it.'
         raise TableError(message, "exclude") from None
-    frame[name] = spans.dt.total_seconds().astype(np.float64)
+    frame[name] = seconds.astype(np.float64)
 
 
 def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: bool) -> None:

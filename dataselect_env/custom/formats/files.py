@@ -98,7 +98,7 @@ def _open(table: Table, path: Path, title: str, as_text: Collection[str]) -> Ope
         return open_npz(path, title, labels)
     member = only_member(path, title) if packing == ".zip" else ""
     if member:
-        suffix = _suffix(member)
+        suffix = Path(member.lower()).suffix
     file = TextFile(path, title, packing if packing in PACKINGS else "", member)
     if suffix in JSON:
         opened = open_json(file)

@@ -50,14 +50,16 @@ class TextFile(NamedTuple):
         """Yield the lines.
 
         Raises:
-            TableError: The file unpacks to more than ``MAX_BYTES``, is damaged behind its first row, or is not encoded
-                in UTF-8.
+            TableError: The file unpacks to more than ``MAX_BYTES``, is damaged behind its first row, is not encoded in
+                UTF-8, or has a NUL character, as binary files have.
         """
         size = row = 0
         try:
             with self.open() as text:
-                for row, line in enumerate(text, start=1):  # noqa: B007  (used where the file ends)
+                for row, line in enumerate(text, start=1):
                     size += len(line)
+                    if "\0" in line:
+                        raise self._binary(row)
                     yield line
                     check_bytes(self.title, size)
         except UnicodeDecodeError:
@@ -74,6 +76,8 @@ class TextFile(NamedTuple):
         advice = "Save the file as UTF-8."
         with self._bytes() as binary:
             for row, line in enumerate(binary, start=1):
+                if b"\0" in line:
+                    return self._binary(row)
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
@@ -81,6 +85,11 @@ class TextFile(NamedTuple):
                     place = f'Row {row:,} of {self.title} is not encoded in UTF-8, near "{snippet}".'
                     return TableError(f"{place} {advice}", "file")
         return TableError(f"{self.title} is not encoded in UTF-8. {advice}", "file")
+
+    def _binary(self, row: int) -> TableError:
+        """Return the error for a row with a NUL character."""
+        message = f"Row {row:,} of {self.title} has a NUL character, which no text has. Its suffix is wrong, or it is"
+        return TableError(f"{message} in UTF-16 or UTF-32 without a byte order mark: save it as UTF-8.", "file")
 
     @contextmanager
     def _bytes(self) -> Iterator[IO[bytes]]:

@@ -79,6 +79,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None,
     ({"a.csv": CSV, "b.csv": CSV}, 't.zip has 2 files ("a.csv", "b.csv"), and one is read. Unpack it'),
     ({"a.parquet": "PAR1"}, 't.zip has the file "a.parquet", which cannot be read from a .zip file. Unpack it.'),
     ({"a.txt": CSV}, 'the file "a.txt"'),
+    ({"a.csv.gz": CSV}, 'the file "a.csv.gz", which cannot be read from a .zip file. Unpack it.'),
     ({"a.csv": f"{CSV}5\n"}, "Row 11 of t.zip has 1 values"),
     ({"folder__a.csv": CSV, "__MACOSX__._a.csv": "junk", ".DS_Store": "junk"}, ""),
 ])  # fmt: skip
