@@ -87,10 +87,10 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
         if frame[name].dtype != np.float64:  # as texts are by now
             _prepare_times(frame, name, kind)
     elif kind not in TEXT_KINDS:
-        odd = (row for row, cell in frame[name].dropna().items() if not isinstance(cell, str | float | int))
-        place = "".join(f", in row {row} for instance" for row in itertools.islice(odd, 1))
-        message = f'Column "{name}" holds neither numbers nor text nor dates{place}. Put it into exclude, or encode it.'
-        raise TableError(message, "exclude")
+        odd = ((row, cell) for row, cell in frame[name].dropna().items() if type(cell) not in (str, float, int))
+        place = "".join(f": row {row} has {quoted([str(cell)])}" for row, cell in itertools.islice(odd, 1))
+        message = f'Column "{name}" holds neither just numbers nor just text nor just dates{place}.'
+        raise TableError(f"{message} Put it into exclude, or encode it.", "exclude")
     missing = int(frame[name].isna().sum()) % len(frame)
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
@@ -186,7 +186,8 @@ def _prepare_numbers(frame: pandas.DataFrame, name: str, kind: str, *, row_numbe
     column, dtype = frame[name], frame[name].dtype
     if dtype.kind == "O":  # in which integers may be beyond the range of a float
         column = column.map(lambda cell: cell if abs(cell) <= MAX_NUMBER else np.inf, na_action="ignore")
-    values: npt.NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):  # of long doubles, which become infinite
+        values: npt.NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if not isinstance(dtype, np.dtype) or dtype.kind == "O":
         frame[name] = values
     huge = np.flatnonzero(np.abs(values) > MAX_NUMBER)  # NaN is not

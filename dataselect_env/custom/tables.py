@@ -170,7 +170,7 @@ def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str
             try:
                 check_known(reader.title, "column", field, name, reader.opened.names)
             except TableError as error:
-                if sum(map(_is_number, reader.opened.names)) * 2 < len(reader.opened.names):
+                if sum(map(_is_number, reader.opened.names)) * 2 < max(len(reader.opened.names), 1):
                     raise
                 message = f"{error.message} The first row should have the names of the columns; it looks like values."
                 raise TableError(message, field) from None
