@@ -50,8 +50,8 @@ def open_json(file: TextFile) -> OpenedTable:
 def _first_half(columns: dict[str, list[Any]], numbers: list[int]) -> int:
     """Return the first row with text that has half of a surrogate pair."""
     halves = re.compile("[\ud800-\udfff]")
-    rows = zip(numbers, *columns.values(), strict=True)
-    return next(row for row, *cells in rows if any(isinstance(cell, str) and halves.search(cell) for cell in cells))
+    cells = ((row, cell) for column in columns.values() for row, cell in zip(numbers, column, strict=True))
+    return min(row for row, cell in cells if isinstance(cell, str) and halves.search(cell))
 
 
 def _objects(file: TextFile) -> Iterator[tuple[int, _Pairs]]:
