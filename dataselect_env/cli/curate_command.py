@@ -12,7 +12,7 @@ import click
 from dataselect_env.cli.asking import asker
 from dataselect_env.cli.console import Command, Interrupted, UsageError, divided, find_policy, progress, say
 from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Place, Tables, named_by_option, read_tables
-from dataselect_env.cli.evaluate_command import FILE, check_writable
+from dataselect_env.cli.evaluate_command import FILE, check_different, check_writable
 from dataselect_env.core.tasks import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ def curate(**chosen: Any) -> None:
         raise UsageError("--ask: not together with --audit-column, which has the answers")
     targets = {name: chosen[name] for name in ("out", "report", "picture", "model") if chosen[name] is not None}
     _check_targets(targets)
+    written = {f"--{name}": path for name, path in targets.items()} | {"--answers": chosen["answers"]}
+    for name in ("data", "trusted"):
+        check_different({f"--{name}": chosen[name], **written})
     policy = _policy(chosen["policy"])
     columns = Columns(
         target=chosen["target"],

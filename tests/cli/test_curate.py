@@ -267,6 +267,9 @@ def test_a_wide_row_is_shown_in_part() -> None:
         ((*PLAIN, "--classes", "ant,bee"), '--classes: the labels "cow" are none of the classes'),
         ((*PLAIN, "--picture", "p.gif"), "--picture: p.gif should end in one of .png"),
         ((*PLAIN, "--out", "nowhere/rows.csv"), "--out: nowhere/rows.csv cannot be written"),
+        ((*PLAIN, "--out", "pool.csv"), "--out: pool.csv is the file of --data already; name another one"),
+        ((*PLAIN, "--model", "trusted.csv"), "--model: trusted.csv is the file of --trusted already"),
+        ((*PLAIN, "--report", "a.csv", "--out", "./a.csv"), "--report: a.csv is the file of --out already"),
         (QUICK[:-2], '--exclude: Column "id" numbers the rows'),
     ],
 )
