@@ -17,7 +17,6 @@ from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
-from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
 from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
@@ -60,6 +59,7 @@ class Service:
         self._loading: Once[None, None] = Once()
         self._baseline: BaselineReport | None = None
         self._reporting: Once[None, BaselineReport] = Once()
+        self._showing: Once[tuple[str, int, bool], str] = Once()
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -127,14 +127,21 @@ class Service:
             self._baseline = await self._reporting.run(None, report)
         return self._baseline
 
-    async def pool(self, episode_id: str, *, points: bool) -> PoolView:
-        """Return what may be shown of the pool of an episode of any transport.
+    async def pool(self, episode_id: str, *, points: bool) -> str:
+        """Return what may be shown of the pool of an episode of any transport: a ``PoolView`` as JSON.
+
+        Simultaneous requests for the same view share one computation.
 
         Raises:
             EpisodeNotFound: There is no such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
         """
-        return await SHOW.run(pool_view.view, self._store.load(episode_id), points=points)
+        steps = self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
+        show = partial(SHOW.run, self._show_pool, episode_id, points=points)
+        return await self._showing.run((episode_id, steps, points), show)
+
+    def _show_pool(self, episode_id: str, *, points: bool) -> str:
+        return pool_view.view(self._store.load(episode_id), points=points).model_dump_json()
 
     async def check_ready(self) -> None:
         """Return when episodes can be played.
