@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 from asyncio import run
 
@@ -62,7 +63,7 @@ def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = threading.Event()
-    monkeypatch.setattr("dataselect_env.server.service.load_libraries", lambda: loaded.wait(30))
+    monkeypatch.setattr("dataselect_env.server.service._load_libraries", lambda: loaded.wait(30))
 
     async def first_episode() -> None:
         playing = asyncio.create_task(service.http.handle("reset", {"seed": 7}))
@@ -73,6 +74,12 @@ def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
 
     run(first_episode())
     assert loaded.is_set()
+
+
+def test_garbage_collections_leave_the_libraries_out(service: Service) -> None:
+    """A full collection examined all of their objects, which stopped the server for 60 ms."""
+    start(service, "a")
+    assert gc.get_freeze_count() > 10_000
 
 
 def test_the_same_view_is_made_once_for_all_who_ask(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
