@@ -167,7 +167,7 @@ def _checkpoint(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE:d}")
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-    except sqlite3.Error:
-        logger.exception("the checkpoint of the episode store failed; it is tried again later")
+    except sqlite3.Error as error:
+        logger.warning("the checkpoint of the episode store failed: %s; it is tried again later", error)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience:d}")

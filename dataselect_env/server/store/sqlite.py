@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dataselect_env.core.actions import stored_action
-from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.errors import EpisodeNotFound
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
+from dataselect_env.server.store.faults import Faults
 from dataselect_env.server.store.files import DatabaseFiles
 from dataselect_env.server.store.retention import (
     MEMORY_EPISODES,
@@ -30,8 +28,6 @@ from dataselect_env.server.store.retention import (
     utc_now,
 )
 from dataselect_env.server.store.schema import connect, count_probe, prepare, read_mark
-
-logger = logging.getLogger(__name__)
 
 MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
@@ -60,6 +56,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
         self._path = path and path.absolute()
+        self._faults = Faults()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
         self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
@@ -101,7 +98,7 @@ class SQLiteStore:
                 row,
             )
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
@@ -123,7 +120,7 @@ class SQLiteStore:
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
                 )
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
     def load(self, episode_id: str) -> StoredEpisode:
@@ -157,7 +154,7 @@ class SQLiteStore:
         """Remove a few expired episodes; return whether there may be more."""
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
-        with _client_errors():
+        with self._faults.converted():
             current = self._pass or await self._begin_pass()
             with self._lock:
                 expired, has_more = current.find_expired(self._connection, keep)
@@ -184,7 +181,7 @@ class SQLiteStore:
             nonlocal written
             written = count_probe(connection)
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(probe)
             with self._lock:
                 found = read_mark(self._connection, "probes") or 0
@@ -195,7 +192,7 @@ class SQLiteStore:
 
     def size(self) -> int:
         """Return the size of the store in bytes."""
-        with _client_errors():
+        with self._faults.converted():
             self._check_files()
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
@@ -211,30 +208,9 @@ class SQLiteStore:
             self._patient.close()
 
     def _read(self, query: str, *parameters: object) -> list[Any]:
-        with _client_errors(), self._lock:
+        with self._faults.converted(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
 
 
 def _nothing_to_check() -> None:
     """Stand in for the check of files where the database is in memory."""
-
-
-@contextmanager
-def _client_errors() -> Iterator[None]:
-    """Convert errors of the database into errors for clients; log the cause of those that are not expected."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_CONSTRAINT_UNIQUE":
-            raise EpisodeExists(
-                "episode_id: is already in use; choose another or leave it out", field="episode_id"
-            ) from error
-        if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
-            raise EpisodeConflict(
-                "Another request has just played this step of the episode; get the state and continue from there."
-            ) from error
-        logger.exception("the episode store failed")
-        raise StoreUnavailable(
-            "The episode store cannot be reached right now; nothing has changed, so try again."
-        ) from error
