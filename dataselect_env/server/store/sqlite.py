@@ -154,24 +154,25 @@ class SQLiteStore:
         """Remove a few expired episodes; return whether there may be more."""
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
+        current: Pass | None = None
+        has_more = False
+
+        def prune_some(connection: sqlite3.Connection) -> None:
+            nonlocal current, has_more
+            current = replace(self._pass or self._begin_pass(connection))  # a copy: this may be rolled back
+            expired, has_more = current.find_expired(connection, keep)
+            remove(connection, expired)
+
         with self._faults.converted():
-            current = self._pass or await self._begin_pass()
-            with self._lock:
-                expired, has_more = current.find_expired(self._connection, keep)
-            if expired:
-                await self._committer.make(lambda connection: remove(connection, expired))
-            self._pass = current if has_more else None
+            await self._committer.make(prune_some, beside=True)
+        self._passes += self._pass is None
+        self._pass = current if has_more else None
         return has_more
 
-    async def _begin_pass(self) -> Pass:
-        with self._lock:
-            noted = is_noted(self._connection)
-        if not noted:
-            await self._committer.make(note_pass)
-        with self._lock:
-            begun = Pass(self._passes, by_age=not is_paused(self._connection))
-        self._passes += 1
-        return begun
+    def _begin_pass(self, connection: sqlite3.Connection) -> Pass:
+        if not is_noted(connection):
+            note_pass(connection)
+        return Pass(self._passes, by_age=not is_paused(connection))
 
     async def check(self) -> None:
         """Return if the store can be written, and has what was written; reads every table."""
