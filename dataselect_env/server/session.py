@@ -130,9 +130,10 @@ class Session:
         return reply
 
     def _state(self, data: object) -> State:
-        env, _ = self._current("state")
+        env, header = self._current("state")
         if data:
             raise InvalidInput("state takes no data")
+        self._store.step_count(header.episode_id)  # raises when the episode has expired, as a step would
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:

@@ -37,7 +37,11 @@ LOAD_EPISODE = (
     "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
     " FROM episodes WHERE episode_id = ?"
 )
+COUNT_STEPS = (
+    "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE episode = number) FROM episodes WHERE episode_id = ?"
+)
 LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
+UNKNOWN = "episode_id: there is no such episode, or it was removed when it had expired"
 
 
 class SQLiteStore:
@@ -114,7 +118,7 @@ class SQLiteStore:
                 "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?", row
             )
             if added.rowcount != 1:
-                raise EpisodeNotFound("The episode is no longer in the store.")
+                raise EpisodeNotFound(UNKNOWN, field="episode_id")
             if grade is not None:
                 connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
@@ -127,7 +131,7 @@ class SQLiteStore:
         """Return an episode. Raises EpisodeNotFound."""
         found = self._read(LOAD_EPISODE, episode_id)
         if not found:
-            raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
+            raise EpisodeNotFound(UNKNOWN, field="episode_id")
         number, grade, *header = found[0]
         steps = self._read(LOAD_STEPS, number)
         return StoredEpisode(
@@ -137,11 +141,11 @@ class SQLiteStore:
         )
 
     def step_count(self, episode_id: str) -> int:
-        """Return the number of stored steps of an episode; 0 if there is no such episode."""
-        (last,) = self._read(
-            "SELECT max(step) FROM steps WHERE episode = (SELECT number FROM episodes WHERE episode_id = ?)", episode_id
-        )[0]
-        return last or 0
+        """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
+        found = self._read(COUNT_STEPS, episode_id)
+        if not found:
+            raise EpisodeNotFound(UNKNOWN, field="episode_id")
+        return int(found[0][0])
 
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``; None if there is none."""
