@@ -206,6 +206,8 @@ def test_a_websocket_that_does_not_read_is_cut_off(host: Host, piece: bytes, mon
 
 def test_a_handshake_that_the_library_refuses_is_answered(host: Host) -> None:
     assert refusal_of(host.ask(UPGRADE.replace(b"/ws", b"/ws?" + b"x" * 9_000))) == (431, "HEADERS_TOO_LARGE")
+    with_body = UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}")
+    assert refusal_of(host.ask(with_body)) == (400, "MALFORMED_REQUEST")
     host.until_closed()
 
 
