@@ -40,14 +40,19 @@ def refuse(transport: Gate | asyncio.Transport, error: EnvError) -> None:
     first gets time to read the answer.
     """
     logger.info("refused a request: %s", error.code)
+    transport.pause_reading()
+    transport.write(refusal(error))
+    asyncio.get_running_loop().call_later(LINGER, transport.close)
+
+
+def refusal(error: EnvError) -> bytes:
+    """Return the response that refuses a request."""
     body = json.dumps(error.body()).encode()
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    transport.pause_reading()
-    transport.write(head.encode() + body)
-    asyncio.get_running_loop().call_later(LINGER, transport.close)
+    return head.encode() + body
 
 
 class _Refusing:

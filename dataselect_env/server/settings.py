@@ -113,6 +113,12 @@ class Settings(BaseSettings):
         description="WebSocket connections, and MCP sessions without one, at the same time, per worker. At the limit a"
         " new client gets the place of the MCP session that has been idle longest.",
     )
+    max_connections: int = Field(
+        4_096,
+        ge=1,
+        description="Open connections, of HTTP and WebSocket together, per worker; more are closed at once. It is lower"
+        " where the process may open fewer files (ulimit -n).",
+    )
     max_live_episodes: int = Field(
         64,
         ge=1,
