@@ -9,12 +9,11 @@ from weakref import WeakValueDictionary
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
 from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State
-from dataselect_env.core.tasks import get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
-from dataselect_env.server.threads import Once, lane_of
+from dataselect_env.server.threads import PLAY, Once
 
 if TYPE_CHECKING:
     from dataselect_env.server.service import Service
@@ -89,7 +88,7 @@ class HTTPEpisodes:
                 "episode_id: the episode belongs to a session; over HTTP it can only be graded",
                 field="episode_id",
             )
-        return await lane_of(get_task(stored.header.task_id)).run(Session.resume, self._store, stored)
+        return await PLAY.run(Session.resume, self._store, stored)
 
     def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.

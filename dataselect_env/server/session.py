@@ -23,12 +23,11 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
-from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.server.threads import PLAY, is_quick, lane_of
+from dataselect_env.server.threads import PLAY, is_quick
 
 
 class Session:
@@ -100,8 +99,7 @@ class Session:
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
-        task, _ = choose(request.task_id, request.seed, request.split, request.index)
-        reply = await lane_of(task).run(env.start, request)
+        reply = await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
@@ -151,8 +149,9 @@ class Session:
         if not self._is_known:
             self._actions = [step.action for step in self._store.load(header.episode_id).steps]
             self._is_known = True
-        task = get_task(header.task_id)
-        episode, _ = await lane_of(task).run(replay, task, header.seed, tuple(self._actions), header.reward_mode)
+        episode, _ = await PLAY.run(
+            replay, get_task(header.task_id), header.seed, tuple(self._actions), header.reward_mode
+        )
         self._env = DataSelectEnv.going_on(episode, header.episode_id)
 
     def _parse_action(self, data: object, task: Task, header: EpisodeHeader) -> Action:

@@ -40,10 +40,8 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, work)
 
 
-DEAL = Lane("deal", 1)
-"""Resets and replays of quick tasks, which take milliseconds."""
 PLAY = Lane("play", 2)
-"""Steps, resets and replays of other tasks, which may take seconds."""
+"""Steps, resets and replays that take long."""
 SHOW = Lane("show", 1)
 """Views, lists and documents."""
 REPORT = Lane("report", 1)
@@ -53,11 +51,6 @@ REPORT = Lane("report", 1)
 def is_quick(task: Task) -> bool:
     """Return whether the event loop itself plays the steps of a task, because they take less than a millisecond."""
     return task.pinned and not task.extra_strategies
-
-
-def lane_of(task: Task) -> Lane:
-    """Return the lane of resets and replays of a task: quick ones do not wait for others."""
-    return DEAL if is_quick(task) else PLAY
 
 
 class Once(Generic[K, T]):

@@ -63,8 +63,7 @@ def test_resets_run_beside_the_event_loop(task_id: str, store: SQLiteStore, monk
 
     monkeypatch.setattr(DataSelectEnv, "start", note)
     run(Session(store, "http").handle("reset", {"task_id": task_id, "seed": 1}))
-    lane = "deal" if TASKS[task_id].pinned else "play"  # quick ones do not wait for others
-    assert [name.partition("_")[0] for name in names] == [lane]
+    assert [name.partition("_")[0] for name in names] == ["play"]
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:
