@@ -5,7 +5,6 @@ It surrounds the whole application, so that responses have their headers also wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect, route_of
 from dataselect_env.server.logs import RequestContext, request_context
 from dataselect_env.server.service import Service
+from dataselect_env.server.threads import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +76,6 @@ class RequestMiddleware:
             await self._protected(response.scope, receive, response.send)
         finally:
             response.log()
-
-
-class Turns:
-    """Turns of those that send large bodies: the event loop sends one piece, then serves others."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    async def next(self) -> None:
-        """Return when the next piece may be sent, in the order of the calls."""
-        async with self._lock:
-            await asyncio.sleep(0)
 
 
 class ResponseRecorder:

@@ -1,6 +1,7 @@
 """Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`.
 
-The event loop itself plays quick steps; threads play everything else, meanwhile under the session's lock.
+The event loop itself plays what is quick, one reset at a turn; threads play what is not, meanwhile under the session's
+lock.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
+from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.server.threads import PLAY, is_quick
+from dataselect_env.server.threads import PLAY, Turns, is_quick
+
+RESETS = Turns()
+"""Resets on new data, which take milliseconds: many sessions may reset at the same time."""
 
 
 class Session:
@@ -99,7 +104,12 @@ class Session:
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
-        reply = await PLAY.run(env.start, request)
+        task, _ = choose(request.task_id, request.seed, request.split, request.index)
+        if is_quick(task):
+            await RESETS.next()
+            reply = env.start(request)
+        else:
+            reply = await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
