@@ -143,7 +143,8 @@ def floor(task_id: str) -> float:
     The arrays are prepared, and the updates run in the compiled loop; there are no counts, rewards or replies.
     """
     start = warm_start(dataset_number(SEEDS[0]))
-    data, model, update = start.dataset, start.learner.copy().model, sgd.fastest()
+    data, learner, update = start.dataset, start.learner.copy(), sgd.fastest()
+    weights = learner.parameters[0, :-1]
     steps, rng = steps_of(task_id), np.random.default_rng(0)
     orders = [
         rng.integers(0, 1_100, (100 + (step + 1) * BATCH_SIZE) * passes_for(step * BATCH_SIZE, (step + 1) * BATCH_SIZE))
@@ -152,10 +153,10 @@ def floor(task_id: str) -> float:
 
     def play() -> None:
         for order in orders * len(SEEDS):
-            np.partition(data.X_pool @ model.coef_[0], -BATCH_SIZE)
-            np.partition(data.X_pool @ model.coef_[0], -BATCH_SIZE)
-            update(model, data.X_pool, data.y_pool, order)
-            np.logaddexp(0, data.X_validation @ model.coef_[0]).mean()
+            np.partition(data.X_pool @ weights, -BATCH_SIZE)
+            np.partition(data.X_pool @ weights, -BATCH_SIZE)
+            update(learner, data.X_pool, data.y_pool, order)
+            np.logaddexp(0, data.X_validation @ weights).mean()
 
     return timed(play) / len(SEEDS) / steps
 

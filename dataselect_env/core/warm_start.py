@@ -30,6 +30,7 @@ class WarmStart:
         squares: Squared Euclidean norms of the pool samples, (n_pool,).
         placements: Built-in tasks only: by world, the ranks of the pool samples, (1100,), as
             :func:`~dataselect_env.core.data.placement` returns them.
+        handle: The arrays as the compiled kernel takes them; made by :mod:`dataselect_env.core.kernel` on first use.
     """
 
     dataset: Dataset
@@ -37,6 +38,7 @@ class WarmStart:
     performance: float
     squares: Floats
     placements: dict[str, Floats] = field(default_factory=dict)
+    handle: object = field(default=None, init=False, repr=False)
 
 
 @cache
@@ -101,7 +103,7 @@ def warm_up(
         passes: Number of passes, at least 1.
         squares: Squared Euclidean norms of the pool samples, (n_pool,); None computes them.
     """
-    learner = Learner(dataset.n_classes, alpha)
+    learner = Learner(dataset.n_classes, dataset.X.shape[1], alpha)
     learner.train(dataset.X, dataset.y, dataset.seed_rows, passes, rng)
     return WarmStart(
         dataset=dataset,

@@ -76,12 +76,12 @@ class CurationEpisode(Episode):
 
     def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> StepResult:
         rows = batch + start.dataset.pool_rows.start
-        given = self._pool.labels[rows]
+        given = self._state.pool.labels[rows]
         probabilities = self.learner.probabilities(start.dataset.X[rows])
         suspicion = 1 - probabilities[np.arange(len(rows)), given]
         labels = given if self._audit is None else self._audit(batch, given)
-        self._pool.labels[rows] = labels
-        self._pool.mislabelled[batch] = labels != given
+        self._state.pool.labels[rows] = labels
+        self._state.pool.mislabelled[batch] = labels != given
         result = super()._acquire(start, batch, counts)
         self.batches.append(Batch(batch, given, labels, suspicion))
         return result

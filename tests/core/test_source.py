@@ -83,7 +83,7 @@ def test_an_episode_is_repeated_on_another_object_of_its_task_and_from_a_copy_ha
 def balanced(p: Floats, env: DataSelectEnv) -> Floats:
     """Return probabilities adjusted for the class shares of the training set."""
     episode = env._checked("state")
-    trained_on = episode._pool.labels[episode._acquired.rows]
+    trained_on = episode._state.pool.labels[episode._state.acquired.rows]
     p = p / (np.bincount(trained_on, minlength=p.shape[1]) + 1)
     divided: Floats = p / p.sum(axis=1, keepdims=True)
     return divided

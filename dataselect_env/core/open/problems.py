@@ -15,7 +15,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
-from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, blank
+from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner
 from dataselect_env.core.open import columns, families, noise
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
@@ -217,7 +217,7 @@ def _warmed_up(dataset: Dataset, seed: int) -> WarmStart:
     """Return the warm start with the L2 penalty of highest performance after a random purchase with right labels."""
     performances = {}
     for alpha in ALPHAS:
-        rng, learner = _search_rng(seed), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        rng, learner = _search_rng(seed), Learner(dataset.n_classes, dataset.X.shape[1], alpha)
         learner.train(dataset.X, dataset.y, dataset.seed_rows, WARM_UP_PASSES, rng)
         bought = rng.choice(len(dataset.y_pool), min(TRIED, len(dataset.y_pool)), replace=False)
         performances[alpha] = _performance_with(dataset, learner, bought, rng)
@@ -234,7 +234,7 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
 
     An agent that starts from a lucky seed set then has something to lose, as on the tables of task files.
     """
-    dataset, alpha = start.dataset, float(start.learner.model.alpha)
+    dataset, alpha = start.dataset, start.learner.alpha
     rng = np.random.default_rng([seed, _STREAM, 3])
     known = np.concatenate([dataset.seed_rows, np.arange(dataset.pool_rows.start, dataset.pool_rows.stop)])
     found = []
@@ -242,7 +242,7 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
         rows = rng.permutation(known)
         first = np.concatenate([rows[dataset.y[rows] == label][:2] for label in range(dataset.n_classes)])
         others = rows[~np.isin(rows, first)][: len(dataset.seed_rows) - len(first)]
-        drawn, learner = np.concatenate([first, others]), blank(dataset.n_classes, dataset.X.shape[1], alpha)
+        drawn, learner = np.concatenate([first, others]), Learner(dataset.n_classes, dataset.X.shape[1], alpha)
         learner.train(dataset.X, dataset.y, drawn, WARM_UP_PASSES, rng)
         found.append(performance_on(dataset, learner, dataset.y, drawn))
     return total(found) / len(found)

@@ -23,11 +23,6 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Mask, total
 
-try:
-    import _dataselect_env_compiled as _compiled
-except ImportError:  # the package was built where there was no C compiler
-    _compiled = None
-
 Pick = Callable[[Mask, int], Indices]
 """``pick(available, n)`` returns the indices of the n best available samples, (n,), best first; ``available`` is a mask
 over the pool, (n_pool,)."""
@@ -102,42 +97,6 @@ def squared_distance(products: Floats, squares: Floats, centroid_square: float) 
     """
     distances: Floats = squares - 2 * products + centroid_square
     return distances
-
-
-def most_uncertain(log_odds: Floats, mislabelled: Mask, trap: float, left: Mask, count: int) -> Indices:
-    """Return the indices of the samples of highest entropy, (count,), best first; ties go to the lower index.
-
-    Args:
-        log_odds: Log-odds of class 1 for the whole pool, (n,).
-        mislabelled: Mask of the samples whose entropy the noise trap raises, (n,).
-        trap: Strength of the noise trap, in nats.
-        left: Mask of the samples that can be chosen, (n,).
-        count: Number of samples to choose, from 1 to the number of samples left.
-    """
-    if _compiled is None:
-        return highest(np.where(left, entropy(log_odds) + trap * mislabelled, -np.inf), count)
-    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
-    _compiled.most_uncertain(log_odds, mislabelled.view(np.uint8), trap, left.view(np.uint8), utilities, indices)
-    return indices
-
-
-def farthest(products: Floats, squares: Floats, centroid_square: float, left: Mask, count: int) -> Indices:
-    """Return the indices of the samples farthest from the training centroid, (count,), best first.
-
-    Ties go to the lower index.
-
-    Args:
-        products: Inner products of the samples with the centroid, (n,).
-        squares: Squared Euclidean norms of the samples, (n,).
-        centroid_square: Squared Euclidean norm of the centroid.
-        left: Mask of the samples that can be chosen, (n,).
-        count: Number of samples to choose, from 1 to the number of samples left.
-    """
-    if _compiled is None:
-        return highest(np.where(left, squared_distance(products, squares, centroid_square), -np.inf), count)
-    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
-    _compiled.farthest(products, squares, centroid_square, left.view(np.uint8), utilities, indices)
-    return indices
 
 
 def at_random(rng: np.random.Generator) -> Pick:
