@@ -62,11 +62,15 @@ class Gate:
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self._holders: set[str] = set()
-        self.write = transport.write
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection has ended: of several waiting requests uvicorn ends only the last."""
+        if not self.is_closing():
+            self.transport.write(data)
 
     def hold(self, holder: str) -> None:
         """Pause reading until ``holder`` releases it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
 from websockets.frames import CloseCode, Frame
 
 from dataselect_env.core.errors import EnvError, HeadersTooLarge, MalformedRequest
@@ -164,8 +165,13 @@ class WebSocketParser(WebSocketsSansIOProtocol):
         return False
 
     def handle_events(self) -> None:
-        """Handle what has been parsed; refuse a handshake whose headers the library does not accept."""
+        """Handle what has been parsed; refuse a handshake that the library does not accept."""
         super().handle_events()
         if not self.handshake_initiated and not self.close_sent:  # the whole handshake arrives at once
             self.close_sent = self.handshake_complete = True
-            refuse(self.transport, HeadersTooLarge("The headers of a WebSocket handshake are too many or too long."))
+            failure = self.conn.handshake_exc
+            if isinstance(failure, SecurityError) or isinstance(getattr(failure, "__cause__", None), SecurityError):
+                error: EnvError = HeadersTooLarge("The headers of a WebSocket handshake are too many or too long.")
+            else:
+                error = MalformedRequest("This is not a handshake of a WebSocket: it should be a GET without a body.")
+            refuse(self.transport, error)

@@ -1,6 +1,6 @@
 """Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`.
 
-The event loop itself plays what is quick; threads play what is not, meanwhile under the session's lock.
+The event loop itself plays quick steps; threads play everything else, meanwhile under the session's lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
-from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
@@ -100,8 +99,7 @@ class Session:
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
-        task, _ = choose(request.task_id, request.seed, request.split, request.index)
-        reply = env.start(request) if is_quick(task) else await PLAY.run(env.start, request)
+        reply = await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
@@ -132,9 +130,10 @@ class Session:
         return reply
 
     def _state(self, data: object) -> State:
-        env, _ = self._current("state")
+        env, header = self._current("state")
         if data:
             raise InvalidInput("state takes no data")
+        self._store.step_count(header.episode_id)  # raises when the episode has expired, as a step would
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:

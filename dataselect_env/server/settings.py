@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         le=64,
         description="Worker processes; several need a store in a file. A WebSocket stays with one of them.",
     )
+    worker_timeout: float = Field(
+        30,
+        ge=1,
+        description="Seconds after which a worker process that does not respond is killed and replaced; with one worker"
+        " nothing watches it.",
+    )
     store: str | None = Field(
         None,
         description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "

@@ -49,7 +49,7 @@ REPORT = Lane("report", 1)
 
 
 def is_quick(task: Task) -> bool:
-    """Return whether the event loop itself plays a task: a step takes less than a millisecond, a reset some."""
+    """Return whether the event loop itself plays the steps of a task, because they take less than a millisecond."""
     return task.pinned and not task.extra_strategies
 
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from dataselect_env.server import connections, parsers
 from dataselect_env.server.connections import HTTPConnection, Limits
 from dataselect_env.server.settings import Settings
-from tests.helpers.hosting import UPGRADE, Host, frame, hosted
+from tests.helpers.hosting import PATIENCE, UPGRADE, Host, frame, hosted
 
 LIMIT = 16_384
 """Default of max_header_bytes."""
@@ -150,6 +150,31 @@ def test_a_client_that_does_not_read_is_cut_off(host: Host) -> None:
         host.until_closed()
 
 
+def test_a_client_that_leaves_before_its_answers_is_no_fault_of_the_server(how: dict[str, Any]) -> None:
+    """The first of several requests went on, and wrote to a connection that was gone."""
+    faults, running = [], 0
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal running
+        running += scope["type"] == "http"
+        try:
+            await app(scope, receive, send)
+        except Exception as error:
+            faults.append(error)
+        running -= scope["type"] == "http"
+
+    with hosted(noted, Settings(), lifespan="off", **how) as host:
+        with closing(host.connect()) as client:
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+            assert client.recv(100)
+        host.until_closed()
+        deadline = time.monotonic() + PATIENCE
+        while running:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert faults == []
+
+
 def test_a_client_that_reads_slowly_gets_everything(host: Host) -> None:
     with closing(host.connect()) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -181,6 +206,8 @@ def test_a_websocket_that_does_not_read_is_cut_off(host: Host, piece: bytes, mon
 
 def test_a_handshake_that_the_library_refuses_is_answered(host: Host) -> None:
     assert refusal_of(host.ask(UPGRADE.replace(b"/ws", b"/ws?" + b"x" * 9_000))) == (431, "HEADERS_TOO_LARGE")
+    with_body = UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}")
+    assert refusal_of(host.ask(with_body)) == (400, "MALFORMED_REQUEST")
     host.until_closed()
 
 
@@ -188,7 +215,7 @@ def test_reading_goes_on_when_nobody_holds_it() -> None:
     calls: list[str] = []
 
     class Transport:
-        write = is_closing = None
+        is_closing = None
 
         def pause_reading(self) -> None:
             calls.append("pause")

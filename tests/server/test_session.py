@@ -1,9 +1,11 @@
 import dataclasses
+import threading
 from asyncio import run
 from typing import Any, cast
 
 import pytest
 
+from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import (
     DynamicsMismatch,
     EnvError,
@@ -14,7 +16,8 @@ from dataselect_env.core.errors import (
     NoEpisode,
     StoreUnavailable,
 )
-from dataselect_env.core.models import Operation, Reply, State
+from dataselect_env.core.models import Operation, Reply, ResetRequest, State
+from dataselect_env.core.tasks import TASKS
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
@@ -46,6 +49,21 @@ def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLite
         assert (step.reward, step.performance) == (reply.reward, reply.observation.current_performance)
     assert reply.info is not None
     assert store.load("one").grade == reply.info.grade
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_resets_run_beside_the_event_loop(task_id: str, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on new data takes milliseconds, and many clients may reset at the same time."""
+    names = []
+    start = DataSelectEnv.start
+
+    def note(env: DataSelectEnv, request: ResetRequest) -> Reply:
+        names.append(threading.current_thread().name)
+        return start(env, request)
+
+    monkeypatch.setattr(DataSelectEnv, "start", note)
+    run(Session(store, "http").handle("reset", {"task_id": task_id, "seed": 1}))
+    assert [name.partition("_")[0] for name in names] == ["play"]
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:

@@ -112,6 +112,6 @@ def test_all_hear_of_a_failure_and_the_next_may_try_again() -> None:
     in_turn(test)
 
 
-def test_the_loop_plays_the_pinned_tasks_with_three_strategies_only() -> None:
+def test_the_loop_plays_steps_of_the_pinned_tasks_with_three_strategies_only() -> None:
     assert all(map(is_quick, (TASKS[name] for name in ("easy", "medium", "hard"))))
     assert not any(is_quick(task) for task in (TASKS["open"], made(**OWN["wine"]), made(**OWN["ranks"])))

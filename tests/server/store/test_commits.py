@@ -188,8 +188,9 @@ def test_closing_commits_what_waits_and_refuses_what_comes(
         assert numbers(path) == [1]
         await waiting
         connections[0].close()
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            await committer.make(insert(2))
+        for beside in (False, True):
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                await committer.make(insert(2), beside=beside)
 
     asyncio.run(play())
 
