@@ -6,7 +6,7 @@ before using this module.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int16_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 cdef extern from "kernel.c":
@@ -17,6 +17,8 @@ cdef extern from "kernel.c":
         const double* X
         const int64_t* y
         const double* squares
+        const int16_t* packed
+        const double* scales
         Py_ssize_t n_features, pool_start, n_pool, validation_start, n_validation
 
     ctypedef struct episode_t:
@@ -35,8 +37,10 @@ cdef extern from "kernel.c":
         Py_ssize_t size, n_rows, passes, updates
         Py_ssize_t* batch
         Py_ssize_t mislabelled
-        double distance, redundancy, performance
+        double distance, redundancy, performance, spread
 
+    Py_ssize_t padded(Py_ssize_t n_pool) nogil
+    void pack(const dataset_t* data, int16_t* packed, double* scales) nogil
     size_t scratch_size(const dataset_t* data, const purchase_t* purchase) nogil
     void choose(const dataset_t* data, const episode_t* episode, purchase_t* purchase, void* scratch) nogil
     void learn(const dataset_t* data, episode_t* episode, purchase_t* purchase, void* scratch) nogil
@@ -55,8 +59,8 @@ cdef extern from "kernel.c":
 
 ORDER = 6
 """Numbers of an order: samples by uncertainty, diversity and random, rows of the training set, passes, updates."""
-OUTCOME = 4
-"""Numbers of an outcome: mislabelled samples, distance, redundancy, performance."""
+OUTCOME = 5
+"""Numbers of an outcome: mislabelled samples, distance, redundancy, performance, spread."""
 
 
 cdef class Dataset:
@@ -64,6 +68,8 @@ cdef class Dataset:
 
     cdef dataset_t data
     cdef Py_ssize_t n_rows
+    cdef int16_t* packed
+    cdef double* scales
     cdef object arrays  # kept alive
 
     def __init__(
@@ -82,8 +88,19 @@ cdef class Dataset:
             raise ValueError("pool or validation split lies outside the data set")
         self.arrays, self.n_rows = (X, y, squares), n
         self.data = dataset_t(
-            &X[0, 0], &y[0], &squares[0], X.shape[1], pool_start, squares.shape[0], validation_start, n_validation
+            &X[0, 0], &y[0], &squares[0], NULL, NULL,
+            X.shape[1], pool_start, squares.shape[0], validation_start, n_validation,
         )
+        self.packed = <int16_t*>malloc(padded(squares.shape[0]) * X.shape[1] * sizeof(int16_t))
+        self.scales = <double*>malloc(X.shape[1] * sizeof(double))
+        if self.packed == NULL or self.scales == NULL:
+            raise MemoryError
+        pack(&self.data, self.packed, self.scales)
+        self.data.packed, self.data.scales = self.packed, self.scales
+
+    def __dealloc__(self):
+        free(self.packed)
+        free(self.scales)
 
 
 cdef class Episode:
@@ -173,6 +190,7 @@ def play(
         for k in range(n):
             outcomes[k, 0], outcomes[k, 1] = purchases[k].mislabelled, purchases[k].distance
             outcomes[k, 2], outcomes[k, 3] = purchases[k].redundancy, purchases[k].performance
+            outcomes[k, 4] = purchases[k].spread
     finally:
         free(data)
         free(states)
@@ -202,7 +220,7 @@ cdef purchase_t checked(
 ) except *:
     """Return an order as a purchase, after checks that keep the kernel inside its arrays."""
     cdef purchase_t purchase = purchase_t(
-        [order[0], order[1], order[2]], order[0] + order[1] + order[2], order[3], order[4], order[5], &batch[0], 0, 0, 0, 0
+        [order[0], order[1], order[2]], order[0] + order[1] + order[2], order[3], order[4], order[5], &batch[0], 0, 0, 0, 0, 0
     )
     cdef Py_ssize_t left = 0, place
     if (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from dataselect_env.core.actions import action_model
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -18,6 +18,7 @@ from dataselect_env.core.models import (
     State,
 )
 from dataselect_env.core.order import Operation, check_order
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, split_of
 from dataselect_env.core.validation import parse

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -31,34 +31,13 @@ from dataselect_env.core.models import (
 from dataselect_env.core.noise_estimate import estimate_noise, suspected
 from dataselect_env.core.order import Phase, check_order
 from dataselect_env.core.problem import Problem, describe
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.selection import BatchSelector, strategies_of
 from dataselect_env.core.source import source_of, task_at
 from dataselect_env.core.strategies import sampling
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """The result of one step.
-
-    Attributes:
-        observation: What the agent sees after the step.
-        reward: Sum of ``info.reward_terms``, added in their order.
-        info: Named reward terms, counts of the batch and, at the end, the grade.
-        samples: Indices into the pool, (info.batch_size,), in the order of choice. No reply reports them.
-    """
-
-    observation: ObservationFields
-    reward: float
-    info: StepInfo
-    samples: Indices = field(repr=False, compare=False)
-
-    @property
-    def done(self) -> bool:
-        """Whether the step ended the episode."""
-        return self.info.end_reason is not None
 
 
 class Episode:
@@ -107,6 +86,7 @@ class Episode:
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
         self.budget_used = self._mislabelled = 0
         self.end_reason: EndReason | None = None
+        self._spread = self._state.acquired.spread
         self._return = 0.0  # sum of the rewards so far
         self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
 
@@ -148,6 +128,11 @@ class Episode:
         return self.trace[-1].performance
 
     @property
+    def samples_acquired(self) -> int:
+        """Samples in the training set: the seed set and what was bought."""
+        return self._state.acquired.size
+
+    @property
     def samples_available(self) -> int:
         """Samples left in the pool."""
         return self._pool_size - self.budget_used
@@ -169,7 +154,7 @@ class Episode:
         """What the agent sees now."""
         return ObservationFields(
             remaining_budget=self.remaining_budget,
-            diversity_score=self._state.acquired.spread,
+            diversity_score=self._spread,
             noise_estimate=self.noise_estimate,
             current_performance=self.performance,
             samples_available=self.samples_available,
@@ -201,6 +186,18 @@ class Episode:
         if self.steps:
             raise ValueError("a problem is described before the first step")
         return describe(self.task, self._start, self._selector(self._start).candidates())
+
+    @property
+    def handles(self) -> tuple[Any, Any] | None:
+        """Data set and state for :func:`.kernel.play`; None where some steps need more than that.
+
+        Arrays behind them are those of the episode: once the kernel has played a step, only the kernel may go on.
+        """
+        task, start = self.task, self._start
+        plain = task.audited and task.mixing == "quotas" and not task.extra_strategies and start.dataset.weights is None
+        if not plain or not kernel.is_compiled(start):
+            return None
+        return kernel.data_handle(start), self._state.handle
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -278,6 +275,7 @@ class Episode:
         change = outcome.performance - self.performance
         self.budget_used += len(batch)
         self._mislabelled += outcome.mislabelled
+        self._spread = outcome.spread
         self.trace.append(TracePoint(len(batch), outcome.mislabelled, outcome.performance))
         self.end_reason = self._reason_to_end()
         terms = rewards.selection_terms(

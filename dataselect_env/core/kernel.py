@@ -8,10 +8,12 @@ the last bit, because they add up in different orders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from concurrent.futures import Executor
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +33,10 @@ except ImportError:  # the package was built where there was no C compiler
 
 TOLERANCE = 1e-10
 """Largest accepted relative difference between the results of the two implementations after a step."""
+EPISODES_A_SHARE = 4
+"""Fewer episodes are not worth another thread."""
+SHARES = 16
+"""Most shares that are played side by side."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,25 +96,14 @@ class Outcome(NamedTuple):
         distance: Mean Euclidean distance of the batch from the training centroid.
         redundancy: As :func:`.reward.distance_and_redundancy` returns it.
         performance: Performance on the validation split after training.
+        spread: :attr:`.TrainingSet.spread` after the purchase.
     """
 
     mislabelled: int
     distance: float
     redundancy: float
     performance: float
-
-
-class Order(NamedTuple):
-    """One purchase by the base strategies.
-
-    Attributes:
-        counts: Samples that each of the base strategies chooses; their sum, the batch size, is at least 1 and at most
-            the number of available samples.
-        passes: Passes over the training set after the purchase, at least 1.
-    """
-
-    counts: tuple[int, ...]
-    passes: int
+    spread: float
 
 
 def choose(start: WarmStart, state: State, counts: tuple[int, ...]) -> Indices:
@@ -117,13 +112,10 @@ def choose(start: WarmStart, state: State, counts: tuple[int, ...]) -> Indices:
     Args:
         start: What the episode started from.
         state: The state; only its selection stream changes.
-        counts: As in :class:`Order`.
+        counts: Samples that each of the base strategies chooses; their sum, the batch size, is at least 1 and at most
+            the number of available samples.
     """
-    if not is_compiled(start):
-        return _choose(start, state, counts)
-    batch = np.empty(sum(counts), dtype=np.intp)
-    _call([start], [state], [Order(counts, 1)], batch[None], learning=False)
-    return batch
+    return (_choose_compiled if is_compiled(start) else _choose)(start, state, counts)
 
 
 def learn(start: WarmStart, state: State, batch: Indices, passes: int) -> Outcome:
@@ -133,36 +125,19 @@ def learn(start: WarmStart, state: State, batch: Indices, passes: int) -> Outcom
         start: What the episode started from.
         state: The state, which changes.
         batch: Distinct indices of available samples, (n,), n >= 1.
-        passes: As in :class:`Order`.
+        passes: Passes over the training set, at least 1.
     """
-    if not is_compiled(start):
-        return _learn(start, state, batch, passes)
-    outcomes = _call([start], [state], [Order((len(batch),), passes)], batch[None], choosing=False)
-    return _outcome(start, state, outcomes[0])
-
-
-def play(
-    starts: Sequence[WarmStart], states: Sequence[State], orders: Sequence[Order]
-) -> list[tuple[Indices, Outcome]]:
-    """Play one purchase in each of several episodes, in one call without the GIL; return the batches and outcomes.
-
-    Args:
-        starts: What each episode started from; all within reach of the compiled kernel (:func:`is_compiled`).
-        states: Their states, which change.
-        orders: Their purchases.
-    """
-    sizes = [sum(order.counts) for order in orders]
-    batches = np.empty((len(orders), max(sizes)), dtype=np.intp)
-    outcomes = _call(starts, states, orders, batches)
-    return [
-        (batches[lane, :size].copy(), _outcome(start, state, outcome))
-        for lane, (start, state, outcome, size) in enumerate(zip(starts, states, outcomes, sizes, strict=True))
-    ]
+    return (_learn_compiled if is_compiled(start) else _learn)(start, state, batch, passes)
 
 
 def is_compiled(start: WarmStart) -> bool:
     """Return whether the compiled kernel plays the episodes of a data set."""
     return start.dataset.n_classes == 2 and is_available()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -174,7 +149,7 @@ def is_available() -> bool:
 # --- compiled -------------------------------------------------------------------------------------------------------
 
 
-def _handle_of(start: WarmStart) -> Any:
+def data_handle(start: WarmStart) -> Any:
     """Return the arrays of a data set as the compiled kernel takes them; made once."""
     if start.handle is None:
         data = start.dataset
@@ -186,41 +161,58 @@ def _handle_of(start: WarmStart) -> Any:
     return start.handle
 
 
+def _choose_compiled(start: WarmStart, state: State, counts: tuple[int, ...]) -> Indices:
+    batch = np.empty(sum(counts), dtype=np.intp)
+    order = (*(*counts, 0, 0)[:3], state.acquired.size, 1, state.learner.updates)
+    _call([data_handle(start)], [state.handle], np.array([order], dtype=np.intp), batch[None], learning=False)
+    return batch
+
+
+def _learn_compiled(start: WarmStart, state: State, batch: Indices, passes: int) -> Outcome:
+    order = (len(batch), 0, 0, state.acquired.size, passes, state.learner.updates)
+    handles = [data_handle(start)], [state.handle]
+    outcome = _call(*handles, np.array([order], dtype=np.intp), batch[None], choosing=False)
+    state.acquired.size += len(batch)
+    state.learner.updates += passes * state.acquired.size
+    mislabelled, distance, redundancy, performance, spread = outcome[0].tolist()
+    if start.dataset.weights is not None:
+        performance = performance_on(start.dataset, state.learner, state.pool.labels, state.acquired.rows)
+    return Outcome(int(mislabelled), distance, redundancy, performance, spread)
+
+
+def play(datasets: list[Any], episodes: list[Any], orders: Indices, threads: Executor | None = None) -> Floats:
+    """Play one purchase in each of n episodes, without the GIL; return the outcomes, (n, 5), in columns ``Outcome``.
+
+    Args:
+        datasets: The :func:`data_handle` of each episode.
+        episodes: The :attr:`State.handle` of each episode. The arrays behind it change; counts of rows and updates are
+            the caller's.
+        orders: The purchases, (n, 6): samples that each of the base strategies chooses, rows of the training set before
+            the purchase, passes over it afterwards, and updates of the learner before.
+        threads: Plays shares of ``EPISODES_A_SHARE`` or more episodes side by side; None plays all in this thread.
+    """
+    n = len(orders)
+    batches = np.empty((n, int(orders[:, :3].sum(axis=1).max())), dtype=np.intp)
+    if threads is None or n < 2 * EPISODES_A_SHARE:
+        return _call(datasets, episodes, orders, batches)
+    bounds = np.linspace(0, n, min(n // EPISODES_A_SHARE, SHARES) + 1).astype(int).tolist()
+    shares = [slice(*pair) for pair in pairwise(bounds)]
+    played = threads.map(lambda share: _call(datasets[share], episodes[share], orders[share], batches[share]), shares)
+    return np.concatenate(list(played))
+
+
 def _call(
-    starts: Sequence[WarmStart],
-    states: Sequence[State],
-    orders: Sequence[Order],
+    datasets: list[Any],
+    episodes: list[Any],
+    orders: Indices,
     batches: Indices,
     *,
     choosing: bool = True,
     learning: bool = True,
 ) -> Floats:
-    numbers = [
-        (*(*order.counts, 0, 0)[:3], state.acquired.size, order.passes, state.learner.updates)
-        for state, order in zip(states, orders, strict=True)
-    ]
     outcomes = np.empty((len(orders), _compiled.OUTCOME))
-    _compiled.play(
-        [_handle_of(start) for start in starts],
-        [state.handle for state in states],
-        np.array(numbers, dtype=np.intp),
-        batches,
-        outcomes,
-        choosing,
-        learning,
-    )
-    if learning:
-        for state, order in zip(states, orders, strict=True):
-            state.acquired.size += sum(order.counts)
-            state.learner.updates += order.passes * state.acquired.size
+    _compiled.play(datasets, episodes, orders, batches, outcomes, choosing, learning)
     return outcomes
-
-
-def _outcome(start: WarmStart, state: State, numbers: Floats) -> Outcome:
-    mislabelled, distance, redundancy, performance = numbers.tolist()
-    if start.dataset.weights is not None:
-        performance = performance_on(start.dataset, state.learner, state.pool.labels, state.acquired.rows)
-    return Outcome(int(mislabelled), distance, redundancy, performance)
 
 
 # --- in numpy -------------------------------------------------------------------------------------------------------
@@ -252,7 +244,8 @@ def _learn(start: WarmStart, state: State, batch: Indices, passes: int) -> Outco
     acquired.extend(batch + dataset.pool_rows.start, X)
     state.learner.train(dataset.X, labels, acquired.rows, passes, state.training_rng)
     performance = performance_on(dataset, state.learner, labels, acquired.rows)
-    return Outcome(int(np.count_nonzero(state.pool.mislabelled[batch])), distance, redundancy, performance)
+    mislabelled = int(np.count_nonzero(state.pool.mislabelled[batch]))
+    return Outcome(mislabelled, distance, redundancy, performance, acquired.spread)
 
 
 # --- the comparison -------------------------------------------------------------------------------------------------
@@ -263,12 +256,12 @@ def _agrees() -> bool:
     start, state = _small_problem()
     twin = state.copy()
     for passes, counts in enumerate(((3, 0, 0), (0, 4, 0), (0, 0, 5), (2, 1, 3)), 1):
-        try:
-            [(batch, outcome)] = play([start], [state], [Order(counts, passes)])
-        except (AttributeError, TypeError, ValueError):
-            return False
         expected = _choose(start, twin, counts)
-        if not np.array_equal(batch, expected):
+        try:
+            if not np.array_equal(_choose_compiled(start, state, counts), expected):
+                return False
+            outcome = _learn_compiled(start, state, expected, passes)
+        except (AttributeError, TypeError, ValueError):
             return False
         if not np.allclose(outcome, _learn(start, twin, expected, passes), rtol=TOLERANCE, atol=0):
             return False

@@ -35,6 +35,12 @@ def passes_for(bought_before: int, bought_after: int) -> int:
     return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
 
 
+def passes_for_many(bought_before: Indices, bought_after: Indices) -> Indices:
+    """Return :func:`passes_for` for many batches, (n,)."""
+    passes: Indices = np.clip(bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS, 1, MOST_PASSES)
+    return passes
+
+
 class Learner:
     """The state of an ``SGDClassifier``: what an episode trains; one-vs-rest for more than two classes.
 

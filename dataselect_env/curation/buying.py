@@ -9,9 +9,10 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.evaluation.rollout import policy_rng

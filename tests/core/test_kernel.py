@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -14,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataselect_env.core import kernel
-from dataselect_env.core.arrays import Indices
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.episode import Episode
-from dataselect_env.core.kernel import Order, Outcome, State
+from dataselect_env.core.kernel import State
 from dataselect_env.core.tasks import PINNED, get_task
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, warm_up
@@ -46,11 +46,6 @@ def problem(
     return start, state
 
 
-def in_numpy(start: WarmStart, state: State, counts: tuple[int, ...], passes: int) -> tuple[Indices, Outcome]:
-    batch = kernel._choose(start, state, counts)
-    return batch, kernel._learn(start, state, batch, passes)
-
-
 def assert_same_state(one: State, other: State) -> None:
     assert np.array_equal(one.available, other.available)
     assert np.array_equal(one.acquired.rows, other.acquired.rows)
@@ -65,7 +60,7 @@ def assert_same_state(one: State, other: State) -> None:
 @given(
     seed=st.integers(0, 2**32),
     orders=st.lists(st.tuples(COUNTS, st.integers(1, 4)), min_size=1, max_size=4),
-    n_features=st.integers(1, 40),
+    n_features=st.integers(1, 90),
     scale=st.sampled_from([1e-3, 1.0, 30.0]),
     coarse=st.booleans(),
 )
@@ -112,14 +107,23 @@ def test_ties_go_to_the_lower_index() -> None:
 
 
 @compiled
-def test_many_at_once_equal_one_after_the_other() -> None:
-    problems = [problem(seed) for seed in range(5)]
+@pytest.mark.parametrize("count", [1, 5, 9, 40])
+def test_many_at_once_equal_one_after_the_other(count: int) -> None:
+    problems = [problem(seed) for seed in range(count)]
     twins = [state.copy() for _, state in problems]
-    orders = [Order((1 + lane, 2, 3), 1 + lane % 4) for lane in range(5)]
-    played = kernel.play([start for start, _ in problems], [state for _, state in problems], orders)
-    for (start, state), twin, order, (batch, outcome) in zip(problems, twins, orders, played, strict=True):
-        assert batch.tolist() == kernel.choose(start, twin, order.counts).tolist()
-        assert outcome == kernel.learn(start, twin, batch, order.passes)
+    datasets, episodes = ([kernel.data_handle(start) for start, _ in problems], [state.handle for _, state in problems])
+    orders = np.array(
+        [
+            (1 + lane % 4, lane % 3, 3, state.acquired.size, 1 + lane % 4, state.learner.updates)
+            for lane, (_, state) in enumerate(problems)
+        ]
+    )
+    with ThreadPoolExecutor(3) as threads:
+        outcomes = kernel.play(datasets, episodes, orders, threads)
+    for (start, state), twin, order, outcome in zip(problems, twins, orders.tolist(), outcomes.tolist(), strict=True):
+        batch = kernel.choose(start, twin, tuple(order[:3]))
+        assert tuple(outcome) == kernel.learn(start, twin, batch, order[4])
+        state.acquired.size, state.learner.updates = twin.acquired.size, twin.learner.updates
         assert_same_state(state, twin)
 
 
@@ -128,7 +132,7 @@ def test_many_at_once_equal_one_after_the_other() -> None:
 def test_it_refuses_what_would_leave_its_arrays(counts: tuple[int, int, int]) -> None:
     start, state = problem(1)
     with pytest.raises(ValueError, match="size of the batch"):
-        kernel.play([start], [state], [Order(counts, 1)])
+        kernel.choose(start, state, counts)
 
 
 @compiled
@@ -151,6 +155,7 @@ def uncompiled() -> Iterator[None]:
         yield
 
 
+@compiled
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("task_id", PINNED)
 def test_without_a_compiler_episodes_are_the_same(task_id: str) -> None:

@@ -68,6 +68,17 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(counts)
 
 
+def quotas_of_many(batch_sizes: Indices, weights: Floats) -> Indices:
+    """Return :func:`quotas` for many batches, (n, s), given their sizes, (n,), and weights, (n, s)."""
+    scaled = weights / weights.max(axis=1, keepdims=True)
+    exact = batch_sizes[:, None] * scaled / total(scaled.T)[:, None]
+    counts: Indices = exact.astype(np.intp)
+    by_remainder = np.argsort(counts - exact, axis=1, kind="stable")
+    places = np.arange(weights.shape[1]) < (batch_sizes - counts.sum(axis=1))[:, None]
+    np.put_along_axis(counts, by_remainder, np.take_along_axis(counts, by_remainder, axis=1) + places, axis=1)
+    return counts
+
+
 def entropy_of(probabilities: Floats) -> Floats:
     """Return the entropy of class probabilities (n, n_classes): nats in [0, ln n_classes], (n,)."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
