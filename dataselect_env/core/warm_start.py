@@ -59,6 +59,11 @@ def warm_start(number: int) -> WarmStart:
     return start
 
 
+def is_in_memory(number: int) -> bool:
+    """Return whether :func:`warm_start` has data set ``number`` and need not make it, which takes milliseconds."""
+    return number in _in_use
+
+
 def make_warm_start(number: int) -> WarmStart:
     """Make data set ``number`` and train a learner on its seed set.
 

@@ -1,6 +1,6 @@
 """Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`.
 
-The event loop itself plays quick steps; threads play everything else, meanwhile under the session's lock.
+The event loop itself plays what is quick; threads play everything else, meanwhile under the session's lock.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
+from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.server.threads import PLAY, is_quick
+from dataselect_env.server.threads import PLAY, is_quick, starts_quickly
 
 
 class Session:
@@ -99,7 +100,8 @@ class Session:
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
-        reply = await PLAY.run(env.start, request)
+        quick = starts_quickly(*choose(request.task_id, request.seed, request.split, request.index))
+        reply = env.start(request) if quick else await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,

@@ -12,7 +12,9 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from dataselect_env.core.data import dataset_number
 from dataselect_env.core.tasks import Task
+from dataselect_env.core.warm_start import is_in_memory
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +53,16 @@ REPORT = Lane("report", 1)
 def is_quick(task: Task) -> bool:
     """Return whether the event loop itself plays the steps of a task, because they take less than a millisecond."""
     return task.pinned and not task.extra_strategies
+
+
+def starts_quickly(task: Task, seed: int | None) -> bool:
+    """Return whether the event loop itself starts an episode: its data set is in memory.
+
+    Args:
+        task: The task.
+        seed: The seed; None if it is still to be drawn.
+    """
+    return is_quick(task) and seed is not None and is_in_memory(dataset_number(seed))
 
 
 class Once(Generic[K, T]):

@@ -1,10 +1,13 @@
 import dataclasses
 import threading
 from asyncio import run
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import pytest
 
+from dataselect_env.core import warm_start
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import (
     DynamicsMismatch,
@@ -17,10 +20,11 @@ from dataselect_env.core.errors import (
     StoreUnavailable,
 )
 from dataselect_env.core.models import Operation, Reply, ResetRequest, State
-from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.tasks import TASKS, get_task
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
+from dataselect_env.server.threads import is_quick
 from tests.helpers.actions import SCRIPT, select, stop
 
 
@@ -52,18 +56,34 @@ def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLite
 
 
 @pytest.mark.parametrize("task_id", TASKS)
-def test_resets_run_beside_the_event_loop(task_id: str, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resets_run_beside_the_event_loop_unless_their_data_is_in_memory(
+    task_id: str, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One on new data takes milliseconds, and many clients may reset at the same time."""
     names = []
     start = DataSelectEnv.start
 
     def note(env: DataSelectEnv, request: ResetRequest) -> Reply:
-        names.append(threading.current_thread().name)
+        names.append(threading.current_thread().name.partition("_")[0])
         return start(env, request)
 
     monkeypatch.setattr(DataSelectEnv, "start", note)
-    run(Session(store, "http").handle("reset", {"task_id": task_id, "seed": 1}))
-    assert [name.partition("_")[0] for name in names] == ["play"]
+    monkeypatch.setattr(warm_start, "_in_use", WeakValueDictionary())
+    warm_start.warm_start.cache_clear()
+    for _ in range(2):
+        run(Session(store, "http").handle("reset", {"task_id": task_id, "seed": 1}))
+    run(Session(store, "http").handle("reset", {"task_id": task_id}))  # the seed is yet to be drawn
+    assert names == ["play", "MainThread" if is_quick(get_task(task_id)) else "play", "play"]
+
+
+@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if is_quick(get_task(task_id))])
+def test_a_quick_step_meets_no_thread(task_id: str, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(store, "http")
+    run(session.handle("reset", {"task_id": task_id, "seed": 3}))
+    submitted: list[object] = []
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda _, work, *__: submitted.append(work))
+    play(session, SCRIPT[:2])
+    assert submitted == []
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:
