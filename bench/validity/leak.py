@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from dataselect_env.core import kernel
 from dataselect_env.core.arrays import Indices, Mask
 from dataselect_env.core.data import POOL_ROWS, VALIDATION_ROWS, Pool, make_pool
 from dataselect_env.core.env import DataSelectEnv
@@ -82,14 +83,14 @@ def play(
     """Play a script with changed hidden labels; ``trap=False`` switches the noise trap off."""
     batches: list[Indices] = []
     pools: list[Pool] = []
-    select = sampling.select
+    choose = kernel.choose
 
     def made(*arguments: Any) -> Pool:
         pools.append(change_pool(make_pool(*arguments)))
         return pools[-1]
 
-    def selected(**arguments: Any) -> Indices:
-        batches.append(select(**arguments))
+    def chosen(*arguments: Any) -> Indices:
+        batches.append(choose(*arguments))
         return batches[-1]
 
     @cache
@@ -99,7 +100,7 @@ def play(
     with ExitStack() as stack:
         stack.enter_context(patch("dataselect_env.core.source.make_pool", made))
         stack.enter_context(patch("dataselect_env.core.source.warm_start", changed))
-        stack.enter_context(patch.object(sampling, "select", selected))
+        stack.enter_context(patch.object(kernel, "choose", chosen))
         if not trap:
             stack.enter_context(patch.object(sampling, "trap_strength", lambda _: 0.0))
         env = DataSelectEnv()

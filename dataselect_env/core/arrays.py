@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,17 @@ def ranks(values: Floats) -> Floats:
     return rank
 
 
-def total(values: Iterable[float]) -> float:
-    """Add numbers from left to right, rounding after each addition.
+Number = TypeVar("Number", float, Floats)
+"""A number, or an array of one number for each of many episodes."""
+
+
+def total(values: Iterable[Number]) -> Number:
+    """Add numbers, or arrays of one shape, from left to right, rounding after each addition.
 
     The built-in ``sum`` of floats compensates for rounding since Python 3.12, so its last bits depend on the version of
     Python. Use this function wherever a sum of floats is compared or stored.
     """
-    result = 0.0
+    result: Number | float = 0.0
     for value in values:
-        result += value
-    return result
+        result = result + value
+    return result  # type: ignore[return-value]  # of no values, 0.0

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from dataselect_env.core.actions import action_model
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
     Reply,
-    ReplyMetadata,
     ResetRequest,
     RewardMode,
     State,
 )
 from dataselect_env.core.order import Operation, check_order
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.specs import choose
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, split_of
 from dataselect_env.core.validation import parse
@@ -185,12 +185,12 @@ class DataSelectEnv:
             observation=episode.observation if result is None else result.observation,
             reward=None if result is None else result.reward,
             done=result is not None and result.done,
-            metadata=ReplyMetadata(
-                episode_id=self._episode_id,
-                task_id=episode.task.task_id,
-                seed=episode.seed,
-                step=episode.steps,
-                info=None if result is None else result.info,
-                problem=episode.describe() if result is None and episode.task.described else None,
-            ),
+            metadata={
+                "episode_id": self._episode_id,
+                "task_id": episode.task.task_id,
+                "seed": episode.seed,
+                "step": episode.steps,
+                "info": None if result is None else result.info,
+                "problem": episode.describe() if result is None and episode.task.described else None,
+            },
         )

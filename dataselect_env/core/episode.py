@@ -7,17 +7,18 @@ which everything reported about the step is read.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy, deepcopy
-from dataclasses import dataclass, field
+from copy import copy
+from typing import Any
 
 import numpy as np
 
+from dataselect_env.core import kernel
 from dataselect_env.core import reward as rewards
 from dataselect_env.core.actions import weights_of
 from dataselect_env.core.arrays import Floats, Indices, Mask, total
-from dataselect_env.core.data import Pool
 from dataselect_env.core.grading import TracePoint, grade
-from dataselect_env.core.learner import passes_for
+from dataselect_env.core.kernel import Outcome, State
+from dataselect_env.core.learner import Learner, passes_for
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -30,34 +31,13 @@ from dataselect_env.core.models import (
 from dataselect_env.core.noise_estimate import estimate_noise, suspected
 from dataselect_env.core.order import Phase, check_order
 from dataselect_env.core.problem import Problem, describe
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.selection import BatchSelector, strategies_of
 from dataselect_env.core.source import source_of, task_at
 from dataselect_env.core.strategies import sampling
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.training_set import TrainingSet
-from dataselect_env.core.warm_start import WarmStart, performance_on
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """The result of one step.
-
-    Attributes:
-        observation: What the agent sees after the step.
-        reward: Sum of ``info.reward_terms``, added in their order.
-        info: Named reward terms, counts of the batch and, at the end, the grade.
-        samples: Indices into the pool, (info.batch_size,), in the order of choice. No reply reports them.
-    """
-
-    observation: ObservationFields
-    reward: float
-    info: StepInfo
-    samples: Indices = field(repr=False, compare=False)
-
-    @property
-    def done(self) -> bool:
-        """Whether the step ended the episode."""
-        return self.info.end_reason is not None
+from dataselect_env.core.warm_start import WarmStart
 
 
 class Episode:
@@ -73,7 +53,6 @@ class Episode:
     Attributes:
         task: As given; where each seed draws a problem, with the numbers of the problem.
         seed, reward_mode: As given.
-        learner: The classifier, trained on everything acquired so far.
         trace: One point for the reset and one for each step; the grade is computed from it.
         budget_used: Samples bought so far.
         judged: Without ground truth: number of bought samples that the model could judge (:mod:`.noise_estimate`).
@@ -86,29 +65,35 @@ class Episode:
         self.task = task_at(task, seed)
         self.seed = seed
         self.reward_mode = reward_mode
-        streams = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
-        noise_rng, self._selection_rng, self._training_rng = streams
+        noise_rng, selection_rng, training_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
         self._source = source_of(self.task)
         self._held = self._source.start(seed) if hold_data else None
-        self._pool: Pool = self._source.pool(self.task, seed, noise_rng)
+        pool = self._source.pool(self.task, seed, noise_rng)
         start = self._start
-        self._available = start.dataset.available
-        self._pool_size = int(np.count_nonzero(self._available))
-        self._acquired = TrainingSet(start.dataset.seed_rows, start.dataset.X_seed)
+        dataset, available = start.dataset, start.dataset.available
+        self._pool_size = int(np.count_nonzero(available))
+        room = min(self.task.budget, self._pool_size)
+        self._state = State(
+            pool=pool,
+            available=available,
+            acquired=TrainingSet(dataset.seed_rows, dataset.X_seed, room),
+            learner=start.learner.copy(),
+            selection_rng=selection_rng,
+            training_rng=training_rng,
+            trap=sampling.trap_strength(self.task.flip_y) if self.task.noise_trap else 0.0,
+        )
         self.judged = self._suspected = 0
-        self.learner = start.learner.copy()
         self.trace = [TracePoint(bought=0, mislabelled=0, performance=start.performance)]
-        self.budget_used = 0
+        self.budget_used = self._mislabelled = 0
         self.end_reason: EndReason | None = None
+        self._spread = self._state.acquired.spread
         self._return = 0.0  # sum of the rewards so far
         self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
 
     def __deepcopy__(self, memo: dict[int, object]) -> Episode:
         """Return an independent copy. What depends on the pool alone is shared."""
         twin = copy(self)
-        twin._available, twin.trace = self._available.copy(), list(self.trace)
-        twin._acquired, twin.learner = self._acquired.copy(), self.learner.copy()
-        twin._selection_rng, twin._training_rng = deepcopy((self._selection_rng, self._training_rng), memo)
+        twin._state, twin.trace = self._state.copy(), list(self.trace)
         return twin
 
     # --- properties -------------------------------------------------------------------------------------------------
@@ -116,6 +101,11 @@ class Episode:
     @property
     def _start(self) -> WarmStart:
         return self._held or self._source.start(self.seed)
+
+    @property
+    def learner(self) -> Learner:
+        """The classifier, trained on everything acquired so far."""
+        return self._state.learner
 
     @property
     def phase(self) -> Phase:
@@ -138,6 +128,11 @@ class Episode:
         return self.trace[-1].performance
 
     @property
+    def samples_acquired(self) -> int:
+        """Samples in the training set: the seed set and what was bought."""
+        return self._state.acquired.size
+
+    @property
     def samples_available(self) -> int:
         """Samples left in the pool."""
         return self._pool_size - self.budget_used
@@ -152,14 +147,14 @@ class Episode:
         """Estimated share of wrong labels in the pool, in [0, 1]; see :mod:`.noise_estimate`."""
         if not self.task.audited:
             return estimate_noise(self.task.flip_y, self.judged, self._suspected)
-        return estimate_noise(self.task.flip_y, self.budget_used, sum(point.mislabelled for point in self.trace))
+        return estimate_noise(self.task.flip_y, self.budget_used, self._mislabelled)
 
     @property
     def observation(self) -> ObservationFields:
         """What the agent sees now."""
         return ObservationFields(
             remaining_budget=self.remaining_budget,
-            diversity_score=self._acquired.spread,
+            diversity_score=self._spread,
             noise_estimate=self.noise_estimate,
             current_performance=self.performance,
             samples_available=self.samples_available,
@@ -171,12 +166,12 @@ class Episode:
 
         They are hidden, for oracles and audits in process. On a task without ground truth, all count as clean.
         """
-        return np.flatnonzero(self._available & ~self._pool.mislabelled)
+        return np.flatnonzero(self._state.available & ~self._state.pool.mislabelled)
 
     @property
     def mislabelled(self) -> Mask:
         """A copy of the hidden noise mask of the pool, (n_pool,); as confidential as :attr:`clean_samples`."""
-        return self._pool.mislabelled.copy()
+        return self._state.pool.mislabelled.copy()
 
     def grade(self) -> Grade:
         """Return the grade as if the episode ended now."""
@@ -191,6 +186,18 @@ class Episode:
         if self.steps:
             raise ValueError("a problem is described before the first step")
         return describe(self.task, self._start, self._selector(self._start).candidates())
+
+    @property
+    def handles(self) -> tuple[Any, Any] | None:
+        """Data set and state for :func:`.kernel.play`; None where some steps need more than that.
+
+        Arrays behind them are those of the episode: once the kernel has played a step, only the kernel may go on.
+        """
+        task, start = self.task, self._start
+        plain = task.audited and task.mixing == "quotas" and not task.extra_strategies and start.dataset.weights is None
+        if not plain or not kernel.is_compiled(start):
+            return None
+        return kernel.data_handle(start), self._state.handle
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -227,16 +234,7 @@ class Episode:
         return self._acquire(start, self._selector(start).select(counts, weights), counts)
 
     def _selector(self, start: WarmStart) -> BatchSelector:
-        return BatchSelector(
-            task=self.task,
-            start=start,
-            learner=self.learner,
-            acquired=self._acquired,
-            pool=self._pool,
-            available=self._available,
-            rng=self._selection_rng,
-            memory=self._memory,
-        )
+        return BatchSelector(task=self.task, start=start, state=self._state, memory=self._memory)
 
     def batch_size(self, wanted: int) -> int:
         """Return how many samples are bought when ``wanted`` are requested.
@@ -258,38 +256,39 @@ class Episode:
         check_order("step", self.phase)
         if not 1 <= len(samples) <= self.remaining_budget:
             raise ValueError(f"between 1 and {self.remaining_budget} samples can be bought, not {len(samples)}")
-        if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._available[samples].all():
+        if len(np.unique(samples)) < len(samples) or samples.min() < 0 or not self._state.available[samples].all():
             raise ValueError("samples must be distinct and still available")
         return self._acquire(self._start, samples, ())
 
     def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> StepResult:
         """Remove ``batch`` from the pool and train on everything acquired."""
-        dataset = start.dataset
-        X, rows = dataset.X_pool[batch], batch + dataset.pool_rows.start
-        distance, redundancy = rewards.distance_and_redundancy(X, self._acquired.centroid)
+        state = self._state
         if not self.task.audited:
-            judged, wrong = suspected(self.learner, dataset.X, self._pool.labels, self._acquired.rows, rows)
+            rows = batch + start.dataset.pool_rows.start
+            judged, wrong = suspected(state.learner, start.dataset.X, state.pool.labels, state.acquired.rows, rows)
             self.judged, self._suspected = self.judged + judged, self._suspected + wrong
-        self._available[batch] = False
-        self._acquired.extend(rows, X)
-        before, used = self.performance, self.budget_used
+        passes = passes_for(self.budget_used, self.budget_used + len(batch))
+        return self._bought(batch, counts, kernel.learn(start, state, batch, passes))
+
+    def _bought(self, batch: Indices, counts: tuple[int, ...], outcome: Outcome) -> StepResult:
+        """Record a purchase that was trained on; return the result of the step."""
+        change = outcome.performance - self.performance
         self.budget_used += len(batch)
-        passes = passes_for(used, self.budget_used)
-        self.learner.train(dataset.X, self._pool.labels, self._acquired.rows, passes, self._training_rng)
-        performance = performance_on(dataset, self.learner, self._pool.labels, self._acquired.rows)
-        mislabelled = int(np.count_nonzero(self._pool.mislabelled[batch]))
-        self.trace.append(TracePoint(len(batch), mislabelled, performance))
+        self._mislabelled += outcome.mislabelled
+        self._spread = outcome.spread
+        self.trace.append(TracePoint(len(batch), outcome.mislabelled, outcome.performance))
         self.end_reason = self._reason_to_end()
-        change = performance - before
         terms = rewards.selection_terms(
             performance_change=change,
-            distance=distance,
-            redundancy=redundancy,
-            noise_ratio=mislabelled / len(batch) if self.task.audited else 0.0,  # a reward must not tell either
+            distance=outcome.distance,
+            redundancy=outcome.redundancy,
+            # a reward must not reveal it either
+            noise_ratio=outcome.mislabelled / len(batch) if self.task.audited else 0.0,
             batch_size=len(batch),
             flip_y=self.task.flip_y,
         )
-        return self._result(terms, batch, counts, redundancy=redundancy, gain=rewards.gain(change, distance))
+        gain = rewards.gain(change, outcome.distance)
+        return self._result(terms, batch, counts, redundancy=outcome.redundancy, gain=gain)
 
     def _reason_to_end(self) -> EndReason | None:
         if self.remaining_budget == 0:

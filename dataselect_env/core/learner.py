@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataselect_env.core import sgd
 from dataselect_env.core.arrays import Floats, Indices, Labels
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import SGDClassifier
 
 ALPHA = 0.006
 """L2 penalty. It also sets the learning rate of scikit-learn's ``optimal`` schedule, 1 / (alpha (t + t0))."""
@@ -32,31 +35,47 @@ def passes_for(bought_before: int, bought_after: int) -> int:
     return max(1, min(MOST_PASSES, bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS))
 
 
+def passes_for_many(bought_before: Indices, bought_after: Indices) -> Indices:
+    """Return :func:`passes_for` for many batches, (n,)."""
+    passes: Indices = np.clip(bought_after // SAMPLES_PER_PASS - bought_before // SAMPLES_PER_PASS, 1, MOST_PASSES)
+    return passes
+
+
+def training_order(rows: Indices, passes: int, rng: np.random.Generator) -> Indices:
+    """Return rows, (m,), in a random order for each pass: (passes x m,)."""
+    return np.concatenate([rng.permutation(rows) for _ in range(passes)])
+
+
 class Learner:
-    """An ``SGDClassifier`` reduced to the calls that an episode needs; one-vs-rest for more than two classes.
+    """The state of an ``SGDClassifier``: what an episode trains; one-vs-rest for more than two classes.
 
     Args:
         n_classes: Number of classes, at least 2.
+        n_features: Number of features.
         alpha: L2 penalty.
 
     Attributes:
-        model: The classifier itself, a plain ``sklearn.linear_model.SGDClassifier``, up to date after every call.
-        n_classes: Number of classes.
+        n_classes, alpha: As given.
+        parameters: Weights and, last, the intercept of each model, (n_models, n_features + 1); changed in place. There
+            is one model for two classes, and one for each class if there are more.
+        updates: Number of updates so far.
     """
 
-    def __init__(self, n_classes: int = 2, alpha: float = ALPHA) -> None:
-        from sklearn.linear_model import SGDClassifier  # noqa: PLC0415  (slow to import: about a second)
-
-        # The caller draws the order of the rows, so the model does not shuffle. It needs a seed all the same: without
-        # one, scikit-learn would draw from numpy's global generator.
-        self.model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=alpha, shuffle=False, random_state=0)
-        self.n_classes = n_classes
+    def __init__(self, n_classes: int, n_features: int, alpha: float = ALPHA) -> None:
+        self.n_classes, self.alpha = n_classes, alpha
+        self.parameters: Floats = np.zeros((1 if n_classes == 2 else n_classes, n_features + 1))
+        self.updates = 0
 
     def copy(self) -> Learner:
         """Return an independent learner with the same weights."""
         twin = copy.copy(self)
-        twin.model = copy.deepcopy(self.model)
+        twin.parameters = self.parameters.copy()
         return twin
+
+    @property
+    def model(self) -> SGDClassifier:
+        """The classifier as a plain ``sklearn.linear_model.SGDClassifier``; a new object at each call."""
+        return sgd.classifier(self)
 
     def train(self, X: Floats, y: Labels, rows: Indices, passes: int, rng: np.random.Generator) -> None:
         """Train incrementally: ``passes`` passes over ``X[rows]``, each in an order drawn from ``rng``.
@@ -70,27 +89,22 @@ class Learner:
             passes: Number of passes, at least 1.
             rng: Random stream of the training order.
         """
-        order = np.concatenate([rng.permutation(rows) for _ in range(passes)])
-        if hasattr(self.model, "coef_"):
-            sgd.fastest()(self.model, X, y, order)
-        else:
-            self.model.partial_fit(X[order], y[order], classes=np.arange(self.n_classes))
+        self.train_in_order(X, y, training_order(rows, passes, rng))
 
-    @property
-    def weights(self) -> Floats:
-        """Weights of the model for two classes, (n_features,); a view."""
-        weights: Floats = self.model.coef_[0]
-        return weights
-
-    @property
-    def intercept(self) -> float:
-        """Intercept of the model for two classes."""
-        return float(self.model.intercept_[0])
+    def train_in_order(self, X: Floats, y: Labels, order: Indices) -> None:
+        """Train incrementally on ``X[order]``; otherwise as :meth:`train`."""
+        sgd.fastest()(self, X, y, order)
+        self.updates += len(order)
 
     def log_odds(self, X: Floats) -> Floats:
         """Return the log-odds of class 1 for features (n, n_features), (n,); for two classes only."""
-        odds: Floats = X @ self.weights + self.intercept
+        odds: Floats = X @ self.parameters[0, :-1] + self.parameters[0, -1]
         return odds
+
+    def _scores(self, X: Floats) -> Floats:
+        """Return the log-odds of each class against the others, (n, n_classes); for more than two classes."""
+        scores: Floats = X @ self.parameters[:, :-1].T + self.parameters[:, -1]
+        return scores
 
     def probabilities(self, X: Floats) -> Floats:
         """Return class probabilities for features (n, n_features): (n, n_classes), each row with sum 1.
@@ -102,7 +116,7 @@ class Learner:
         if self.n_classes == 2:
             positive: Floats = expit(self.log_odds(X))
             return np.stack([1 - positive, positive], axis=1)
-        scores: Floats = expit(X @ self.model.coef_.T + self.model.intercept_)
+        scores: Floats = expit(self._scores(X))
         total = scores.sum(axis=1, keepdims=True)
         normalised: Floats = np.divide(scores, total, out=np.full_like(scores, 1 / self.n_classes), where=total > 0)
         return normalised
@@ -143,27 +157,7 @@ class Learner:
 
         They stay finite where a probability would round to zero and make the loss infinite.
         """
-        return _log_normalised(-np.logaddexp(0.0, -(X @ self.model.coef_.T + self.model.intercept_)))
-
-
-def blank(n_classes: int, n_features: int, alpha: float) -> Learner:
-    """Return a learner that has not been trained but can be without scikit-learn's first ``partial_fit``.
-
-    That call checks its arguments and takes several times longer than the updates. Weights agree with those of a new
-    learner up to rounding.
-    """
-    learner = _fitted(n_classes).copy()
-    model, rows = learner.model, len(learner.model.intercept_)
-    model.alpha, model.t_, model.n_features_in_ = alpha, 1.0, n_features
-    model.coef_, model.intercept_ = np.zeros((rows, n_features)), np.zeros(rows)
-    return learner
-
-
-@cache
-def _fitted(n_classes: int) -> Learner:
-    learner = Learner(n_classes)
-    learner.train(np.zeros((n_classes, 1)), np.arange(n_classes), np.arange(n_classes), 1, np.random.default_rng(0))
-    return learner
+        return _log_normalised(-np.logaddexp(0.0, -self._scores(X)))
 
 
 def _log_normalised(logarithms: Floats) -> Floats:

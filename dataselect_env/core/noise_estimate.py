@@ -14,15 +14,15 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices, Labels
+from dataselect_env.core.arrays import Floats, Indices, Labels, Number
 from dataselect_env.core.learner import Learner
 
 NOISE_PRIOR_STRENGTH: Final = 10
 """The declared noise rate weighs as much as this many bought samples."""
 
 
-def estimate_noise(flip_y: float, bought: int, mislabelled: int) -> float:
-    """Return the posterior mean of the noise rate, in [0, 1].
+def estimate_noise(flip_y: Number, bought: Number, mislabelled: Number) -> Number:
+    """Return the posterior mean of the noise rate, in [0, 1]; of arrays, (n,), that of each episode.
 
     Args:
         flip_y: Declared noise rate, in [0, 0.5); the prior.

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats
+from dataselect_env.core.arrays import Floats, Number
 
 PERFORMANCE_COEFFICIENT: Final = 5.0
 DISTANCE_COEFFICIENT: Final = 0.05
@@ -42,21 +42,23 @@ def distance_and_redundancy(batch: Floats, centroid: Floats) -> tuple[float, flo
     return float(distances.sum()) / len(batch), min(max((1 + cosine) / 2, 0.0), 1.0)
 
 
-def gain(performance_change: float, distance: float) -> float:
-    """Return the gain of a batch, before any cost: the sum of its performance and diversity terms."""
+def gain(performance_change: Number, distance: Number) -> Number:
+    """Return the gain of a batch, or of many, before any cost: the sum of its performance and diversity terms."""
     return PERFORMANCE_COEFFICIENT * performance_change + DISTANCE_COEFFICIENT * distance
 
 
 def selection_terms(
     *,
-    performance_change: float,
-    distance: float,
-    redundancy: float,
-    noise_ratio: float,
-    batch_size: int,
-    flip_y: float,
-) -> dict[str, float]:
+    performance_change: Number,
+    distance: Number,
+    redundancy: Number,
+    noise_ratio: Number,
+    batch_size: Number,
+    flip_y: Number,
+) -> dict[str, Number | float]:
     """Return the ``shaped`` terms of a step that bought a batch; the terminal term is 0.
+
+    Numbers give the terms of one step, arrays, (n,), those of the steps of n episodes.
 
     Args:
         performance_change: Performance after training on the batch minus performance before.

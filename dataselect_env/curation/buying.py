@@ -9,9 +9,10 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.warm_start import WarmStart
 from dataselect_env.evaluation.rollout import policy_rng
@@ -76,12 +77,12 @@ class CurationEpisode(Episode):
 
     def _acquire(self, start: WarmStart, batch: Indices, counts: tuple[int, ...]) -> StepResult:
         rows = batch + start.dataset.pool_rows.start
-        given = self._pool.labels[rows]
+        given = self._state.pool.labels[rows]
         probabilities = self.learner.probabilities(start.dataset.X[rows])
         suspicion = 1 - probabilities[np.arange(len(rows)), given]
         labels = given if self._audit is None else self._audit(batch, given)
-        self._pool.labels[rows] = labels
-        self._pool.mislabelled[batch] = labels != given
+        self._state.pool.labels[rows] = labels
+        self._state.pool.mislabelled[batch] = labels != given
         result = super()._acquire(start, batch, counts)
         self.batches.append(Batch(batch, given, labels, suspicion))
         return result

@@ -10,7 +10,6 @@ lanes at once. A lane is one sub-environment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any, cast
 
 import numpy as np
@@ -20,17 +19,20 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from dataselect_env.core.arrays import Floats, Indices, Mask
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
+from dataselect_env.core.episode_batch import EpisodeBatch
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.order import check_order
+from dataselect_env.core.results import BatchResult
+from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.gym import spaces
 from dataselect_env.gym.env import choose_seed, numbers_of, read_options
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
-from dataselect_env.policies.features import Progress, purchases
+from dataselect_env.policies.features import Progress, purchases_of
 
 Infos = dict[str, Any]
 
@@ -103,8 +105,9 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             )
         self.single_observation_space = spaces.observation_space(observations)
         self.single_action_space = spaces.action_space(actions, self.task.extra_strategies)
-        self._episodes: list[Episode | None] = [None] * num_envs
         self.reward_mode = reward_mode
+        self._batch = EpisodeBatch(num_envs, reward_mode)
+        self._started = np.zeros(num_envs, dtype=np.bool_)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._progress = Progress(num_envs)
@@ -148,29 +151,31 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             NoEpisode: The environment has not been reset.
             EpisodeOver: An episode is over and autoreset is disabled.
         """
-        for lane, episode in enumerate(self._episodes):
-            if episode is None:
-                check_order("step", "none", lane=lane)
-            elif self._over[lane] and self.autoreset_mode is AutoresetMode.DISABLED:
-                check_order("step", "over", lane=lane)
+        if not self._started.all():
+            check_order("step", "none", lane=int(self._started.argmin()))
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._over.any():
+            check_order("step", "over", lane=int(self._over.argmax()))
         lanes, idle = np.flatnonzero(~self._over), np.flatnonzero(self._over)
         rewards: Floats = np.zeros(self.num_envs)
         terminated, truncated = np.zeros((2, self.num_envs), dtype=np.bool_)
         infos: Infos = {}
-        results: list[StepResult] = []
+        result = None
         if len(lanes):
-            results = self._play(lanes, actions)
-            observed = np.array([result.observation.as_tuple() for result in results], dtype=np.float64)
-            self._progress.add(lanes, observed, purchases([(one.observation, one.info) for one in results]))
-            rewards[lanes] = [result.reward for result in results]
-            terminated[lanes] = [result.done for result in results]
+            result = self._play(lanes, actions)
+            self._progress.add(lanes, result.observed, purchases_of(result))
+            rewards[lanes], terminated[lanes] = result.rewards, result.done
             if self.max_episode_steps is not None:
                 truncated[lanes] = self._progress.step[lanes] >= self.max_episode_steps
         if len(idle):
             self._start(idle, [None] * len(idle), {}, infos)
         self._over = terminated | truncated
-        self._report(lanes, results, infos)
+        if result is not None:
+            self._report(lanes, result, infos)
         return spaces.observe(self.observations, self._progress), rewards, terminated, truncated, infos
+
+    def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  (the signature is Gymnasium's)
+        """End the threads that play steps."""
+        self._batch.close()
 
     def action_masks(self) -> Mask:
         """Return the mask of useful actions of each lane, (n, ...); see :func:`.spaces.masks`.
@@ -180,8 +185,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         """
         return spaces.masks(self.actions, self._progress, self.task.extra_strategies)
 
-    def _play(self, lanes: Indices, actions: Any) -> list[StepResult]:
-        """Play the actions of ``lanes``, given one action for every lane; return results in the order of ``lanes``."""
+    def _play(self, lanes: Indices, actions: Any) -> BatchResult:
+        """Play the actions of ``lanes``, given one action for every lane."""
         actions = np.asarray(actions)
         if actions.shape[:1] != (self.num_envs,):
             raise InvalidInput(f"action: should be one for each of {self.num_envs} lanes", field="action")
@@ -193,13 +198,7 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             actions[lanes],
             self.task.extra_strategies,
         )
-        results = []
-        for row, lane in enumerate(lanes.tolist()):
-            episode = self._episodes[lane]
-            assert episode is not None  # noqa: S101  (checked by step)
-            weights, size = tuple(choices.weights[row].tolist()), int(choices.batch_sizes[row])
-            results.append(episode.stop() if choices.stop[row] else episode.select_batch(size, weights))
-        return results
+        return self._batch.step(lanes, choices.stop, choices.batch_sizes, choices.weights)
 
     def _masked(self, mask: Any) -> Indices:
         """Return the lanes that a reset mask selects; None selects all."""
@@ -222,26 +221,26 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
                 rng, _ = seeding.np_random(seed)
             self._rngs[lane] = rng
             numbers.append(choose_seed(seed, split, rng))
-        for lane, number in zip(lanes.tolist(), numbers, strict=True):
-            self._episodes[lane] = Episode(task, number, self.reward_mode, hold_data=True)
-        started = [episode for lane in lanes.tolist() if (episode := self._episodes[lane])]
+        started = [Episode(task, number, self.reward_mode, hold_data=True) for number in numbers]
+        for lane, episode in zip(lanes.tolist(), started, strict=True):
+            self._batch.start(lane, episode)
         observed = np.array([episode.observation.as_tuple() for episode in started], dtype=np.float64)
         self._progress.start(lanes, [episode.task for episode in started], observed)
         self._task_ids[lanes], self._seeds[lanes] = task.task_id, numbers
-        self._over[lanes] = False
+        self._started[lanes], self._over[lanes] = True, False
         self._put(infos, lanes, self._identity(lanes))
         if task.described:
             for lane, episode in zip(lanes.tolist(), started, strict=True):
                 infos |= self._add_info(infos, {"problem": numbers_of(episode.describe())}, lane)
 
-    def _report(self, lanes: Indices, results: list[StepResult], infos: Infos) -> None:
+    def _report(self, lanes: Indices, result: BatchResult, infos: Infos) -> None:
         """Add the infos of a step; with ``SAME_STEP``, move those of ended lanes to ``final_info`` and reset these."""
         ended = self._over[lanes] if self.autoreset_mode is AutoresetMode.SAME_STEP else np.zeros(len(lanes), np.bool_)
         if not ended.any():
-            self._add_steps(lanes, results, infos)
+            self._add_steps(lanes, result, infos)
             return
         final = Infos()
-        self._add_steps(lanes[ended], list(compress(results, ended)), final)
+        self._add_steps(lanes[ended], result.rows(np.flatnonzero(ended)), final)
         last = spaces.observe(self.observations, self._progress)
         final_obs: NDArray[Any] = np.full(self.num_envs, None, dtype=object)
         for lane in lanes[ended]:
@@ -249,23 +248,21 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         mask = np.isin(np.arange(self.num_envs), lanes[ended])
         infos |= {"final_obs": final_obs, "_final_obs": mask, "final_info": final, "_final_info": mask.copy()}
         self._start(lanes[ended], [None] * int(ended.sum()), {}, infos)
-        self._add_steps(lanes[~ended], list(compress(results, ~ended)), infos)
+        self._add_steps(lanes[~ended], result.rows(np.flatnonzero(~ended)), infos)
 
-    def _add_steps(self, lanes: Indices, results: list[StepResult], infos: Infos) -> None:
-        """Add the infos of step results, one for each of ``lanes``; fields that are None are left out."""
+    def _add_steps(self, lanes: Indices, result: BatchResult, infos: Infos) -> None:
+        """Add the infos of the results, one row for each of ``lanes``; fields without a value are left out."""
         self._put(infos, lanes, self._identity(lanes))
-        steps = [result.info for result in results]
-        for name in ("reward_terms", "bought_by"):
-            tables = [getattr(step, name) for step in steps]
-            columns = {key: np.array([table[key] for table in tables]) for key in (tables[0] if tables else ())}
-            self._put(infos, lanes, {name: columns})
-        for name in ("batch_size", "mislabelled", "noise_ratio", "redundancy", "gain"):
-            values = [getattr(step, name) for step in steps]
-            present = np.array([value is not None for value in values], dtype=np.bool_)
-            self._put(infos, lanes[present], {name: np.array(list(compress(values, present)))})
-        for lane, step in zip(lanes.tolist(), steps, strict=True):
-            if step.end_reason is not None and step.grade is not None:
-                end = {"end_reason": step.end_reason, "grade": step.grade.model_dump(exclude_none=True)}
+        strategies = (*STRATEGIES, *self.task.extra_strategies)
+        bought_by = dict(zip(strategies, result.bought_by.T, strict=True))
+        self._put(infos, lanes, {"reward_terms": result.terms, "bought_by": bought_by, "batch_size": result.batch_size})
+        for name, values in result.audit.items():
+            present = ~np.isnan(values)
+            kind = np.int64 if name == "mislabelled" else np.float64
+            self._put(infos, lanes[present], {name: values[present].astype(kind)})
+        for lane, reason, grade in zip(lanes.tolist(), result.end_reasons, result.grades, strict=True):
+            if reason is not None and grade is not None:
+                end = {"end_reason": reason, "grade": grade.model_dump(exclude_none=True)}
                 infos |= self._add_info(infos, end, lane)
 
     def _identity(self, lanes: Indices) -> Infos:

@@ -18,6 +18,7 @@ from dataselect_env.core.actions import action_model, weights_of
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import OBSERVED, Action, ObservationFields, Reply, StepInfo
+from dataselect_env.core.results import BatchResult
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import MIN_BATCH, Task
 
@@ -183,6 +184,18 @@ def purchases(steps: Sequence[tuple[ObservationFields, StepInfo]]) -> Purchases:
         mislabelled=np.array([_mislabelled(info, observation.noise_estimate) for observation, info in steps]),
         redundancy=np.array([info.redundancy or 0.0 for _, info in steps]),
         gain=np.array([info.gain or 0.0 for _, info in steps]),
+    )
+
+
+def purchases_of(result: BatchResult) -> Purchases:
+    """Return the purchases of the lanes of a batch."""
+    estimates = result.observed[:, OBSERVED.index("noise_estimate")]
+    unknown = np.isnan(result.mislabelled)
+    return Purchases(
+        bought_by=result.bought_by.astype(np.float64),
+        mislabelled=np.where(unknown, result.batch_size * estimates, result.mislabelled),
+        redundancy=np.nan_to_num(result.redundancy),
+        gain=np.nan_to_num(result.gain),
     )
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from dataselect_env.core.arrays import Indices
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Reply
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import Task
 from dataselect_env.policies.policy import Move, OraclePolicy, pace
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dataselect_env.core.actions import action_model
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Reply
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import Task
 
 if TYPE_CHECKING:

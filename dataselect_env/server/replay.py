@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataselect_env.core.episode import Episode, StepResult, replay
+from dataselect_env.core.episode import Episode, replay
 from dataselect_env.core.errors import DynamicsMismatch
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
 

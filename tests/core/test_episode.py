@@ -44,7 +44,12 @@ def pool_of(task: Task, seed: int) -> Pool:
     stream = np.random.SeedSequence(seed).spawn(3)[0]
     dataset = dataset_of(seed)
     margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
-    return make_pool(task, dataset, placement(dataset, world_of(seed), margins), np.random.default_rng(stream))
+    return make_pool(
+        task,
+        dataset,
+        placement(dataset, world_of(seed), margins, (dataset.X_pool**2).sum(axis=1)),
+        np.random.default_rng(stream),
+    )
 
 
 def warm_model(dataset: Dataset) -> SGDClassifier:
@@ -59,7 +64,7 @@ def warm_model(dataset: Dataset) -> SGDClassifier:
 
 def bought(episode: Episode) -> Indices:
     """Return the pool indices of everything bought, ascending."""
-    return np.flatnonzero(~episode._available)
+    return np.flatnonzero(~episode._state.available)
 
 
 def training_features(episode: Episode) -> Floats:
@@ -87,7 +92,7 @@ def test_seeds_of_one_data_set_start_alike_and_differ_in_noise() -> None:
     assert dataset_number(SEED) == dataset_number(other_seed)
     episode, other = Episode(EASY, SEED), Episode(EASY, other_seed)
     assert episode.performance == other.performance
-    assert not np.array_equal(episode._pool.mislabelled, other._pool.mislabelled)
+    assert not np.array_equal(episode._state.pool.mislabelled, other._state.pool.mislabelled)
 
 
 # --- buying ---------------------------------------------------------------------------------------------------------
@@ -101,7 +106,7 @@ def test_purchases_leave_the_pool_and_are_trained_on(weights: tuple[float, ...])
     assert (episode.samples_available, episode.budget_used) == (1_100 - 32, 32)
     assert len(bought(episode)) == 32
     expected = {row.tobytes() for row in training_features(episode)}
-    trained_on = dataset_of(SEED).X[episode._acquired.rows]
+    trained_on = dataset_of(SEED).X[episode._state.acquired.rows]
     assert {row.tobytes() for row in trained_on} == expected
     assert len(trained_on) == len(expected) == 132
 
@@ -109,10 +114,10 @@ def test_purchases_leave_the_pool_and_are_trained_on(weights: tuple[float, ...])
 def test_labels_are_trained_on_as_bought() -> None:
     episode = Episode(HARD, SEED)
     episode.select_batch(60, UNCERTAIN)
-    pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._acquired.rows
+    pool, dataset, rows = pool_of(HARD, SEED), dataset_of(SEED), episode._state.acquired.rows
     labels = {row.tobytes(): label for row, label in zip(dataset.X_pool, pool.labels[POOL_ROWS], strict=True)}
-    assert episode._pool.labels[rows[:100]].tolist() == dataset.y[dataset.seed_rows].tolist()
-    assert episode._pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
+    assert episode._state.pool.labels[rows[:100]].tolist() == dataset.y[dataset.seed_rows].tolist()
+    assert episode._state.pool.labels[rows[100:]].tolist() == [labels[row.tobytes()] for row in dataset.X[rows[100:]]]
 
 
 def test_a_step_trains_on_everything_acquired_so_far() -> None:
@@ -202,15 +207,13 @@ def test_noise_estimate_does_not_read_the_mask_of_the_unbought() -> None:
     episode, told_otherwise = Episode(MEDIUM, SEED), Episode(MEDIUM, SEED)
     for each in (episode, told_otherwise):
         each.select_batch(20, RANDOM)
-    pool = told_otherwise._pool
-    told_otherwise._pool = replace(pool, mislabelled=~pool.mislabelled)
+    told_otherwise._state.pool.mislabelled[:] ^= True
     assert told_otherwise.noise_estimate == episode.noise_estimate
 
 
 def test_the_mask_decides_neither_what_random_buys_nor_what_is_learned() -> None:
     episode, told_otherwise = Episode(MEDIUM, SEED), Episode(MEDIUM, SEED)
-    pool = told_otherwise._pool
-    told_otherwise._pool = replace(pool, mislabelled=~pool.mislabelled)
+    told_otherwise._state.pool.mislabelled[:] ^= True
     for each in (episode, told_otherwise):
         each.select_batch(20, (0.0, 1.0, 1.0))
     assert bought(told_otherwise).tolist() == bought(episode).tolist()

@@ -11,7 +11,13 @@ from sklearn.metrics import log_loss
 
 from dataselect_env.core import sgd
 from dataselect_env.core.arrays import Floats, Labels
-from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, blank, passes_for
+from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for, passes_for_many
+
+
+def test_passes_for_many_are_those_of_each() -> None:
+    before, after = np.arange(40).repeat(40), np.tile(np.arange(1, 41), 40)
+    expected = [passes_for(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+    assert passes_for_many(before, after).tolist() == expected
 
 
 def rows(count: int, seed: int) -> tuple[Floats, Labels]:
@@ -25,26 +31,19 @@ def train(learner: Learner, X: Floats, y: Labels, passes: int, rng: np.random.Ge
 
 
 def trained(seed: int, *, passes: int = 4) -> Learner:
-    learner = Learner()
+    learner = Learner(2, 12)
     train(learner, *rows(80, seed), passes, np.random.default_rng(seed))
     return learner
 
 
-@pytest.mark.parametrize("way", sgd.ways())
-@pytest.mark.parametrize("classes", [2, 4])
-def test_a_blank_learner_learns_what_a_new_one_does(way: str, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sgd, "fastest", lambda: sgd.ways()[way])
-    X, _ = rows(80, 3)
-    y = np.arange(80) % classes
-    new, made = Learner(classes, 0.02), blank(classes, X.shape[1], 0.02)
-    for passes in (10, 2):
-        for learner in (new, made):
-            train(learner, X, y, passes, np.random.default_rng(passes))
-        assert made.model.coef_ == pytest.approx(new.model.coef_, abs=1e-10)
-        assert made.model.intercept_ == pytest.approx(new.model.intercept_, abs=1e-10)
-        assert made.model.t_ == new.model.t_
-    assert made.probabilities(X) == pytest.approx(new.probabilities(X))
-    assert not blank(classes, X.shape[1], 0.02).model.coef_.any()  # one does not change the next
+def test_the_model_is_a_new_object_that_can_be_trained_further() -> None:
+    learner, (X, y) = trained(3), rows(60, 4)
+    model, expected = learner.model, learner.copy()
+    model.partial_fit(X, y)
+    sgd.partial_fit(expected, X, y, np.arange(60))
+    assert np.array_equal(model.coef_, expected.parameters[:, :-1])
+    assert model.t_ == learner.updates + 1 + 60
+    assert not np.array_equal(learner.model.coef_, model.coef_)
 
 
 def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassifier:
@@ -61,7 +60,7 @@ def textbook(batches: list[tuple[Floats, Labels, int]], seed: int) -> SGDClassif
 @pytest.mark.parametrize("seed", range(2))
 def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
     batches = [(*rows(80, seed), 10), (*rows(95, seed + 50), 5), (*rows(100, seed + 90), 1)]
-    learner, rng = Learner(), np.random.default_rng(seed)
+    learner, rng = Learner(2, 12), np.random.default_rng(seed)
     for X, y, passes in batches:
         train(learner, X, y, passes, rng)
     expected = textbook(batches, seed)
@@ -71,7 +70,7 @@ def test_stacked_passes_equal_one_call_for_each_pass(seed: int) -> None:
 
 
 def test_training_on_one_class_only_still_knows_both() -> None:
-    learner = Learner()
+    learner = Learner(2, 12)
     train(learner, rows(20, 0)[0], np.ones(20, dtype=np.int64), 1, np.random.default_rng(0))
     assert learner.model.classes_.tolist() == [0, 1]
 
@@ -85,7 +84,7 @@ def test_training_depends_on_nothing_but_its_arguments() -> None:
 def test_rows_are_trained_on_as_if_they_stood_alone() -> None:
     X, y = rows(60, 0)
     some = np.array([41, 3, 7, 59, 0, 12])
-    among, alone = Learner(), Learner()
+    among, alone = Learner(2, 12), Learner(2, 12)
     for passes in (3, 2):
         among.train(X, y, some, passes, np.random.default_rng(passes))
         train(alone, X[some], y[some], passes, np.random.default_rng(passes))
@@ -95,7 +94,7 @@ def test_rows_are_trained_on_as_if_they_stood_alone() -> None:
 def test_training_leaves_its_rows_alone() -> None:
     X, y = rows(30, 0)
     X.flags.writeable = y.flags.writeable = False
-    train(Learner(), X, y, 2, np.random.default_rng(0))
+    train(Learner(2, 12), X, y, 2, np.random.default_rng(0))
     assert np.array_equal(X, rows(30, 0)[0])
 
 
@@ -161,7 +160,7 @@ MANY = pytest.mark.parametrize("classes", [3, 4, 5, 6])
 def test_several_classes_equal_plain_scikit_learn(classes: int) -> None:
     seed = classes
     batches = [(*many(30, classes, seed), 10), (*many(45, classes, seed + 50), 4), (*many(50, classes, seed + 90), 1)]
-    learner, rng, order_rng = Learner(classes), np.random.default_rng(seed), np.random.default_rng(seed)
+    learner, rng, order_rng = Learner(classes, 9), np.random.default_rng(seed), np.random.default_rng(seed)
     model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=ALPHA, shuffle=False)
     for X, y, passes in batches:
         train(learner, X, y, passes, rng)
@@ -180,7 +179,7 @@ def test_several_classes_equal_plain_scikit_learn(classes: int) -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_balanced_performance_is_the_log_loss_of_what_the_shares_of_the_classes_do_not_explain(classes: int) -> None:
-    learner, (X, y) = Learner(classes), many(80, classes, 1)
+    learner, (X, y) = Learner(classes, 9), many(80, classes, 1)
     train(learner, X, y, 3, np.random.default_rng(0))
     weights = np.random.default_rng(1).dirichlet(np.ones(80))
     counts = np.arange(classes) * 7
@@ -199,7 +198,7 @@ def test_probabilities_of_two_classes_are_those_of_scikit_learn() -> None:
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_rows_far_out_have_finite_losses_and_probabilities(classes: int) -> None:
     """If one-vs-rest gives every class almost no probability, scikit-learn divides zero by zero."""
-    learner, (X, y) = Learner(classes), many(60, classes, 2)
+    learner, (X, y) = Learner(classes, 9), many(60, classes, 2)
     train(learner, X, y, 3, np.random.default_rng(0))
     p = learner.probabilities(1e9 * X)
     assert p.sum(axis=1) == pytest.approx(np.ones(60))
@@ -208,7 +207,7 @@ def test_rows_far_out_have_finite_losses_and_probabilities(classes: int) -> None
 
 
 def test_a_class_that_the_seed_set_does_not_have_can_be_learned() -> None:
-    learner, (X, y) = Learner(4), many(200, 4, 3)
+    learner, (X, y) = Learner(4, 9), many(200, 4, 3)
     train(learner, X[y < 3], y[y < 3], 3, np.random.default_rng(0))
     assert learner.probabilities(X).shape == (200, 4)
     before = learner.performance(X, y)
@@ -218,7 +217,7 @@ def test_a_class_that_the_seed_set_does_not_have_can_be_learned() -> None:
 
 
 def test_a_copy_of_several_classes_learns_on_its_own() -> None:
-    learner, (X, y) = Learner(3, alpha=0.05), many(60, 3, 4)
+    learner, (X, y) = Learner(3, 9, alpha=0.05), many(60, 3, 4)
     train(learner, X, y, 2, np.random.default_rng(0))
     twin, before = learner.copy(), learner.model.coef_.copy()
     assert (twin.n_classes, twin.model.alpha) == (3, 0.05)

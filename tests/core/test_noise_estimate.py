@@ -27,7 +27,7 @@ def judge(known: list[tuple[list[float], int]], batch: list[tuple[list[float], i
     rows = [*known, *batch]
     X, labels = np.array([row for row, _ in rows]), np.array([label for _, label in rows])
     split = len(known)
-    return suspected(ByHeart(X.shape[1]), X, labels, np.arange(split), np.arange(split, len(rows)))
+    return suspected(ByHeart(X.shape[1], X.shape[1]), X, labels, np.arange(split), np.arange(split, len(rows)))
 
 
 KNOWN = [([0.9, 0.1, 0.0], 0), ([0.7, 0.3, 0.0], 0), ([0.2, 0.6, 0.2], 1), ([0.1, 0.2, 0.7], 2)]
@@ -69,9 +69,9 @@ def test_no_more_look_wrong_than_are_judged_and_the_order_does_not_matter(
     X = rng.dirichlet(np.full(classes, 0.3), known + batch)
     labels = rng.integers(0, classes, known + batch)
     acquired, rows = np.arange(known), np.arange(known, known + batch)
-    found = judged, wrong = suspected(ByHeart(classes), X, labels, acquired, rows)
+    found = judged, wrong = suspected(ByHeart(classes, classes), X, labels, acquired, rows)
     assert 0 <= wrong <= judged <= batch
-    mixed = suspected(ByHeart(classes), X, labels, rng.permutation(acquired), rng.permutation(rows))
+    mixed = suspected(ByHeart(classes, classes), X, labels, rng.permutation(acquired), rng.permutation(rows))
     assert mixed == found
 
 
@@ -104,7 +104,7 @@ def test_the_estimate_in_replies_is_the_guess_updated_by_what_looks_wrong() -> N
         judged = wrong = 0
         weights = (0.5, 0.25, 0.25)
         while not reply.done:
-            before = episode.learner.copy(), episode._acquired.rows.copy()
+            before = episode.learner.copy(), episode._state.acquired.rows.copy()
             dataset = episode._start.dataset
             bought = episode.select_batch(10, weights)
             rows = bought.samples + dataset.pool_rows.start

@@ -98,7 +98,7 @@ def test_as_described_tells_what_an_agent_may_know() -> None:
 def test_it_reads_neither_the_noise_mask_nor_the_validation_labels() -> None:
     for seed in SEEDS[:6]:
         episode, changed = Episode(OPEN, seed), Episode(OPEN, seed, hold_data=True)
-        mislabelled = changed._pool.mislabelled
+        mislabelled = changed._state.pool.mislabelled
         mislabelled[:] = ~mislabelled
         dataset = changed._start.dataset
         y = dataset.y.copy()
@@ -132,7 +132,7 @@ def test_without_audit_replies_are_the_same_whatever_labels_are_right() -> None:
     """Wrong labels among the samples bought are swapped for right ones in the mask alone: no reply may change."""
     seed = next(seed for seed in range(50) if not (task := task_at(OPEN, seed)).audited and not task.noise_trap)
     played, other = Episode(OPEN, seed), Episode(OPEN, seed)
-    other._pool.mislabelled[:] = ~other._pool.mislabelled
+    other._state.pool.mislabelled[:] = ~other._state.pool.mislabelled
     for action in SCRIPT:
         if played.end_reason is None:
             assert played.step(action) == other.step(action)
@@ -147,9 +147,9 @@ def test_no_strategy_reads_the_noise_mask_of_what_is_not_bought(seed: int) -> No
     results = [played.select_batch(5, weights) for weights in script if played.end_reason is None]
     other = Episode(OPEN, seed)
     bought = np.concatenate([result.samples for result in results])
-    mask = ~other._pool.mislabelled
+    mask = ~other._state.pool.mislabelled
     mask[bought] = played.mislabelled[bought]
-    other._pool.mislabelled[:] = mask
+    other._state.pool.mislabelled[:] = mask
     assert [other.select_batch(5, weights) for weights in script[: len(results)]] == results
     assert other.grade() == played.grade()
 

@@ -46,7 +46,7 @@ def test_pools_of_the_built_in_tasks_are_those_they_were(task_id: str) -> None:
         start = warm_start(dataset_number(seed))
         assert source.start(seed) is start
         found = source.pool(task, seed, np.random.default_rng(1))
-        expected = make_pool(task, start.dataset, start.placements[world_of(seed)], np.random.default_rng(1))
+        expected = make_pool(task, start.dataset, start.placement(world_of(seed)), np.random.default_rng(1))
         assert found.labels.tobytes() == expected.labels.tobytes()
         assert found.mislabelled.tobytes() == expected.mislabelled.tobytes()
 
@@ -83,7 +83,7 @@ def test_an_episode_is_repeated_on_another_object_of_its_task_and_from_a_copy_ha
 def balanced(p: Floats, env: DataSelectEnv) -> Floats:
     """Return probabilities adjusted for the class shares of the training set."""
     episode = env._checked("state")
-    trained_on = episode._pool.labels[episode._acquired.rows]
+    trained_on = episode._state.pool.labels[episode._state.acquired.rows]
     p = p / (np.bincount(trained_on, minlength=p.shape[1]) + 1)
     divided: Floats = p / p.sum(axis=1, keepdims=True)
     return divided

@@ -103,7 +103,7 @@ def test_the_learner_is_trained_on_the_corrected_labels() -> None:
     episode.step(Action.select(10, random=1))
     rows = episode.batches[0].rows
     start = episode._start.dataset.pool_rows.start
-    np.testing.assert_array_equal(episode._pool.labels[start + rows], RIGHT[rows])
+    np.testing.assert_array_equal(episode._state.pool.labels[start + rows], RIGHT[rows])
     np.testing.assert_array_equal(np.flatnonzero(episode.mislabelled), np.sort(rows[DATA.wrong[rows]]))
 
 

@@ -59,7 +59,7 @@ def test_its_source_keeps_the_contract_of_sources() -> None:
 
 def test_an_episode_writes_into_labels_of_its_own() -> None:
     task = make_task(TABLE, SETTINGS, audited=True)
-    Episode(task, 0)._pool.labels[:] = 0
+    Episode(task, 0)._state.pool.labels[:] = 0
     np.testing.assert_array_equal(source_of(task).start(0).dataset.y_pool, TABLE.given)
 
 

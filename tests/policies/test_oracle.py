@@ -9,9 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.episode import Episode, StepResult
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode
 from dataselect_env.core.models import Action
+from dataselect_env.core.results import StepResult
 from dataselect_env.core.tasks import PINNED, TASKS
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import get_policy, oracle

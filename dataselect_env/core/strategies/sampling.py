@@ -23,11 +23,6 @@ import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices, Mask, total
 
-try:
-    import _dataselect_env_compiled as _compiled
-except ImportError:  # the package was built where there was no C compiler
-    _compiled = None
-
 Pick = Callable[[Mask, int], Indices]
 """``pick(available, n)`` returns the indices of the n best available samples, (n,), best first; ``available`` is a mask
 over the pool, (n_pool,)."""
@@ -73,6 +68,17 @@ def quotas(batch_size: int, weights: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(counts)
 
 
+def quotas_of_many(batch_sizes: Indices, weights: Floats) -> Indices:
+    """Return :func:`quotas` for many batches, (n, s), given their sizes, (n,), and weights, (n, s)."""
+    scaled = weights / weights.max(axis=1, keepdims=True)
+    exact = batch_sizes[:, None] * scaled / total(scaled.T)[:, None]
+    counts: Indices = exact.astype(np.intp)
+    by_remainder = np.argsort(counts - exact, axis=1, kind="stable")
+    places = np.arange(weights.shape[1]) < (batch_sizes - counts.sum(axis=1))[:, None]
+    np.put_along_axis(counts, by_remainder, np.take_along_axis(counts, by_remainder, axis=1) + places, axis=1)
+    return counts
+
+
 def entropy_of(probabilities: Floats) -> Floats:
     """Return the entropy of class probabilities (n, n_classes): nats in [0, ln n_classes], (n,)."""
     positive = np.where(probabilities > 0, probabilities, 1.0)
@@ -102,42 +108,6 @@ def squared_distance(products: Floats, squares: Floats, centroid_square: float) 
     """
     distances: Floats = squares - 2 * products + centroid_square
     return distances
-
-
-def most_uncertain(log_odds: Floats, mislabelled: Mask, trap: float, left: Mask, count: int) -> Indices:
-    """Return the indices of the samples of highest entropy, (count,), best first; ties go to the lower index.
-
-    Args:
-        log_odds: Log-odds of class 1 for the whole pool, (n,).
-        mislabelled: Mask of the samples whose entropy the noise trap raises, (n,).
-        trap: Strength of the noise trap, in nats.
-        left: Mask of the samples that can be chosen, (n,).
-        count: Number of samples to choose, from 1 to the number of samples left.
-    """
-    if _compiled is None:
-        return highest(np.where(left, entropy(log_odds) + trap * mislabelled, -np.inf), count)
-    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
-    _compiled.most_uncertain(log_odds, mislabelled.view(np.uint8), trap, left.view(np.uint8), utilities, indices)
-    return indices
-
-
-def farthest(products: Floats, squares: Floats, centroid_square: float, left: Mask, count: int) -> Indices:
-    """Return the indices of the samples farthest from the training centroid, (count,), best first.
-
-    Ties go to the lower index.
-
-    Args:
-        products: Inner products of the samples with the centroid, (n,).
-        squares: Squared Euclidean norms of the samples, (n,).
-        centroid_square: Squared Euclidean norm of the centroid.
-        left: Mask of the samples that can be chosen, (n,).
-        count: Number of samples to choose, from 1 to the number of samples left.
-    """
-    if _compiled is None:
-        return highest(np.where(left, squared_distance(products, squares, centroid_square), -np.inf), count)
-    utilities, indices = np.empty(count), np.empty(count, dtype=np.intp)
-    _compiled.farthest(products, squares, centroid_square, left.view(np.uint8), utilities, indices)
-    return indices
 
 
 def at_random(rng: np.random.Generator) -> Pick:

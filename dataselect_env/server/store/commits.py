@@ -28,7 +28,7 @@ CHECKPOINT_PATIENCE = 100
 """Milliseconds that a checkpoint keeps writers waiting for readers: a small part of the time that a writer waits."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request:
     """A change and the future of its caller."""
 
@@ -76,8 +76,8 @@ class Committer:
         self._queued: deque[_Request] = deque()  # for the thread
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
-    async def make(self, change: Change, *, beside: bool = False) -> None:
-        """Make a change; on return it is committed.
+    def make(self, change: Change, *, beside: bool = False) -> asyncio.Future[None]:
+        """Make a change; it is committed when the future that is returned is done.
 
         A change that fails leaves no trace, and the changes that share its transaction are committed.
 
@@ -85,7 +85,7 @@ class Committer:
             change: The change.
             beside: Whether the thread makes it, if there is a patient connection, because it takes long.
 
-        Raises:
+        Raises, when the future is awaited:
             sqlite3.Error: The database refused the change, cannot be written, or is closed.
             Exception: Whatever ``change`` raised.
         """
@@ -99,7 +99,7 @@ class Committer:
             gathered.append(request)
             if len(gathered) == 1:
                 loop.call_soon(self._commit_gathered, loop)  # after whatever else is ready in this turn
-        await request.done
+        return request.done
 
     def checkpoint(self) -> Future[None] | None:
         """Start to copy the log into the database; return None for a database without a log."""

@@ -10,8 +10,9 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, StoreUnavailable
 
@@ -36,20 +37,23 @@ class Faults:
         self._kinds: set[str] = set()  # logged since the store last worked
         self._failures = 0  # since then
         self._logged = self._failed = 0.0  # when there was the last line, and the last failure
+        self._reading, self._writing = _Block(self, writes=False), _Block(self, writes=True)
 
-    @contextmanager
-    def converted(self, *, writes: bool = False) -> Iterator[None]:
+    def converted(self, *, writes: bool = False) -> AbstractContextManager[None]:
         """Convert the errors of a block, which reads the store or writes to it.
 
         Raises:
             EpisodeExists, EpisodeConflict: The episode, or its step, is already in the store.
             StoreUnavailable: Another error of the database.
         """
-        try:
-            yield
-        except sqlite3.Error as error:
+        return self._writing if writes else self._reading
+
+    def end(self, error: BaseException | None, *, writes: bool) -> None:
+        """End a block: raise the error for the client, or note that a write worked."""
+        if isinstance(error, sqlite3.Error):
             raise self._convert(error) from error
-        if writes and self._failures and self._clock() >= self._failed + SETTLED:  # reads often work all the time
+        # Reads often work all the time.
+        if error is None and writes and self._failures and self._clock() >= self._failed + SETTLED:
             self._note_recovery()
 
     def _convert(self, error: sqlite3.Error) -> Exception:
@@ -81,3 +85,18 @@ class Faults:
             failures, self._failures = self._failures, 0
             self._kinds.clear()
         logger.warning("the episode store works again, after %d failures", failures)
+
+
+class _Block(AbstractContextManager[None]):
+    """A block whose errors are converted. It keeps nothing of one use, so that all blocks share it.
+
+    Every step enters one, and a generator would take a microsecond.
+    """
+
+    def __init__(self, faults: Faults, *, writes: bool) -> None:
+        self._faults, self._writes = faults, writes
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._faults.end(error, writes=self._writes)

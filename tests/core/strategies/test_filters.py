@@ -205,7 +205,7 @@ def test_a_filter_of_ones_own_stands_before_every_ranking() -> None:
     register_filter(LabelFilter("first_class", "in class 0", "None, 2024", lambda one: -one.labels.astype(np.float64)))
     task = offered(**NOISY, strategies=["first_class_margin", "first_class_random"])
     episode = Episode(task, 1)
-    labels = episode._pool.labels[episode._start.dataset.pool_rows]
+    labels = episode._state.pool.labels[episode._start.dataset.pool_rows]
     for weights in ((0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0, 1.0)):
         assert (labels[episode.select_batch(10, weights).samples] == 0).all()
 
@@ -256,7 +256,7 @@ def test_no_strategy_can_reach_the_noise_mask_or_labels_of_the_validation_split(
     episode = Episode(task, 5)
     episode.select_batch(10, (1.0, 0.0, 0.0, 1.0, 1.0))
     episode.select_batch(10, (0.0, 0.0, 0.0, 1.0, 1.0))
-    dataset, pool = episode._start.dataset, episode._pool
+    dataset, pool = episode._start.dataset, episode._state.pool
     hidden = [pool.mislabelled, pool.labels, dataset.y, dataset.y_validation, dataset.y_pool]
     assert len(handed) == 4
     for candidates in handed:

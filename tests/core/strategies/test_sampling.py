@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from importlib.util import find_spec
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,10 +15,9 @@ from dataselect_env.core.strategies.sampling import (
     STRATEGIES,
     at_random,
     entropy,
-    farthest,
     highest,
-    most_uncertain,
     quotas,
+    quotas_of_many,
     select,
     squared_distance,
     trap_strength,
@@ -30,10 +27,8 @@ ROWS = 400
 SOURCE = np.random.default_rng(0)
 X = SOURCE.standard_normal((ROWS, 6))
 LOG_ODDS = SOURCE.normal(0, 2, ROWS)
-MISLABELLED = SOURCE.random(ROWS) < 0.3
 FAR = SOURCE.random(ROWS)
 EVERYTHING = np.ones(ROWS, dtype=np.bool_)
-NONE_WRONG = np.zeros(ROWS, dtype=np.bool_)
 
 WEIGHT = st.floats(0, 1e308, allow_nan=False) | st.sampled_from([0.0, 5e-324, 1e308])
 WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
@@ -42,7 +37,7 @@ WEIGHTS = st.tuples(WEIGHT, WEIGHT, WEIGHT).filter(any)
 def choose(counts: tuple[int, int, int], *, seed: int = 0, available: Mask = EVERYTHING) -> Indices:
     return select(
         picks=(
-            lambda left, count: most_uncertain(LOG_ODDS, NONE_WRONG, 0.0, left, count),
+            lambda left, count: highest(np.where(left, entropy(LOG_ODDS), -np.inf), count),
             lambda left, count: highest(np.where(left, FAR, -np.inf), count),
             at_random(np.random.default_rng(seed)),
         ),
@@ -96,6 +91,15 @@ def test_quotas_of_known_cases(batch_size: int, weights: tuple[float, ...], expe
     assert quotas(batch_size, weights) == expected
 
 
+@given(data=st.data(), lanes=st.integers(1, 6), strategies=st.integers(1, 5))
+def test_quotas_of_many_are_those_of_each(data: st.DataObject, lanes: int, strategies: int) -> None:
+    row = st.lists(WEIGHT, min_size=strategies, max_size=strategies).filter(any)
+    weights = [data.draw(row) for _ in range(lanes)]
+    sizes = [data.draw(st.integers(1, 1_100)) for _ in range(lanes)]
+    expected = [quotas(size, tuple(each)) for size, each in zip(sizes, weights, strict=True)]
+    assert [tuple(counts) for counts in quotas_of_many(np.array(sizes), np.array(weights)).tolist()] == expected
+
+
 # --- utilities ------------------------------------------------------------------------------------------------------
 
 
@@ -126,30 +130,6 @@ def test_highest_are_those_of_a_full_stable_sort(values: list[int], data: st.Dat
     utilities = np.array(values, dtype=np.float64)
     count = data.draw(st.integers(1, len(values)))
     assert highest(utilities, count).tolist() == np.argsort(-utilities, kind="stable")[:count].tolist()
-
-
-@pytest.mark.skipif(find_spec("_dataselect_env_compiled") is None, reason="built without a C compiler")
-@given(seed=st.integers(0, 2**32), coarse=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 50.0]))
-def test_the_compiled_loops_pick_what_the_formulas_say(seed: int, scale: float, *, coarse: bool) -> None:
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 60))
-    log_odds, products, squares = scale * rng.standard_normal((3, n))
-    if coarse:  # many ties
-        log_odds, products, squares = np.round(log_odds), np.round(products), np.round(squares)
-    mislabelled, left = rng.random((2, n)) < np.array([[0.3], [0.8]])
-    left[0] = True
-    count = int(rng.integers(1, left.sum() + 1))
-
-    def picked() -> list[list[int]]:
-        return [
-            most_uncertain(log_odds, mislabelled, 0.55, left, count).tolist(),
-            farthest(products, squares, 0.7, left, count).tolist(),
-        ]
-
-    found = picked()
-    with patch("dataselect_env.core.strategies.sampling._compiled", None):
-        assert picked() == found
-    assert left[found[0]].all()
 
 
 def test_distances_are_squared_euclidean_ones() -> None:
