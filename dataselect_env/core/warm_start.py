@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -31,6 +32,7 @@ class WarmStart:
         placements: Built-in tasks only: by world, the ranks of the pool samples, (1100,), as
             :func:`~dataselect_env.core.data.placement` returns them.
         handle: The arrays as the compiled kernel takes them; made by :mod:`dataselect_env.core.kernel` on first use.
+        memory: What strategies computed from the features of pool and seed set alone, by name.
     """
 
     dataset: Dataset
@@ -39,6 +41,7 @@ class WarmStart:
     squares: Floats
     placements: dict[str, Floats] = field(default_factory=dict)
     handle: object = field(default=None, init=False, repr=False)
+    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
 
 @cache

@@ -215,4 +215,4 @@ def test_a_check_leaves_the_global_generators_as_they_were() -> None:
 def test_candidates_have_nothing_but_what_a_buyer_sees() -> None:
     names = {field.name for field in dataclasses.fields(Candidates)}
     arrays = {"X", "probabilities", "left", "X_acquired", "y_acquired", "labels"}
-    assert names == arrays | {"rng", "seed_size", "memory"}
+    assert names == arrays | {"rng", "seed_size", "memory", "data_memory"}

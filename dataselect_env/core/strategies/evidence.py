@@ -1,13 +1,15 @@
 """Evidence for and against given labels: leave-one-out predictions, and the labels of nearest neighbours.
 
-Both use features and given labels only, and are computed once per pool.
+Both use features and given labels only. The costly part depends on features alone and is computed once per data set.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from dataselect_env.core.arrays import Floats, Indices, Labels
 
@@ -19,6 +21,72 @@ MOST_REFERENCES: Final = 2_000
 """Neighbours are searched among at most this many evenly spaced samples, so that the cost is linear in the pool."""
 ROWS_AT_ONCE: Final = 1_024
 """Number of samples whose distances are in memory at once."""
+
+Neighbours = npt.NDArray[np.int32]
+"""Indices into a pool; half the size of ``Indices``, because they are kept with the data set."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOutRidge:
+    """The part of leave-one-out predictions that depends on features alone: ridge regressions with several penalties.
+
+    Attributes:
+        X, X_seed: Features of the pool, (n, n_features), and of the seed set, (k, n_features); k may be 0.
+        mean, spread: Of each feature over both, (n_features,); a spread of 0 counts as 1.
+        directions: Eigenvectors of the Gram matrix of the standardised features and a constant, in columns.
+        shrinkage: Inverse eigenvalues of the penalised Gram matrix, (n_penalties, n_features + 1).
+        leverage: Leverage of each sample, (n_penalties, n + k).
+    """
+
+    X: Floats
+    X_seed: Floats
+    mean: Floats
+    spread: Floats
+    directions: Floats
+    shrinkage: Floats
+    leverage: Floats
+
+    @classmethod
+    def of(cls, X: Floats, X_seed: Floats) -> LeftOutRidge:
+        """Return the predictions' part for a pool and a seed set."""
+        design = np.ones((len(X) + len(X_seed), X.shape[1] + 1))
+        known = design[:, :-1]
+        known[: len(X)], known[len(X) :] = X, X_seed
+        mean, spread = known.mean(axis=0), known.std(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        known -= mean
+        known /= spread
+        eigenvalues, directions = np.linalg.eigh(design.T @ design)
+        shrinkage = 1 / (np.maximum(eigenvalues, 0.0) + np.array(PENALTIES)[:, None] * len(known))
+        rotated = design @ directions
+        leverage = shrinkage @ np.square(rotated, out=rotated).T
+        return cls(X, X_seed, mean, spread, directions, shrinkage, leverage)
+
+    def probabilities(self, labels: Labels, y_seed: Labels, n_classes: int) -> Floats:
+        """Return the class probabilities of each pool sample, (n, n_classes); see :func:`leave_one_out`."""
+        n, all_labels = len(labels), np.concatenate([labels, y_seed])
+        targets = np.zeros((len(all_labels), n_classes))
+        targets[np.arange(len(all_labels)), all_labels] = 1.0
+        counts = targets.sum(axis=0)
+        sums = self.X.T @ targets[:n] + self.X_seed.T @ targets[n:]
+        sums = np.vstack([(sums - self.mean[:, None] * counts) / self.spread[:, None], counts])
+        projected = self.shrinkage[:, :, None] * (self.directions.T @ sums)
+        coefficients = self.directions @ projected  # (n_penalties, n_features + 1, n_classes)
+        slopes = coefficients[:, :-1] / self.spread[:, None]
+        intercepts = coefficients[:, -1] - self.mean @ slopes
+        columns = slopes.transpose(1, 0, 2).reshape(len(self.mean), -1)
+        predictions = np.vstack([self.X @ columns, self.X_seed @ columns]) + intercepts.reshape(-1)
+        best_error, best = np.inf, targets
+        for penalty, leverage in enumerate(self.leverage[:, :, None]):
+            predicted = predictions[:, penalty * n_classes : (penalty + 1) * n_classes]
+            error = (predicted - targets) / (1 - leverage)  # of the left-out prediction
+            squared = float(np.vdot(error, error))
+            if squared < best_error:
+                best_error, best = squared, targets + error
+        scores = np.clip(best[:n], 0.0, 1.0)
+        whole = scores.sum(axis=1, keepdims=True)
+        found: Floats = np.divide(scores, whole, out=np.full_like(scores, 1 / n_classes), where=whole > 0)
+        return found
 
 
 def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_classes: int) -> Floats:
@@ -42,33 +110,51 @@ def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_c
         Allen, "The Relationship between Variable Selection and Data Augmentation and a Method for Prediction", 1974
         (the PRESS statistic).
     """
-    known, targets = np.vstack([X, X_seed]), np.eye(n_classes)[np.concatenate([labels, y_seed])]
-    spread = known.std(axis=0)
-    known = (known - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    design = np.hstack([known, np.ones((len(known), 1))])
-    eigenvalues, directions = np.linalg.eigh(design.T @ design)
-    rotated = design @ directions
-    projected = rotated.T @ targets
-    best_error, best = np.inf, targets
-    for penalty in PENALTIES:
-        shrinkage = 1 / (np.maximum(eigenvalues, 0.0) + penalty * len(known))
-        leverage = np.einsum("ij,j,ij->i", rotated, shrinkage, rotated)[:, None]
-        left_out = (rotated @ (shrinkage[:, None] * projected) - leverage * targets) / (1 - leverage)
-        error = float(((left_out - targets) ** 2).mean())
-        if error < best_error:
-            best_error, best = error, left_out
-    scores = np.clip(best[: len(X)], 0.0, 1.0)
-    whole = scores.sum(axis=1, keepdims=True)
-    probabilities: Floats = np.divide(scores, whole, out=np.full_like(scores, 1 / n_classes), where=whole > 0)
-    return probabilities
+    return LeftOutRidge.of(X, X_seed).probabilities(labels, y_seed, n_classes)
+
+
+def nearest_neighbours(X: Floats, of: Indices | None = None, most_references: int = MOST_REFERENCES) -> Neighbours:
+    """Return the nearest neighbours of each sample, (n, k), in no order; k is ``NEIGHBOURS``, or less in a small pool.
+
+    A sample is not its own neighbour. Distances are Euclidean, on standardised features.
+
+    Args:
+        X: Features of the pool, (n, n_features), n >= 2.
+        of: Samples whose neighbours are searched, (m,); the result is then (m, k). None searches those of all.
+        most_references: Most samples among which neighbours are searched.
+    """
+    spread = X.std(axis=0)
+    X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    references = np.unique(np.linspace(0, len(X) - 1, min(len(X), most_references)).round().astype(np.intp))
+    Z, squares = X[references], np.einsum("ij,ij->i", X[references], X[references])
+    k = min(NEIGHBOURS, len(references) - 1)
+    of = np.arange(len(X)) if of is None else of
+    nearest = np.empty((len(of), k), dtype=np.int32)
+    for begin in range(0, len(of), ROWS_AT_ONCE):
+        rows = of[begin : begin + ROWS_AT_ONCE]
+        distances = squares - 2 * (X[rows] @ Z.T)  # less the squared length of the row, which orders nothing
+        distances[rows[:, None] == references] = np.inf
+        nearest[begin : begin + len(rows)] = references[np.argpartition(distances, k - 1, axis=1)[:, :k]]
+    return nearest
+
+
+def agreement(labels: Labels, nearest: Neighbours, of: Indices | None = None) -> Floats:
+    """Return the share of each sample's neighbours that have its given label, (m,), in [0, 1].
+
+    Args:
+        labels: Given labels of the pool, (n,).
+        nearest: Neighbours of each sample, (m, k).
+        of: The samples, (m,); None if they are the whole pool.
+    """
+    own = labels if of is None else labels[of]
+    shares: Floats = (labels[nearest] == own[:, None]).mean(axis=1)
+    return shares
 
 
 def neighbour_agreement(
     X: Floats, labels: Labels, of: Indices | None = None, most_references: int = MOST_REFERENCES
 ) -> Floats:
     """Return the share of each sample's nearest neighbours that have its given label, (n,), in [0, 1].
-
-    A sample is not its own neighbour. Distances are Euclidean, on standardised features.
 
     Args:
         X: Features of the pool, (n, n_features), n >= 2.
@@ -80,17 +166,4 @@ def neighbour_agreement(
         Wilson, "Asymptotic Properties of Nearest Neighbor Rules Using Edited Data", 1972.
         Bahri, Jiang and Gupta, "Deep k-NN for Noisy Labels", 2020.
     """
-    spread = X.std(axis=0)
-    X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    references = np.unique(np.linspace(0, len(X) - 1, min(len(X), most_references)).round().astype(np.intp))
-    Z, squares = X[references], np.einsum("ij,ij->i", X[references], X[references])
-    k = min(NEIGHBOURS, len(references) - 1)
-    of = np.arange(len(X)) if of is None else of
-    shares = np.empty(len(of))
-    for begin in range(0, len(of), ROWS_AT_ONCE):
-        rows = of[begin : begin + ROWS_AT_ONCE]
-        distances = squares - 2 * (X[rows] @ Z.T)  # less the squared length of the row, which orders nothing
-        distances[rows[:, None] == references] = np.inf
-        nearest = references[np.argpartition(distances, k - 1, axis=1)[:, :k]]
-        shares[begin : begin + len(rows)] = (labels[nearest] == labels[rows, None]).mean(axis=1)
-    return shares
+    return agreement(labels, nearest_neighbours(X, of, most_references), of)
