@@ -204,7 +204,7 @@ def test_choices_do_not_depend_on_what_is_kept(name: str) -> None:
             batches.append(episode.select_batch(9, weights).samples.tolist())
         return batches
 
-    plans = [own, mixed, own, own], [mixed[:3], own, mixed, own]
+    plans: tuple[list[tuple[float, ...]], ...] = [own, mixed, own, own], [mixed[:3], own, mixed, own]
     root = Episode(task, 11)
     play(root, [own], forget=False)
     twins = [copy.deepcopy(root), root]
