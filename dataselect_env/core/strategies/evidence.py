@@ -65,25 +65,22 @@ class LeftOutRidge:
     def probabilities(self, labels: Labels, y_seed: Labels, n_classes: int) -> Floats:
         """Return the class probabilities of each pool sample, (n, n_classes); see :func:`leave_one_out`."""
         n, all_labels = len(labels), np.concatenate([labels, y_seed])
-        targets = np.zeros((len(all_labels), n_classes))
-        targets[np.arange(len(all_labels)), all_labels] = 1.0
-        counts = targets.sum(axis=0)
-        sums = self.X.T @ targets[:n] + self.X_seed.T @ targets[n:]
-        sums = np.vstack([(sums - self.mean[:, None] * counts) / self.spread[:, None], counts])
-        projected = self.shrinkage[:, :, None] * (self.directions.T @ sums)
-        coefficients = self.directions @ projected  # (n_penalties, n_features + 1, n_classes)
-        slopes = coefficients[:, :-1] / self.spread[:, None]
-        intercepts = coefficients[:, -1] - self.mean @ slopes
-        columns = slopes.transpose(1, 0, 2).reshape(len(self.mean), -1)
-        predictions = np.vstack([self.X @ columns, self.X_seed @ columns]) + intercepts.reshape(-1)
+        targets = (all_labels == np.arange(n_classes)[:, None]).astype(np.float64)  # (n_classes, n + k)
+        counts = targets.sum(axis=1)
+        sums = targets[:, :n] @ self.X + targets[:, n:] @ self.X_seed
+        sums = np.column_stack([(sums - counts[:, None] * self.mean) / self.spread, counts])
+        projected = (sums @ self.directions) * self.shrinkage[:, None]
+        coefficients = (projected @ self.directions.T).reshape(-1, sums.shape[1])  # a row per penalty and class
+        slopes = coefficients[:, :-1] / self.spread
+        intercepts = coefficients[:, -1] - slopes @ self.mean
+        predictions = np.hstack([slopes @ self.X.T, slopes @ self.X_seed.T]) + intercepts[:, None]
         best_error, best = np.inf, targets
-        for penalty, leverage in enumerate(self.leverage[:, :, None]):
-            predicted = predictions[:, penalty * n_classes : (penalty + 1) * n_classes]
+        for predicted, leverage in zip(np.split(predictions, len(self.leverage)), self.leverage, strict=True):
             error = (predicted - targets) / (1 - leverage)  # of the left-out prediction
             squared = float(np.vdot(error, error))
             if squared < best_error:
                 best_error, best = squared, targets + error
-        scores = np.clip(best[:n], 0.0, 1.0)
+        scores = np.ascontiguousarray(np.clip(best[:, :n], 0.0, 1.0).T)
         whole = scores.sum(axis=1, keepdims=True)
         found: Floats = np.divide(scores, whole, out=np.full_like(scores, 1 / n_classes), where=whole > 0)
         return found
