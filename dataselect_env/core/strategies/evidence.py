@@ -21,6 +21,8 @@ MOST_REFERENCES: Final = 2_000
 """Neighbours are searched among at most this many evenly spaced samples, so that the cost is linear in the pool."""
 ROWS_AT_ONCE: Final = 1_024
 """Number of samples whose distances are in memory at once."""
+GROUP: Final = 8
+"""Number of values of a row that :func:`smallest` compares by their minimum."""
 
 Neighbours = npt.NDArray[np.int32]
 """Indices into a pool; half the size of ``Indices``, because they are kept with the data set."""
@@ -129,10 +131,43 @@ def nearest_neighbours(X: Floats, of: Indices | None = None, most_references: in
     nearest = np.empty((len(of), k), dtype=np.int32)
     for begin in range(0, len(of), ROWS_AT_ONCE):
         rows = of[begin : begin + ROWS_AT_ONCE]
-        distances = squares - 2 * (X[rows] @ Z.T)  # less the squared length of the row, which orders nothing
-        distances[rows[:, None] == references] = np.inf
-        nearest[begin : begin + len(rows)] = references[np.argpartition(distances, k - 1, axis=1)[:, :k]]
+        distances = X[rows] @ Z.T
+        distances *= -2
+        distances += squares  # less the squared length of the row, which orders nothing
+        own = np.minimum(np.searchsorted(references, rows), len(references) - 1)
+        distances[np.arange(len(rows)), own] += np.where(references[own] == rows, np.inf, 0.0)
+        nearest[begin : begin + len(rows)] = references[smallest(distances, k)]
     return nearest
+
+
+def smallest(values: Floats, k: int) -> Indices:
+    """Return the places of the k smallest values of each row, (n, k), in no order; ties as ``np.argpartition``.
+
+    A partition of the whole rows takes most of the time of a search for neighbours. This function divides each row
+    into groups: at least k values are as low as the k-th lowest minimum of a group, and few others are.
+    """
+    groups = values.shape[1] // GROUP
+    if groups <= k:
+        return np.argpartition(values, k - 1, axis=1)[:, :k]
+    lowest = values[:, :groups].copy()
+    for begin in range(groups, groups * GROUP, groups):
+        np.minimum(lowest, values[:, begin : begin + groups], out=lowest)
+    low = values <= np.partition(lowest, k - 1, axis=1)[:, k - 1 : k]
+    counts = np.count_nonzero(low, axis=1)
+    doubtful = counts > 3 * k  # many ties
+    low[doubtful] = False
+    clear = np.flatnonzero(~doubtful)
+    flat = np.flatnonzero(low)
+    rows, places = np.divmod(flat, values.shape[1])
+    found_values = values.reshape(-1)[flat]
+    order = np.lexsort((found_values, rows))
+    first = np.cumsum(counts[clear]) - counts[clear]
+    found = np.empty((len(values), k), dtype=np.intp)
+    found[clear] = places[order[first[:, None] + np.arange(k)]]
+    ascending = np.append(found_values[order], np.inf)
+    doubtful[clear] = (counts[clear] > k) & (ascending[first + k - 1] == ascending[first + k])  # the last place is tied
+    found[doubtful] = np.argpartition(values[doubtful], k - 1, axis=1)[:, :k]
+    return found
 
 
 def agreement(labels: Labels, nearest: Neighbours, of: Indices | None = None) -> Floats:

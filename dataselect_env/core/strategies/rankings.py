@@ -77,7 +77,10 @@ def among_some(candidates: Candidates, count: int, choose: Choice, most: int = M
 
 def margin(candidates: Candidates, _count: int) -> Floats:
     """Return the negative difference between the two highest class probabilities, in [-1, 0] (Scheffer et al. 2001)."""
-    highest = np.partition(candidates.probabilities, -2, axis=1)[:, -2:]
+    probabilities = candidates.probabilities
+    if probabilities.shape[1] == 2:
+        return np.where(candidates.left, -np.abs(probabilities[:, 1] - probabilities[:, 0]), -np.inf)
+    highest = np.partition(probabilities, -2, axis=1)[:, -2:]
     return np.where(candidates.left, highest[:, 0] - highest[:, 1], -np.inf)
 
 

@@ -148,6 +148,14 @@ def test_neighbours_are_those_of_scikit_learn() -> None:
     assert evidence.neighbour_agreement(X, labels) != pytest.approx(found)  # of a large pool it asks a part
 
 
+@given(seed=st.integers(0, 2**32), rows=st.integers(1, 20), columns=st.integers(11, 400), digits=st.integers(0, 9))
+def test_smallest_values_are_those_of_a_partition(seed: int, rows: int, columns: int, digits: int) -> None:
+    values = np.random.default_rng(seed).standard_normal((rows, columns)).round(digits)  # few digits make many ties
+    values[:, seed % columns] = np.inf
+    expected = np.argpartition(values, 9, axis=1)[:, :10]
+    assert np.array_equal(np.sort(evidence.smallest(values, 10)), np.sort(expected))
+
+
 @pytest.mark.parametrize(
     "X", [np.zeros((30, 2)), np.repeat(np.eye(2), 15, axis=0), np.zeros((2, 1)), np.ones((30, 40))], ids=str
 )
