@@ -93,8 +93,7 @@ class Episode:
     def __deepcopy__(self, memo: dict[int, object]) -> Episode:
         """Return an independent copy. What depends on the pool alone is shared."""
         twin = copy(self)
-        twin._memory = dict(self._memory)
-        twin._state, twin.trace = self._state.copy(), list(self.trace)
+        twin._state, twin.trace, twin._memory = self._state.copy(), list(self.trace), dict(self._memory)
         return twin
 
     # --- properties -------------------------------------------------------------------------------------------------
