@@ -195,7 +195,7 @@ class Episode:
         """
         task, start = self.task, self._start
         plain = task.audited and task.mixing == "quotas" and not task.extra_strategies and start.dataset.weights is None
-        if not plain or self.reward_mode != "shaped" or not kernel.is_compiled(start):
+        if not plain or not kernel.is_compiled(start):
             return None
         return kernel.data_handle(start), self._state.handle
 

@@ -16,7 +16,7 @@ from dataselect_env.core import kernel
 from dataselect_env.core import reward as rewards
 from dataselect_env.core.arrays import Floats, Indices, Mask, total
 from dataselect_env.core.episode import Episode
-from dataselect_env.core.grading import TracePoint, grade
+from dataselect_env.core.grading import Scoring, TracePoint, grade, score, scoring_of
 from dataselect_env.core.learner import passes_for_many
 from dataselect_env.core.models import OBSERVED, EndReason, RewardMode
 from dataselect_env.core.noise_estimate import estimate_noise
@@ -27,7 +27,7 @@ from dataselect_env.core.tasks import Task
 LANE = np.dtype(
     [(name, np.int64) for name in ("budget", "max_steps", "min_batch", "max_batch", "pool_size")]
     + [(name, np.int64) for name in ("used", "mislabelled", "steps", "n_rows", "updates")]
-    + [(name, np.float64) for name in ("flip_y", "performance", "spread")]
+    + [(name, np.float64) for name in (*Scoring._fields[:-1], "flip_y", "performance", "spread", "returned")]
 )
 """A lane as a row: numbers of its task, what has been counted, and what was measured last."""
 
@@ -63,7 +63,8 @@ class EpisodeBatch:
         self._lanes[lane] = (
             *(task.budget, task.max_steps, task.min_batch, task.max_batch or task.budget, episode.samples_available),
             *(0, 0, 0, episode.samples_acquired, episode.learner.updates),
-            *(task.flip_y, episode.performance, episode.observation.diversity_score),
+            *scoring_of(task)[:-1],
+            *(task.flip_y, episode.performance, episode.observation.diversity_score, 0.0),
         )
 
     def step(self, lanes: Indices, stop: Mask, batch_sizes: Indices, weights: Floats) -> BatchResult:
@@ -121,8 +122,9 @@ class EpisodeBatch:
             batch_size=sizes,
             flip_y=lane["flip_y"],
         )
-        for name, values in terms.items():
-            result.terms[name][rows] = values
+        if self.reward_mode == "shaped":
+            for name, values in terms.items():
+                result.terms[name][rows] = values
         result.batch_size[rows], result.bought_by[rows] = sizes, counts
         result.mislabelled[rows], result.redundancy[rows] = mislabelled, redundancy
         result.gain[rows] = rewards.gain(change, distance)
@@ -140,8 +142,14 @@ class EpisodeBatch:
             trace = [TracePoint(int(end["used"]), int(end["mislabelled"]), float(end["performance"]))]
             final = grade(task, trace)
             result.end_reasons[row], result.grades[row] = reasons[first[place]], final
-            result.terms["terminal"][row] = rewards.terminal(final.score)
+            if self.reward_mode == "shaped":
+                result.terms["terminal"][row] = rewards.terminal(final.score)
+        if self.reward_mode == "grade":
+            scoring = Scoring(*(lane[name] for name in Scoring._fields))
+            scores = score(scoring, used, lane["mislabelled"], lane["performance"]).score
+            result.terms[rewards.GRADE_TERM][rows] = scores - lane["returned"]
         result.rewards[rows] = total(values[rows] for values in result.terms.values())
+        self._lanes["returned"][lanes] = lane["returned"] + result.rewards[rows]
         observed = {
             "remaining_budget": lane["budget"] - used,
             "diversity_score": lane["spread"],

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, NamedTuple
 
+import numpy as np
+
+from dataselect_env.core.arrays import Number
 from dataselect_env.core.models import Grade, GradeBreakdown
 from dataselect_env.core.tasks import Task
 
@@ -38,49 +42,96 @@ def average_noise(trace: Sequence[TracePoint]) -> float | None:
     return sum(point.mislabelled for point in trace) / bought if bought else None
 
 
-def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
-    """Return the grade of an episode as if it ended after the last point of ``trace``.
+class Scoring(NamedTuple, Generic[Number]):
+    """The numbers of a task that its score depends on, or arrays, (n,), of those of n tasks.
 
-    - performance score: the last performance, rescaled from the task's ``performance_range`` and clipped to [0, 1];
+    Attributes:
+        low, high: Performances that score 0 and 1.
+        performance_weight, noise_weight, efficiency_weight: Weights of the parts.
+        budget: Samples that may be bought.
+    """
+
+    low: Number
+    high: Number
+    performance_weight: Number
+    noise_weight: Number
+    efficiency_weight: Number
+    budget: Number
+
+
+class Parts(NamedTuple, Generic[Number]):
+    """A score and its parts, each in [0, 1]; see :func:`score`."""
+
+    performance: Number
+    noise: Number
+    efficiency: Number
+    score: Number
+
+
+def scoring_of(task: Task) -> Scoring[float]:
+    """Return the numbers of a task that its score depends on."""
+    return Scoring(
+        *task.performance_range, task.performance_weight, task.noise_weight, task.efficiency_weight, task.budget
+    )
+
+
+def score(scoring: Scoring[Number], used: Number, mislabelled: Number, performance: Number) -> Parts[Number]:
+    """Return the score of an episode, or the scores of n episodes.
+
+    - performance score: the last performance, rescaled from ``low`` and ``high`` and clipped to [0, 1];
     - noise score: (1 - average noise / NOISE_CEILING), clipped to [0, 1], times min(1, used / (COVERAGE x budget));
-      0 if nothing was bought or nobody audits the batches;
     - efficiency: performance score x (1 - EFFICIENCY_PRICE x used / budget), so savings count in proportion to the
       performance score.
 
     Args:
+        scoring: Numbers of the task.
+        used: Number of samples bought.
+        mislabelled: Number of them with a wrong label.
+        performance: Performance at the end, in (0, 1].
+    """
+    performance_score = _clipped((performance - scoring.low) / (scoring.high - scoring.low))
+    average_noise = mislabelled / (used + (used == 0))  # if nothing was bought, the coverage is 0
+    coverage = _clipped(used / (COVERAGE * scoring.budget))
+    noise_score = _clipped(1 - average_noise / NOISE_CEILING) * coverage
+    efficiency = performance_score * (1 - EFFICIENCY_PRICE * used / scoring.budget)
+    whole = (
+        scoring.performance_weight * performance_score
+        + scoring.noise_weight * noise_score
+        + scoring.efficiency_weight * efficiency
+    )
+    return Parts(performance_score, noise_score, efficiency, _clipped(whole))
+
+
+def _clipped(value: Number) -> Number:
+    return np.clip(value, 0.0, 1.0) if isinstance(value, np.ndarray) else min(1.0, max(0.0, value))
+
+
+def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
+    """Return the grade of an episode as if it ended after the last point of ``trace``.
+
+    It is the :func:`score`, its parts, and whether the task's success criteria hold. The noise score is 0 if nobody
+    audits the batches. An episode without purchases fails a task that bounds the noise.
+
+    Args:
         task: Task of the episode.
         trace: The point of the reset, followed by one point for each step.
-
-    Returns:
-        The score in [0, 1], whether the task's success criteria hold, and the parts. An episode without purchases
-        fails a task that bounds the noise.
     """
-    low, high = task.performance_range
     performance = trace[-1].performance
-    used = sum(point.bought for point in trace)
+    used, mislabelled = (sum(getattr(point, name) for point in trace) for name in ("bought", "mislabelled"))
     noise = average_noise(trace) if task.audited else None
-
-    performance_score = min(1.0, max(0.0, (performance - low) / (high - low)))
-    coverage = min(1.0, used / (COVERAGE * task.budget))
-    noise_score = 0.0 if noise is None else max(0.0, 1 - noise / NOISE_CEILING) * coverage
-    efficiency = performance_score * (1 - EFFICIENCY_PRICE * used / task.budget)
-    score = (
-        task.performance_weight * performance_score
-        + task.noise_weight * noise_score
-        + task.efficiency_weight * efficiency
-    )
+    parts = score(scoring_of(task), used, mislabelled, performance)
     passed = performance > task.pass_performance
     if task.pass_noise is not None:
         passed = passed and noise is not None and noise < task.pass_noise
     return Grade(
-        score=min(1.0, score),
+        score=parts.score,
         passed=passed,
         breakdown=GradeBreakdown(
             performance=performance,
-            performance_score=performance_score,
+            performance_score=parts.performance,
             avg_noise_ratio=noise,
-            noise_score=noise_score,
-            efficiency=efficiency,
+            noise_score=parts.noise if task.audited else 0.0,
+            efficiency=parts.efficiency,
             budget_used=used,
             budget=task.budget,
             success_criteria=task.success_criteria,

@@ -11,7 +11,13 @@ from sklearn.metrics import log_loss
 
 from dataselect_env.core import sgd
 from dataselect_env.core.arrays import Floats, Labels
-from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for
+from dataselect_env.core.learner import ALPHA, MOST_PASSES, SAMPLES_PER_PASS, Learner, passes_for, passes_for_many
+
+
+def test_passes_for_many_are_those_of_each() -> None:
+    before, after = np.arange(40).repeat(40), np.tile(np.arange(1, 41), 40)
+    expected = [passes_for(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+    assert passes_for_many(before, after).tolist() == expected
 
 
 def rows(count: int, seed: int) -> tuple[Floats, Labels]:

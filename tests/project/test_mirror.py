@@ -17,6 +17,7 @@ ELSEWHERE = {
     "cli/tasks_command": "cli/test_custom",
     "client": "integrations/test_openenv_client",
     "core/env": "test_env",
+    "core/results": "core/test_episode_batch",
     "core/selection": "core/test_episode",
     "core/strategies/candidates": "core/strategies/test_filters",
     "core/strategies/clustering": "core/strategies/test_registry",

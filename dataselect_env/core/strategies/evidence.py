@@ -54,8 +54,7 @@ class LeftOutRidge:
         design = np.ones((len(X) + len(X_seed), X.shape[1] + 1))
         known = design[:, :-1]
         known[: len(X)], known[len(X) :] = X, X_seed
-        mean, spread = known.mean(axis=0), known.std(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
+        mean, spread = _mean_and_spread(known)
         known -= mean
         known /= spread
         eigenvalues, directions = np.linalg.eigh(design.T @ design)
@@ -122,10 +121,11 @@ def nearest_neighbours(X: Floats, of: Indices | None = None, most_references: in
         of: Samples whose neighbours are searched, (m,); the result is then (m, k). None searches those of all.
         most_references: Most samples among which neighbours are searched.
     """
-    spread = X.std(axis=0)
-    X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    mean, spread = _mean_and_spread(X)
+    X = (X - mean) / spread
     references = np.unique(np.linspace(0, len(X) - 1, min(len(X), most_references)).round().astype(np.intp))
-    Z, squares = X[references], np.einsum("ij,ij->i", X[references], X[references])
+    Z = X[references]
+    squares = np.einsum("ij,ij->i", Z, Z)
     k = min(NEIGHBOURS, len(references) - 1)
     of = np.arange(len(X)) if of is None else of
     nearest = np.empty((len(of), k), dtype=np.int32)
@@ -199,3 +199,11 @@ def neighbour_agreement(
         Bahri, Jiang and Gupta, "Deep k-NN for Noisy Labels", 2020.
     """
     return agreement(labels, nearest_neighbours(X, of, most_references), of)
+
+
+def _mean_and_spread(X: Floats) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of each feature, (n_features,); a deviation of 0 counts as 1."""
+    mean = X.mean(axis=0)
+    centred = X - mean
+    spread = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(X))
+    return mean, np.where(spread > 0, spread, 1.0)

@@ -17,6 +17,7 @@ from dataselect_env.core.strategies.sampling import (
     entropy,
     highest,
     quotas,
+    quotas_of_many,
     select,
     squared_distance,
     trap_strength,
@@ -88,6 +89,15 @@ def test_only_the_ratios_of_the_weights_matter(batch_size: int, parts: tuple[int
 )
 def test_quotas_of_known_cases(batch_size: int, weights: tuple[float, ...], expected: tuple[int, ...]) -> None:
     assert quotas(batch_size, weights) == expected
+
+
+@given(data=st.data(), lanes=st.integers(1, 6), strategies=st.integers(1, 5))
+def test_quotas_of_many_are_those_of_each(data: st.DataObject, lanes: int, strategies: int) -> None:
+    row = st.lists(WEIGHT, min_size=strategies, max_size=strategies).filter(any)
+    weights = [data.draw(row) for _ in range(lanes)]
+    sizes = [data.draw(st.integers(1, 1_100)) for _ in range(lanes)]
+    expected = [quotas(size, tuple(each)) for size, each in zip(sizes, weights, strict=True)]
+    assert [tuple(counts) for counts in quotas_of_many(np.array(sizes), np.array(weights)).tolist()] == expected
 
 
 # --- utilities ------------------------------------------------------------------------------------------------------
