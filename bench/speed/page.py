@@ -21,7 +21,7 @@ from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
 PAGE, PICTURE = HERE / "README.md", HERE / "in_process.png"
-SCRIPTS = ("in_process", "instructions", "server", "startup", "pool_size", "stored_episodes")
+SCRIPTS = ("in_process", "instructions", "strategies", "server", "startup", "pool_size", "stored_episodes")
 """In the order of the page; each writes a result file of that name."""
 Results = dict[str, Any]
 
@@ -147,6 +147,16 @@ def instructions(results: Results) -> str:
     return table("on medium | instructions | ", rows)
 
 
+def strategies(results: Results) -> str:
+    """Return the cost of a step with each strategy, in base steps."""
+    titles = [title for title in next(iter(results["strategies"].values())) if title.endswith("base steps")]
+    rows = (
+        (name, median(found["cached data set, us"], 0), *(median(found[title]) for title in titles))
+        for name, found in results["strategies"].items()
+    )
+    return table(" | ".join([f"a step of {results['task']} by", "cached data set, us", *titles]), rows)
+
+
 def server(results: Results) -> str:
     """Return the throughput and latency of each contender, and the ratios."""
     rows = []
@@ -228,6 +238,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
     "parts": lambda every: parts(every["in_process"]),
     "in_process": lambda every: in_process(every["in_process"]),
     "instructions": lambda every: instructions(every["instructions"]),
+    "strategies": lambda every: strategies(every["strategies"]),
     "server": lambda every: server(every["server"]),
     "startup": lambda every: startup(every["startup"]),
     "pool_size": lambda every: pool_size(every["pool_size"]),

@@ -15,7 +15,7 @@ import numpy as np
 from dataselect_env.core import kernel
 from dataselect_env.core import reward as rewards
 from dataselect_env.core.actions import weights_of
-from dataselect_env.core.arrays import Floats, Indices, Mask, total
+from dataselect_env.core.arrays import Indices, Mask, total
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.kernel import Outcome, State
 from dataselect_env.core.learner import Learner, passes_for
@@ -88,12 +88,12 @@ class Episode:
         self.end_reason: EndReason | None = None
         self._spread = self._state.acquired.spread
         self._return = 0.0  # sum of the rewards so far
-        self._memory: dict[str, Floats] = {}  # results of strategies that depend on the pool alone
+        self._memory: dict[str, Any] = {}  # what strategies keep
 
     def __deepcopy__(self, memo: dict[int, object]) -> Episode:
         """Return an independent copy. What depends on the pool alone is shared."""
         twin = copy(self)
-        twin._state, twin.trace = self._state.copy(), list(self.trace)
+        twin._state, twin.trace, twin._memory = self._state.copy(), list(self.trace), dict(self._memory)
         return twin
 
     # --- properties -------------------------------------------------------------------------------------------------

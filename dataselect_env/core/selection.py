@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +33,13 @@ class BatchSelector:
         task: What is offered, and how it is mixed.
         start: What the episode started from.
         state: The episode so far.
-        memory: What strategies computed from the pool alone, by name; kept for the episode.
+        memory: What strategies keep for the episode, by name.
     """
 
     task: Task
     start: WarmStart
     state: State
-    memory: dict[str, Floats]
+    memory: dict[str, Any]
 
     def select(self, counts: tuple[int, ...], weights: tuple[float, ...]) -> Indices:
         """Return a batch, as indices into the pool, in the order of choice.
@@ -71,7 +74,7 @@ class BatchSelector:
     def _pick(self, name: str, candidates: Candidates) -> sampling.Pick:
         """Return the pick of an extra strategy."""
         utilities = self._utilities(name)
-        return lambda left, count: pick(utilities(replace(candidates, left=left), count), left, count)
+        return lambda left, count: pick(utilities(candidates.among(left), count), left, count)
 
     def _by_ranks(self, count: int, weights: tuple[float, ...]) -> Indices:
         """Return the samples with the highest weighted sums of the strategies' ranks."""
@@ -109,15 +112,19 @@ class BatchSelector:
     def candidates(self) -> Candidates:
         """Return what a strategy may see. Labels are copies: a view would lead to those of the validation split."""
         dataset, state = self.start.dataset, self.state
-        rows = state.acquired.rows
-        return Candidates(
+        rows, learner = state.acquired.rows, state.learner.copy()
+        later: dict[str, Callable[[], object]] = {
+            "probabilities": partial(learner.probabilities, dataset.X_pool),
+            "X_acquired": partial(dataset.X.take, rows, axis=0),
+        }
+        return Candidates.deferred(
+            {name: cache(compute) for name, compute in later.items()},
             X=dataset.X_pool,
             labels=state.pool.labels[dataset.pool_rows].copy(),
-            probabilities=state.learner.probabilities(dataset.X_pool),
             left=state.available,
-            X_acquired=dataset.X[rows],
             y_acquired=state.pool.labels[rows],
             rng=state.selection_rng,
             seed_size=len(dataset.seed_rows),
             memory=self.memory,
+            data_memory=self.start.memory,
         )

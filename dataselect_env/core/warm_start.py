@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -29,6 +30,7 @@ class WarmStart:
         performance: Performance of the learner on the validation split, in (0, 1].
         squares: Squared Euclidean norms of the pool samples, (n_pool,).
         handle: The arrays as the compiled kernel takes them; made by :mod:`dataselect_env.core.kernel` on first use.
+        memory: What strategies computed from the features of pool and seed set alone, by name.
     """
 
     dataset: Dataset
@@ -36,6 +38,7 @@ class WarmStart:
     performance: float
     squares: Floats
     handle: object = field(default=None, init=False, repr=False)
+    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _placements: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)
 
     def placement(self, world: str) -> Floats:

@@ -29,6 +29,10 @@ RULES: Final = {
     "memory": Rule(
         "What a strategy keeps in candidates.memory depends on the pool and the seed set alone.", _CANDIDATES
     ),
+    "data memory": Rule(
+        "What a strategy keeps in candidates.data_memory depends on the features of pool and seed set alone.",
+        _CANDIDATES,
+    ),
     "pure": Rule("Equal candidates, with the stream in the same state, have equal utilities.", _UTILITIES),
 }
 """The rules of :func:`check_strategy` by name."""
@@ -154,7 +158,10 @@ def _checked(utilities: Utilities, call: _Call, what: str) -> Floats:
 
 
 def _check_memory(utilities: Utilities, call: _Call, name: str) -> None:
-    """Call a strategy with the memory of a step with another model, other samples left and a smaller training set."""
+    """Call a strategy with the memories of a step with another model, other samples left and a smaller training set.
+
+    The memory of the data set is that of another episode: the given labels differ too.
+    """
     candidates, fresh = call.make(), call.make()
     before = replace(
         candidates,
@@ -164,10 +171,18 @@ def _check_memory(utilities: Utilities, call: _Call, name: str) -> None:
         y_acquired=candidates.y_acquired[:SEED_SIZE],
     )
     RULES["runs"].call(lambda: utilities(before, 1), f"{name} on {call.title}")
-    after = replace(fresh, memory=before.memory)
-    expected, found = (utilities(one, call.count) for one in (call.make(), after))
-    same = found.tobytes() == expected.tobytes()
-    RULES["memory"].require(same, f"{name} on {call.title} returned other utilities with the memory of an earlier step")
+    other = replace(
+        before, labels=candidates.labels[::-1], y_acquired=before.y_acquired[::-1], memory={}, data_memory={}
+    )
+    RULES["runs"].call(lambda: utilities(other, 1), f"{name} on {call.title}")
+    expected = utilities(call.make(), call.count).tobytes()
+    after = {
+        "memory": (replace(fresh, memory=before.memory), "an earlier step"),
+        "data memory": (replace(call.make(), data_memory=other.data_memory), "another episode"),
+    }
+    for rule, (remembering, of) in after.items():
+        same = utilities(remembering, call.count).tobytes() == expected
+        RULES[rule].require(same, f"{name} on {call.title} returned other utilities with the {rule} of {of}")
 
 
 def _contents(candidates: Candidates) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from bench.speed import in_process, load, page, pool_size, server, startup
+from bench.speed import in_process, load, page, pool_size, server, startup, strategies
 from docs.render import MARKED
 from tests.helpers.serving import running_server
 
@@ -24,6 +24,17 @@ def test_it_tells_figures_and_ratios_with_their_spread(monkeypatch: pytest.Monke
     parts = figures["parts of a step"]
     assert set(parts) == {*in_process.PARTS, "rest"}
     assert all(seconds > 0 for seconds in parts.values())
+
+
+def test_steps_with_each_strategy_are_compared_with_base_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategies, "ROUNDS", 2)
+    monkeypatch.setattr(strategies, "SEEDS", range(20_000, 20_001))
+    monkeypatch.setattr(strategies, "NAMES", ("k_center", "neighbours_random"))
+    found = strategies.measure()
+    assert list(found) == ["base", "k_center", "neighbours_random"]
+    for title in strategies.PASSES:
+        assert found["base"][f"{title}, base steps"] == {"median": 1, "q1": 1, "q3": 1}
+        assert all(figures[f"{title}, us"]["median"] > 0 for figures in found.values())
 
 
 def test_the_pool_can_be_of_any_size() -> None:

@@ -152,6 +152,11 @@ def remembers_the_model(candidates: Candidates, count: int) -> Floats:
     return np.where(candidates.left, entropy, -np.inf)
 
 
+def remembers_the_labels(candidates: Candidates, count: int) -> Floats:
+    labels = candidates.data_memory.setdefault("labels", candidates.labels.astype(np.float64))
+    return np.where(candidates.left, labels, -np.inf)
+
+
 BROKEN: dict[str, dict[Callable[[Candidates, int], Any], str]] = {
     "runs": {
         compares_the_first_two_of_the_training_set: "'a training set of one sample' (2 classes, ",
@@ -184,6 +189,9 @@ BROKEN: dict[str, dict[Callable[[Candidates, int], Any], str]] = {
         ): "28 samples left, a batch of 28)",
     },
     "memory": {remembers_the_model: "'plain' (2 classes) returned other utilities with the memory of an earlier step"},
+    "data memory": {
+        remembers_the_labels: "'plain' (2 classes) returned other utilities with the data memory of another"
+    },
     "pure": {draws_from_the_system: "", draws_from_its_module: "", counts_its_calls: ""},
 }
 """Strategies by the rule that they break, with a part of the message."""
@@ -215,4 +223,4 @@ def test_a_check_leaves_the_global_generators_as_they_were() -> None:
 def test_candidates_have_nothing_but_what_a_buyer_sees() -> None:
     names = {field.name for field in dataclasses.fields(Candidates)}
     arrays = {"X", "probabilities", "left", "X_acquired", "y_acquired", "labels"}
-    assert names == arrays | {"rng", "seed_size", "memory"}
+    assert names == arrays | {"rng", "seed_size", "memory", "data_memory"}

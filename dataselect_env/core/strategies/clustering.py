@@ -15,12 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats, Indices
+from dataselect_env.core.arrays import Floats, Indices, Mask
 
 LLOYD_STEPS: Final = 8
 """Iterations of k-means. The number is fixed: a batch needs centres that are spread out, not converged ones."""
-ROWS_AT_ONCE: Final = 512
-"""Known rows processed at once, which bounds the memory that a large training set needs."""
 
 
 def squared_distances(X: Floats, squares: Floats, Z: Floats) -> Floats:
@@ -29,28 +27,52 @@ def squared_distances(X: Floats, squares: Floats, Z: Floats) -> Floats:
     return np.maximum(distances, 0, out=distances)  # rounding can make one negative
 
 
-def farthest_first(X: Floats, known: Floats, count: int) -> tuple[Indices, Floats]:
+def nearest_distances(X: Floats, squares: Floats, known: Floats, nearest: Floats | None = None) -> Floats:
+    """Return squared Euclidean distances of rows of ``X`` from the nearest known row, (n,); inf without known rows.
+
+    Known rows are compared one at a time, so that the result has the same bits however they are divided among calls.
+
+    Args:
+        X: Rows, (n, n_features).
+        squares: Their squared norms, (n,).
+        known: Known rows, (m, n_features).
+        nearest: The distances from other known rows, (n,), which are taken into account and not changed.
+    """
+    found = np.full(len(X), np.inf) if nearest is None else nearest.copy()
+    for row in known:
+        np.minimum(found, _distances_from(row, X, squares), out=found)
+    return found
+
+
+def _distances_from(row: Floats, X: Floats, squares: Floats) -> Floats:
+    """Return the squared Euclidean distances of rows of ``X`` (squared norms ``squares``) from one row, (n,)."""
+    distances: Floats = X @ row
+    distances *= -2
+    distances += squares
+    distances += row @ row
+    return np.maximum(distances, 0, out=distances)  # rounding can make one negative
+
+
+def farthest_first(X: Floats, squares: Floats, nearest: Floats, left: Mask, count: int) -> tuple[Indices, Floats]:
     """Choose rows one after the other, each farthest from all known and chosen rows; ties go to the lower index.
 
     Args:
-        X: Rows to choose from, (n, n_features).
-        known: Rows chosen before, (m, n_features); if m is 0, the first choice is row 0.
-        count: Number of rows to choose, in 1 to n.
+        X: Rows, (n, n_features).
+        squares: Their squared norms, (n,).
+        nearest: Squared distance of each row from the nearest known one, (n,); inf if none is known.
+        left: Which rows can be chosen, (n,).
+        count: Number of rows to choose, at least 1 and at most what is left.
 
     Returns:
         Indices of the chosen rows, (count,), distinct, in the order of choice; and the squared Euclidean distance of
-        each row from the nearest known or chosen row, (n,), -inf for chosen rows.
+        each row from the nearest known or chosen row, (n,).
     """
-    squares = np.einsum("ij,ij->i", X, X)
-    nearest = np.full(len(X), np.inf)
-    for begin in range(0, len(known), ROWS_AT_ONCE):
-        block = known[begin : begin + ROWS_AT_ONCE]
-        np.minimum(nearest, squared_distances(X, squares, block).min(axis=1), out=nearest)
+    nearest, left = nearest.copy(), left.copy()
     chosen = np.empty(count, dtype=np.intp)
     for turn in range(count):
-        chosen[turn] = farthest = nearest.argmax()
-        np.minimum(nearest, squared_distances(X, squares, X[farthest : farthest + 1])[:, 0], out=nearest)
-        nearest[farthest] = -np.inf  # never twice, even if all other rows duplicate known ones
+        chosen[turn] = farthest = np.where(left, nearest, -np.inf).argmax()
+        left[farthest] = False  # never twice, even if all other rows duplicate known ones
+        np.minimum(nearest, _distances_from(X[farthest], X, squares), out=nearest)
     return chosen, nearest
 
 

@@ -7,12 +7,12 @@ credible first. The pair is a query strategy whose name joins both, as in ``conf
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from dataselect_env.core.arrays import Floats
+from dataselect_env.core.arrays import Floats, Labels, Mask
 from dataselect_env.core.strategies.candidates import Candidates, Utilities
 
 AGREEING: Final = 0.7
@@ -39,24 +39,27 @@ class LabelFilter:
     credibility: Credibility
 
 
-def _margin(scores: Floats, candidates: Candidates) -> Floats:
+def _margin(scores: Floats, labels: Labels) -> Floats:
     """Return the score of the given label less the highest score of another, (n,)."""
+    if scores.shape[1] == 2:
+        difference = scores[:, 1] - scores[:, 0]
+        return np.where(labels == 1, difference, -difference)
     rows = np.arange(len(scores))
-    given = scores[rows, candidates.labels]
+    given = scores[rows, labels]
     others = scores.copy()
-    others[rows, candidates.labels] = -np.inf
+    others[rows, labels] = -np.inf
     margins: Floats = given - others.max(axis=1)
     return margins
 
 
 def agree(candidates: Candidates) -> Floats:
     """Return the current model's margin for the given label: it passes if the model predicts it (small loss)."""
-    return _margin(candidates.probabilities, candidates)
+    return _margin(candidates.probabilities, candidates.labels)
 
 
 def held_out(candidates: Candidates) -> Floats:
     """Return the margin for the given label of a model that was trained on all other labels of the pool."""
-    return _margin(candidates.held_out, candidates)
+    return candidates.once("held_out_margin", lambda: _margin(candidates.held_out, candidates.labels))
 
 
 def neighbours(candidates: Candidates) -> Floats:
@@ -72,6 +75,10 @@ def confident(candidates: Candidates) -> Floats:
     class is the mean probability of the class over the samples with its label. An issue is a sample that counts as
     another class than the given one.
     """
+    return candidates.once("confident", lambda: _confident(candidates))
+
+
+def _confident(candidates: Candidates) -> Floats:
     probabilities, labels = candidates.held_out, candidates.labels
     classes = range(probabilities.shape[1])
     thresholds = np.array(
@@ -129,16 +136,26 @@ def filtered(label_filter: LabelFilter, ranking: Utilities) -> Utilities:
     def utilities(candidates: Candidates, count: int) -> Floats:
         credibility = label_filter.credibility(candidates)
         passing = candidates.left & (credibility >= 0)
+        some = int(np.count_nonzero(passing))
+        ranked = ranking(candidates.among(passing), min(count, some)) if some else credibility
+        if _need_no_places(ranked, passing, some, credibility):
+            return np.where(candidates.left, np.where(passing, ranked, credibility), -np.inf)
         others = candidates.left & ~passing
         result = np.full(len(passing), -np.inf)
         result[others] = _ordinal(credibility[others]) - len(passing)
-        some = int(np.count_nonzero(passing))
-        if some:
-            ranked = ranking(replace(candidates, left=passing), min(count, some))
-            result[passing] = _ordinal(ranked[passing])
+        result[passing] = _ordinal(ranked[passing])
         return result
 
     return utilities
+
+
+def _need_no_places(ranked: Floats, passing: Mask, some: int, credibility: Floats) -> bool:
+    """Return whether all utilities are finite and those of what passes at least 0, above any credibility that fails.
+
+    They can then stand as they are. Otherwise their places in an order do, which takes a sort.
+    """
+    fine = np.count_nonzero((ranked >= 0) & passing) == some and ranked.max() < np.inf
+    return bool(fine and credibility.min() > -np.inf)
 
 
 def _ordinal(values: Floats) -> Floats:

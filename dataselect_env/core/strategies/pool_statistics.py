@@ -107,7 +107,7 @@ def _spaced(rows: Indices, most: int) -> Indices:
 
 
 def _part(candidates: Candidates, rows: Indices) -> Candidates:
-    """Return candidates for some samples of the pool alone, with a memory of their own."""
+    """Return candidates for some samples of the pool alone, with memories of their own."""
     return replace(
         candidates,
         X=candidates.X[rows],
@@ -115,6 +115,7 @@ def _part(candidates: Candidates, rows: Indices) -> Candidates:
         left=candidates.left[rows],
         labels=candidates.labels[rows],
         memory={},
+        data_memory={},
     )
 
 

@@ -8,14 +8,14 @@ batch is filled up at random.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from dataselect_env.core.arrays import Floats, Indices
 from dataselect_env.core.strategies import sampling
-from dataselect_env.core.strategies.candidates import Candidates, Utilities
-from dataselect_env.core.strategies.clustering import farthest_first, k_means
+from dataselect_env.core.strategies.candidates import Candidates, Utilities, once
+from dataselect_env.core.strategies.clustering import farthest_first, k_means, nearest_distances
 
 MOST_CANDIDATES: Final = 2_000
 """Most samples that ``k_center`` and ``cluster_medoid`` consider, because their cost is quadratic in the batch."""
@@ -68,8 +68,8 @@ def among_some(candidates: Candidates, count: int, choose: Choice, most: int = M
     chosen, found = choose(rows[seen], min(count, len(seen)))
     others = np.full(len(rows), -np.inf)
     others[seen] = found
-    ordered = np.unique(others, return_inverse=True)[1].reshape(-1).astype(np.float64) - len(rows)  # all below zero
-    ordered[seen[chosen]] = np.arange(len(chosen), 0, -1)
+    ordered = np.unique(others, return_inverse=True)[1].reshape(-1).astype(np.float64)  # places, from 0
+    ordered[seen[chosen]] = len(rows) + np.arange(len(chosen), 0, -1)
     utilities = np.full(len(candidates.X), -np.inf)
     utilities[rows] = ordered
     return utilities
@@ -77,7 +77,10 @@ def among_some(candidates: Candidates, count: int, choose: Choice, most: int = M
 
 def margin(candidates: Candidates, _count: int) -> Floats:
     """Return the negative difference between the two highest class probabilities, in [-1, 0] (Scheffer et al. 2001)."""
-    highest = np.partition(candidates.probabilities, -2, axis=1)[:, -2:]
+    probabilities = candidates.probabilities
+    if probabilities.shape[1] == 2:
+        return np.where(candidates.left, -np.abs(probabilities[:, 1] - probabilities[:, 0]), -np.inf)
+    highest = np.partition(probabilities, -2, axis=1)[:, -2:]
     return np.where(candidates.left, highest[:, 0] - highest[:, 1], -np.inf)
 
 
@@ -103,9 +106,55 @@ def k_center(candidates: Candidates, count: int) -> Floats:
     from the nearest acquired or chosen one. Ties go to the lower index; with an empty training set the first choice is
     the lowest index.
     """
-    return among_some(
-        candidates, count, lambda rows, size: farthest_first(candidates.X[rows], candidates.X_acquired, size)
-    )
+
+    def choose(rows: Indices, size: int) -> tuple[Indices, Floats]:
+        if len(candidates.X) <= MOST_CANDIDATES:
+            chosen, nearest = _farthest_among(candidates, rows, size)
+            return np.searchsorted(rows, chosen), nearest[rows]
+        X = candidates.X[rows]
+        squares = np.einsum("ij,ij->i", X, X)
+        nearest = nearest_distances(X, squares, candidates.X_acquired)
+        return farthest_first(X, squares, nearest, np.ones(len(rows), dtype=np.bool_), size)
+
+    return among_some(candidates, count, choose)
+
+
+class _Covered(NamedTuple):
+    """The distances that ``k_center`` keeps for the next step.
+
+    Attributes:
+        size: Number of acquired samples.
+        nearest: Squared distance of each pool sample from the nearest of them, (n,).
+        chosen: Features of the samples that it then chose, (count, n_features).
+        after: Squared distance of each pool sample from the nearest acquired or chosen one, (n,).
+    """
+
+    size: int
+    nearest: Floats
+    chosen: Floats
+    after: Floats
+
+
+def _farthest_among(candidates: Candidates, rows: Indices, count: int) -> tuple[Indices, Floats]:
+    """Return the result of :func:`.farthest_first` among rows of a pool, from distances that earlier steps computed.
+
+    A training set only grows, so the distances from the samples that an earlier step knew still hold. Those after its
+    choice hold if exactly these samples were bought next.
+    """
+    X, known, memory = candidates.X, candidates.X_acquired, candidates.memory
+    squares = once(candidates.data_memory, "squares", lambda: np.einsum("ij,ij->i", X, X))
+    seed = known[: candidates.seed_size]
+    from_seed = once(candidates.data_memory, "nearest_seed", lambda: nearest_distances(X, squares, seed))
+    size, nearest, chosen, after = memory.get("k_center", _Covered(len(seed), from_seed, X[:0], from_seed))
+    new, bought = known[size:], len(chosen)
+    if np.array_equal(new[:bought], chosen):
+        new, nearest = new[bought:], after
+    nearest = nearest_distances(X, squares, new, nearest)
+    left = np.zeros(len(X), dtype=np.bool_)
+    left[rows] = True
+    found, after = farthest_first(X, squares, nearest, left, count)
+    memory["k_center"] = _Covered(len(known), nearest, X[found], after)
+    return found, after
 
 
 def cluster_medoid(candidates: Candidates, count: int) -> Floats:

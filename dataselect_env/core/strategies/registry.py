@@ -214,7 +214,10 @@ def pick(utilities: Floats, left: Mask, count: int) -> Indices:
         left: Which samples can be chosen, (n,).
         count: How many to choose, at least 1 and at most what is left.
     """
-    rows = np.flatnonzero(left)
+    found = sampling.highest(np.where(left, utilities, -np.inf), count)
+    if left[found].all():
+        return found
+    rows = np.flatnonzero(left)  # some of those left have the utility -inf, as all others have
     return rows[sampling.highest(utilities[rows], count)]
 
 

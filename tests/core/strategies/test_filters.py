@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.arrays import Floats
+from dataselect_env.core.data import accepted_datasets, dataset_number
 from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.strategies import (
@@ -33,7 +34,10 @@ from dataselect_env.core.strategies import (
     register_filter,
     registry,
 )
+from dataselect_env.core.strategies.evidence import LeftOutRidge
 from dataselect_env.core.strategies.filters import AGREEING, FILTERS, filtered
+from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.warm_start import warm_start
 from tests.helpers.candidates import make, pick
 from tests.helpers.owning import forgotten, made, offered
 
@@ -97,7 +101,7 @@ def test_confident_learning_by_hand() -> None:
     # Thresholds: class 0 (.9 + .6) / 2 = .75, class 1 (.8 + .3 + .45 + .7) / 4 = .5625: only 0, 2 and 5 are judged.
     candidates = replace(make(0, rows=6, classes=2), labels=labels, memory={"held_out": probabilities})
     assert (FILTERS["confident"].credibility(candidates) >= 0).all()
-    wrong = replace(candidates, labels=np.array([1, 0, 1, 1, 1, 1]))
+    wrong = replace(candidates, labels=np.array([1, 0, 1, 1, 1, 1]), memory={"held_out": probabilities})
     # Thresholds now .6 and (.1 + .8 + .3 + .45 + .7) / 5 = .47: the first counts as class 0, the fourth too.
     assert (FILTERS["confident"].credibility(wrong) >= 0).tolist() == [False, True, True, False, True, True]
 
@@ -144,6 +148,14 @@ def test_neighbours_are_those_of_scikit_learn() -> None:
     assert evidence.neighbour_agreement(X, labels) != pytest.approx(found)  # of a large pool it asks a part
 
 
+@given(seed=st.integers(0, 2**32), rows=st.integers(1, 20), columns=st.integers(11, 400), digits=st.integers(0, 9))
+def test_smallest_values_are_those_of_a_partition(seed: int, rows: int, columns: int, digits: int) -> None:
+    values = np.random.default_rng(seed).standard_normal((rows, columns)).round(digits)  # few digits make many ties
+    values[:, seed % columns] = np.inf
+    expected = np.argpartition(values, 9, axis=1)[:, :10]
+    assert np.array_equal(np.sort(evidence.smallest(values, 10)), np.sort(expected))
+
+
 @pytest.mark.parametrize(
     "X", [np.zeros((30, 2)), np.repeat(np.eye(2), 15, axis=0), np.zeros((2, 1)), np.ones((30, 40))], ids=str
 )
@@ -156,7 +168,8 @@ def test_evidence_on_degenerate_pools_is_finite(X: Floats) -> None:
 
 def test_evidence_is_computed_once_an_episode_and_not_without_need() -> None:
     task = offered(**NOISY, strategies=["confident_random", "held_out_uncertainty", "margin"])
-    with patch.object(evidence, "leave_one_out", side_effect=evidence.leave_one_out) as compute:
+    compute_it = LeftOutRidge.probabilities
+    with patch.object(LeftOutRidge, "probabilities", autospec=True, side_effect=compute_it) as compute:
         episode = Episode(task, 3)
         episode.select_batch(5, (0.0, 0.0, 1.0, 0.0, 0.0, 1.0))
         assert compute.call_count == 0
@@ -164,6 +177,51 @@ def test_evidence_is_computed_once_an_episode_and_not_without_need() -> None:
             episode.select_batch(5, (0.0, 0.0, 0.0, 1.0, 1.0))
         copy.deepcopy(episode).select_batch(5, (0.0, 0.0, 0.0, 1.0, 1.0))
         assert compute.call_count == 1
+        assert compute.call_count == 1
+
+
+def test_what_depends_on_features_alone_is_computed_once_a_data_set() -> None:
+    task = replace(TASKS["medium"], extra_strategies=("neighbours_random", "held_out_random", "k_center"))
+    seeds = 5, 5 + len(accepted_datasets()["train"])
+    assert dataset_number(seeds[0]) == dataset_number(seeds[1])
+    warm_start.cache_clear()
+    with (
+        patch.object(evidence, "nearest_neighbours", side_effect=evidence.nearest_neighbours) as search,
+        patch.object(LeftOutRidge, "of", side_effect=LeftOutRidge.of) as fit,
+    ):
+        episodes = [Episode(task, seed) for seed in seeds]
+        for episode in episodes:
+            episode.select_batch(15, (0.0, 0.0, 0.0, 1.0, 1.0, 1.0))
+    assert (search.call_count, fit.call_count) == (1, 1)
+    for name in ("neighbour_agreement", "held_out"):
+        assert not np.array_equal(*(episode._memory[name] for episode in episodes))  # their labels differ
+
+
+@pytest.mark.parametrize("name", ["k_center", "agree_k_center", "confident_uncertainty", "neighbours_diversity"])
+def test_choices_do_not_depend_on_what_is_kept(name: str) -> None:
+    """Play on twins of one episode that buy differently, and again without any memory."""
+    task = replace(TASKS["medium"], extra_strategies=(name,))
+    own, mixed = (0.0, 0.0, 0.0, 1.0), (0.4, 0.4, 0.2, 1.0)
+
+    def play(episode: Episode, plan: list[tuple[float, ...]], *, forget: bool) -> list[list[int]]:
+        batches = []
+        for weights in plan:
+            if forget:
+                episode._memory.clear()
+                episode._start.memory.clear()
+            batches.append(episode.select_batch(9, weights).samples.tolist())
+        return batches
+
+    plans: tuple[list[tuple[float, ...]], ...] = [own, mixed, own, own], [mixed[:3], own, mixed, own]
+    root = Episode(task, 11)
+    play(root, [own], forget=False)
+    twins = [copy.deepcopy(root), root]
+    first, second = (
+        [play(twins[i], plans[i][part], forget=False) for i in range(2)] for part in (slice(2), slice(2, 4))
+    )
+    kept = [first[i] + second[i] for i in range(2)]
+    fresh = [play(Episode(task, 11), [own, *plan], forget=True)[1:] for plan in plans]
+    assert kept == fresh
 
 
 # --- in episodes ----------------------------------------------------------------------------------------------------

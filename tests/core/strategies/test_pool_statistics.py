@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -106,13 +105,13 @@ def test_clean_separable_pools_pass_more_than_noisy_ones() -> None:
 
 def test_large_pools_are_described_by_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    whole = evidence.leave_one_out
+    fit = evidence.LeftOutRidge.of
 
-    def counted(X: Floats, *arguments: Any) -> Floats:
+    def counted(X: Floats, X_seed: Floats) -> evidence.LeftOutRidge:
         sizes.append(len(X))
-        return whole(X, *arguments)
+        return fit(X, X_seed)
 
-    monkeypatch.setattr(evidence, "leave_one_out", counted)
+    monkeypatch.setattr(evidence.LeftOutRidge, "of", counted)
     made = candidates(1, 5_000, 3)
     found = pool_statistics.pool_statistics(made, 0.4)
     assert sizes == [MOST_SAMPLES]

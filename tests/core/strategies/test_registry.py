@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dataselect_env.core.arrays import Floats, Indices
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.strategies import Candidates, Utilities, clustering, rankings, sampling, scikit_activeml
-from dataselect_env.core.strategies.clustering import farthest_first, k_means
+from dataselect_env.core.strategies.clustering import farthest_first, k_means, nearest_distances
 from dataselect_env.core.strategies.registry import (
     STRATEGIES,
     Strategy,
@@ -134,7 +134,8 @@ def test_k_center_is_the_brute_force_one(seed: int, acquired: int, data: st.Data
         distances = [min(((candidates.X[row] - one) ** 2).sum() for one in known) for row in open_]
         chosen.append(open_[int(np.argmax(distances))])
         known.append(candidates.X[chosen[-1]])
-    with patch.object(clustering, "ROWS_AT_ONCE", 7):
+    assert pick(get_strategy("k_center"), candidates, count).tolist() == chosen
+    with patch.object(rankings, "MOST_CANDIDATES", 0):  # as on a large pool, where no distances are kept
         assert pick(get_strategy("k_center"), candidates, count).tolist() == chosen
 
 
@@ -165,9 +166,12 @@ def test_a_large_batch_costs_no_more_than_one_of_the_candidates(name: str, monke
 
 def test_farthest_first_ranks_the_others_by_what_is_still_uncovered() -> None:
     X = np.array([[0.0], [1.0], [10.0], [6.0], [9.0]])
-    chosen, nearest = farthest_first(X, np.zeros((1, 1)), 1)
-    assert chosen.tolist() == [2]
-    assert nearest.tolist() == [0.0, 1.0, -np.inf, 16.0, 1.0]
+    squares, left = (X * X)[:, 0], np.arange(5) != 4
+    known = nearest_distances(X, squares, np.zeros((1, 1)))
+    assert known.tolist() == [0.0, 1.0, 100.0, 36.0, 81.0]
+    chosen, nearest = farthest_first(X, squares, known, left, 2)
+    assert chosen.tolist() == [2, 3]
+    assert nearest.tolist() == [0.0, 1.0, 0.0, 0.0, 1.0]
 
 
 def test_medoids_are_the_middles_of_clusters_the_largest_first() -> None:
