@@ -12,7 +12,7 @@ COPY requirements.lock ./
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
     --require-hashes -r requirements.lock
 
-# The wheel is built beside the image: its compiled loop needs a C compiler, the image does not.
+# The wheel is built beside the image: its compiled kernel needs a C compiler, the image does not.
 FROM base AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 COPY pyproject.toml setup.py README.md LICENSE ./

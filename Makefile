@@ -38,8 +38,8 @@ docs:  ## Build the documentation as a site, in build/site; needs the extra docs
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 lock:  ## Pin what the image installs. Keeps the pins that still fit; remove requirements.lock first to renew them all.
-	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --strip-extras --build-deps-for wheel \
-		--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --no-reuse-hashes --strip-extras \
+		--build-deps-for wheel --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock pyproject.toml
 
 audit:  ## Look up known vulnerabilities of what the image installs; needs the network, and fails where it cannot look.

@@ -88,8 +88,6 @@ INLINE double dot(const double *a, const double *b, index_t n)
  * blocks of 16 samples: of each block the first feature of all samples, then the second, and so on. */
 #define BLOCK 16
 #define LARGEST 32767.0
-typedef int16_t packed_t __attribute__((vector_size(BLOCK * sizeof(int16_t)), aligned(sizeof(int16_t)), may_alias));
-typedef float floats_t __attribute__((vector_size(BLOCK * sizeof(float)), aligned(sizeof(float)), may_alias));
 
 static index_t padded(index_t n_pool)
 {
@@ -128,36 +126,22 @@ static double prepare(const dataset_t *data, const double *vector, float *prepar
     return bound < 1e30 ? bound : INFINITY; /* where single precision may overflow, nothing is known */
 }
 
-INLINE void products_of_block(const int16_t *packed, index_t n_features, const float *first, const float *second,
-                              float *first_products, float *second_products)
-{
-    floats_t sums = {0.0f}, second_sums = {0.0f};
-    for (index_t j = 0; j < n_features; j++) {
-        floats_t x = __builtin_convertvector(*(const packed_t *)(packed + j * BLOCK), floats_t);
-        if (first)
-            sums += x * first[j];
-        if (second)
-            second_sums += x * second[j];
-    }
-    if (first)
-        *(floats_t *)first_products = sums;
-    if (second)
-        *(floats_t *)second_products = second_sums;
-}
-
-/* Products of all samples of the pool with one or two vectors; NULL stands for none. */
+/* Products of all samples of the pool with two vectors. */
 FOR_EACH_PROCESSOR
 static void rounded_products(const dataset_t *data, const float *first, const float *second, float *first_products,
                              float *second_products)
 {
-    for (index_t i = 0; i < data->n_pool; i += BLOCK) {
-        const int16_t *packed = data->packed + i * data->n_features;
-        if (first && second)
-            products_of_block(packed, data->n_features, first, second, first_products + i, second_products + i);
-        else if (first)
-            products_of_block(packed, data->n_features, first, NULL, first_products + i, NULL);
-        else
-            products_of_block(packed, data->n_features, NULL, second, NULL, second_products + i);
+    for (index_t block = 0; block < data->n_pool; block += BLOCK) {
+        const int16_t *packed = data->packed + block * data->n_features;
+        float sums[BLOCK] = {0.0f}, second_sums[BLOCK] = {0.0f};
+        for (index_t j = 0; j < data->n_features; j++)
+            for (int i = 0; i < BLOCK; i++) {
+                float x = (float)packed[j * BLOCK + i];
+                sums[i] += x * first[j];
+                second_sums[i] += x * second[j];
+            }
+        memcpy(first_products + block, sums, sizeof sums);
+        memcpy(second_products + block, second_sums, sizeof second_sums);
     }
 }
 
@@ -181,7 +165,7 @@ static void choose_uncertain(best_t *best, const dataset_t *data, const episode_
         double shrunk = exp(-magnitude);
         double entropy = log(1 + shrunk) + magnitude * shrunk / (1 + shrunk);
         if (!offer(best, entropy + episode->trap * wrong, i))
-            refused[wrong] = fmin(refused[wrong], magnitude);
+            refused[wrong] = magnitude < refused[wrong] ? magnitude : refused[wrong];
     }
 }
 
@@ -237,7 +221,7 @@ static void choose(const dataset_t *data, const episode_t *episode, purchase_t *
     double centroid_square = centroid_of(episode, purchase->n_rows, n_features, centroid);
     double log_odds_bound = prepare(data, episode->parameters, weights), bound = prepare(data, centroid, centre);
     if (counts[0] || counts[1])
-        rounded_products(data, counts[0] ? weights : NULL, counts[1] ? centre : NULL, log_odds, products);
+        rounded_products(data, weights, centre, log_odds, products);
     if (counts[0]) {
         choose_uncertain(&best, data, episode, log_odds, log_odds_bound, left);
         take(&best, left, batch);

@@ -158,6 +158,7 @@ def _talk(*messages: bytes, connections: int = 4) -> Load:
 
 CHUNKED = b"POST /reset HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNKNOWN = json.dumps({f"n{place}": 1 for place in range(20_000)}).encode()
+LISTS = json.dumps({**STEP, "metadata": {"lists": [[]] * 60_000}}).encode()
 TASK_LIST = http("POST", "/DataSelectEnv/tasks", b'{"split": "train"}')
 CUSTOM, EPISODES = "large", ("first", "second")
 """A custom task of the server, and HTTP episodes on it, of which it keeps one in memory."""
@@ -190,6 +191,8 @@ LOADS: dict[str, Load] = {
     "unread pongs": _flood(UPGRADE, frame(PING, b"x" * 125), reads=False, connections=8),
     "batches of 16 tools/list": _talk(_rpc("tools/list", 16)),
     "20,000 unknown names": _ask(http("POST", "/step", UNKNOWN)),
+    "60,000 empty lists": _ask(http("POST", "/step", LISTS)),
+    "resets on new data": _talk(message("reset", {}), connections=16),
     "lists of tasks": _ask(TASK_LIST),
     "the OpenAPI document": _ask(http("GET", "/openapi.json")),
     "batches of 3,000 by cluster_medoid": _talk(start(1), message("step", WHOLE_BATCH)),

@@ -3,8 +3,8 @@
 python -m bench.speed
 """
 
-from bench.speed import in_process, page, pool_size, server, startup, stored_episodes
+from bench.speed import in_process, instructions, page, pool_size, server, startup, stored_episodes
 
-for script in (in_process, server, startup, pool_size, stored_episodes):
+for script in (in_process, instructions, server, startup, pool_size, stored_episodes):
     script.main()
 page.main()

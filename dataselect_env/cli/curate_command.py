@@ -11,14 +11,15 @@ import click
 
 from dataselect_env.cli.asking import asker
 from dataselect_env.cli.console import Command, Interrupted, UsageError, divided, find_policy, progress, say
-from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Tables, named_by_option, read_tables
-from dataselect_env.cli.evaluate_command import FILE, check_writable
+from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Place, Tables, named_by_option, read_tables
+from dataselect_env.cli.evaluate_command import FILE, check_different, check_writable
 from dataselect_env.core.tasks import SEED_LIMIT
 
 if TYPE_CHECKING:
     import pandas
 
     from dataselect_env.curation import Curation
+    from dataselect_env.custom.formats.opened import OpenedTable
     from dataselect_env.policies import Policy
 
 DEFAULT_POLICY = "general"
@@ -32,9 +33,13 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
 
 
 @click.command(cls=Command)
-@click.option("--data", type=FILE, required=True, help="The noisy table: a .csv, .tsv, .parquet or .npz file.")
+@click.option(
+    "--data", type=FILE, required=True, help="The noisy table, such as a .csv, .jsonl, .parquet or .xlsx file."
+)
+@click.option("--sheet", help="Sheet of --data, if it is a spreadsheet. Default: the first one.")
 @click.option("--target", required=True, help="Column with the labels, some of which are wrong.")
 @click.option("--trusted", type=FILE, help="File with a few rows whose labels can be trusted, with the same columns.")
+@click.option("--trusted-sheet", help="Sheet of --trusted, which may be the file of --data. Default: the first one.")
 @click.option("--trusted-column", help="Or: column of --data that says which rows can be trusted (yes or no).")
 @click.option("--budget", type=click.IntRange(min=1), required=True, help="Rows to choose.")
 @click.option("--policy", default=DEFAULT_POLICY, show_default=True, help="Who chooses: a policy, or module:attribute.")
@@ -62,10 +67,15 @@ def curate(**chosen: Any) -> None:
     """
     if (chosen["trusted"] is None) == (chosen["trusted_column"] is None):
         raise UsageError("--trusted: give either this file or --trusted-column")
+    if chosen["trusted_sheet"] is not None and chosen["trusted"] is None:
+        raise UsageError("--trusted-sheet: only together with --trusted")
     if chosen["ask"] and chosen["audit_column"] is not None:
         raise UsageError("--ask: not together with --audit-column, which has the answers")
     targets = {name: chosen[name] for name in ("out", "report", "picture", "model") if chosen[name] is not None}
     _check_targets(targets)
+    written = {f"--{name}": path for name, path in targets.items()} | {"--answers": chosen["answers"]}
+    for name in ("data", "trusted"):
+        check_different({f"--{name}": chosen[name], **written})
     policy = _policy(chosen["policy"])
     columns = Columns(
         target=chosen["target"],
@@ -74,9 +84,11 @@ def curate(**chosen: Any) -> None:
         row_id=chosen["row_id"],
     )
     features = {name: chosen[name] for name in FEATURE_OPTIONS}
-    tables = read_tables(chosen["data"], chosen["trusted"], columns, features)
+    data = Place("data", chosen["data"], chosen["sheet"])
+    trusted = None if chosen["trusted"] is None else Place("trusted", chosen["trusted"], chosen["trusted_sheet"])
+    tables = read_tables(data, trusted, columns, features)
     curation = _curate(tables, columns, policy, chosen)
-    click.echo(_table_report(curation, chosen["data"], columns.target), err=True)
+    click.echo(_table_report(curation, data.path.name, tables.opened, columns.target), err=True)
     say(str(curation.report))
     _write(curation, tables, columns, targets)
 
@@ -164,13 +176,13 @@ def _titles(tables: Tables, columns: Columns) -> list[str]:
     return [f"Row {place}, {name}" for place, name in zip(tables.place, tables.noisy[columns.row_id], strict=True)]
 
 
-def _table_report(curation: Curation, data: Path, target: str) -> str:
-    """Return in one sentence what the columns of the table were taken for."""
+def _table_report(curation: Curation, title: str, opened: OpenedTable, target: str) -> str:
+    """Return in one sentence what the table and its columns were taken for."""
     from dataselect_env.custom.report import ColumnReport, TableReport
 
-    found = curation.report
-    columns = (ColumnReport(target, "labels", ""), *curation.model[0].features_)
-    return TableReport(data.name, "", found.table_rows, found.classes, columns).summary()
+    found, features = curation.report, curation.model[0].features_
+    columns = (ColumnReport(target, "labels", ""), *(one.rewritten(opened.rewritten) for one in features))
+    return TableReport(title, opened.note, found.table_rows, found.classes, columns).summary()
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

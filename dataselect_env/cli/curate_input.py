@@ -19,6 +19,8 @@ from dataselect_env.core.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas
 
+    from dataselect_env.custom.formats.opened import OpenedTable
+
 OPTION_OF_FIELD = {
     "X": "data",
     "y": "target",
@@ -60,6 +62,31 @@ class Columns:
         return {option: name for option, name in options.items() if name is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is.
+
+    Attributes:
+        option: Option that names the file.
+        path: The file.
+        sheet: Sheet of a spreadsheet; None for the first one.
+    """
+
+    option: str
+    path: Path
+    sheet: str | None
+
+    @property
+    def sheet_option(self) -> str:
+        """Option that names the sheet."""
+        return "sheet" if self.option == "data" else f"{self.option}-sheet"
+
+    def digest(self) -> str:
+        """Return a fingerprint of the table."""
+        content = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        return content if self.sheet is None else f"{content} {self.sheet}"
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Tables:
     """What was read.
@@ -69,20 +96,22 @@ class Tables:
         trusted: The trusted rows, with all columns of theirs.
         place: Position in the file of each row of ``noisy``, from 0.
         digest: Fingerprint of the files.
+        opened: How the noisy table was read.
     """
 
     noisy: pandas.DataFrame
     trusted: pandas.DataFrame
     place: Any
     digest: str
+    opened: OpenedTable
 
 
-def read_tables(data: Path, trusted: Path | None, columns: Columns, features: dict[str, tuple[str, ...]]) -> Tables:
+def read_tables(data: Place, trusted: Place | None, columns: Columns, features: dict[str, tuple[str, ...]]) -> Tables:
     """Read the noisy table and the trusted rows.
 
     Args:
-        data: File of the noisy table.
-        trusted: File of the trusted rows; None if ``columns.trusted`` tells them apart.
+        data: The noisy table.
+        trusted: The trusted rows; None if ``columns.trusted`` tells them apart.
         columns: Columns with a meaning.
         features: Columns that options name, by option.
 
@@ -92,41 +121,46 @@ def read_tables(data: Path, trusted: Path | None, columns: Columns, features: di
     import numpy as np
 
     named = columns.named()
-    frame = _read("data", data, columns.target, {**{option: (name,) for option, name in named.items()}, **features})
+    opened, frame = _read(data, columns.target, {**{option: (name,) for option, name in named.items()}, **features})
     if trusted is not None:
-        theirs = _read("trusted", trusted, columns.target, {"target": (columns.target,)}, as_text=named.values())
+        how, theirs = _read(trusted, columns.target, {"target": (columns.target,)}, as_text=named.values())
+        if how.note:
+            click.echo(f"Trusted rows: {trusted.path.name} ({how.note}), {len(theirs):,} rows.", err=True)
         _as_numbers([(frame, columns.target), (frame, columns.audit), (theirs, columns.target)])
-        others = _others(frame, theirs, columns.row_id)
-        digest = f"{_digest(data)} {_digest(trusted)}"
-        return Tables(noisy=frame[others], trusted=theirs, place=np.flatnonzero(others), digest=digest)
+        others, digest = _others(frame, theirs, columns.row_id), f"{data.digest()} {trusted.digest()}"
+        place = np.flatnonzero(others)
+        return Tables(noisy=frame[others], trusted=theirs, place=place, digest=digest, opened=opened)
     assert columns.trusted is not None  # noqa: S101  (one of the two is given)
     _as_numbers([(frame, columns.target), (frame, columns.audit)])
     chosen = _truthy(frame[columns.trusted])
-    return Tables(noisy=frame[~chosen], trusted=frame[chosen], place=np.flatnonzero(~chosen), digest=_digest(data))
+    place = np.flatnonzero(~chosen)
+    return Tables(noisy=frame[~chosen], trusted=frame[chosen], place=place, digest=data.digest(), opened=opened)
 
 
 def _read(
-    option: str, path: Path, target: str, wanted: dict[str, tuple[str, ...]], as_text: Collection[str] = ()
-) -> pandas.DataFrame:
+    place: Place, target: str, wanted: dict[str, tuple[str, ...]], as_text: Collection[str] = ()
+) -> tuple[OpenedTable, pandas.DataFrame]:
     """Read a file whose columns include those that options name, by option; the single ones are read as text."""
     from dataselect_env.custom.definitions import Table
     from dataselect_env.custom.errors import TableError, check_known
     from dataselect_env.custom.readers import open_reader
 
-    if not path.exists():
-        raise UsageError(f"--{option}: there is no file {path}")
+    if not place.path.exists():
+        raise UsageError(f"--{place.option}: there is no file {place.path}")
     texts = [*as_text, *(names[0] for key, names in wanted.items() if key not in FEATURE_OPTIONS)]
+    table = Table(file=str(place.path), target=target, sheet=place.sheet)
     try:
-        reader = open_reader(Table(file=str(path), target=target), Path.cwd(), as_text=texts)
+        reader = open_reader(table, Path.cwd(), as_text=texts)
         for name_option, names in wanted.items():
             for name in names:
                 check_known(reader.title, "column", f"--{name_option}", name, reader.opened.names)
         frame = reader.opened.load(reader.opened.names)
     except TableError as error:
+        option = place.sheet_option if error.field == "sheet" else place.option
         raise UsageError(f"--{option}: {error.message}") from None
     if frame.empty:
-        raise UsageError(f"--{option}: {reader.title} has no rows")
-    return frame
+        raise UsageError(f"--{place.option}: {reader.title} has no rows")
+    return reader.opened, frame
 
 
 def _others(frame: pandas.DataFrame, trusted: pandas.DataFrame, row_id: str | None) -> Any:
@@ -153,10 +187,6 @@ def _as_numbers(columns: Sequence[tuple[pandas.DataFrame, str | None]]) -> None:
     if all(WHOLE.fullmatch(str(text)) for frame, name in labels for text in frame[name].unique()):
         for frame, name in labels:
             frame[name] = frame[name].astype("int64")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _truthy(column: pandas.Series) -> Any:

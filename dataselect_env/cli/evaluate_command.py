@@ -197,7 +197,7 @@ def evaluate(
     from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)
-    targets = choose_targets(json_file, plot_file, resume, no_files=no_files)
+    targets = choose_targets(json_file, plot_file, resume, data["data"], no_files=no_files)
     own = task_from_options(data)
     if own is not None and (table := data_report(own)) is not None:
         click.echo(table.summary(), err=True)
@@ -225,14 +225,15 @@ class Targets(NamedTuple):
     plot: Path | None
 
 
-def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None, *, no_files: bool) -> Targets:
+def choose_targets(
+    json_file: Path, plot_file: Path | None, resume: Path | None, data: str | None, *, no_files: bool
+) -> Targets:
     """Return the files to write, after checking that they can be written.
 
     Without matplotlib there is no picture, unless ``--plot`` asks for one.
 
     Raises:
-        UsageError: A file cannot be written.
-        CannotPlot: The picture that ``--plot`` asks for cannot be drawn.
+        UsageError: A file cannot be written, two are the same, or the picture of ``--plot`` cannot be drawn.
     """
     from dataselect_env.rendering import plots
 
@@ -242,11 +243,13 @@ def choose_targets(json_file: Path, plot_file: Path | None, resume: Path | None,
         return Targets(None, None)
     check_writable("--json", json_file)
     picture = plot_file or Path(DEFAULT_PLOT)
+    table = None if data is None else Path(data)
+    check_different({"--data": table, "--resume": resume, "--json": json_file, "--plot": picture})
     try:
         plots.check(picture)
     except plots.CannotPlot as error:
         if plot_file is not None:
-            raise
+            raise UsageError(f"--plot: {error}") from error
         click.echo(f"No picture: {error}.", err=True)
         return Targets(json_file, None)
     check_writable("--plot", picture)
@@ -267,6 +270,21 @@ def check_writable(option: str, path: Path) -> None:
             path.unlink()
     except OSError as error:
         raise UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
+
+
+def check_different(files: dict[str, Path | None]) -> None:
+    """Check that options name different files, so that none is overwritten by another.
+
+    Raises:
+        UsageError: Two name the same file.
+    """
+    options: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None or (path.exists() and not path.is_file()):  # such as /dev/null
+            continue
+        first = options.setdefault(path.resolve(), option)
+        if first != option:
+            raise UsageError(f"{option}: {path} is the file of {first} already; name another one")
 
 
 def write(report: Report, targets: Targets) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import numpy as np
 
+from dataselect_env.core import generator
 from dataselect_env.core.arrays import Floats, Indices, Labels, Mask, ranks
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, POOL_SIZE, Task, split_of
 
@@ -148,11 +149,13 @@ def make_dataset(number: int) -> Dataset:
 
     Mean and standard deviation are those of the seed set and the pool; the validation split has no part in them.
     """
-    from sklearn.datasets import make_classification  # noqa: PLC0415  (slow to import: about a second)
-
-    X, y = make_classification(**GENERATOR, random_state=number)
-    known = np.concatenate([X[SEED_ROWS], X[POOL_ROWS]])
-    X = (X - known.mean(axis=0)) / known.std(axis=0)
+    n_samples, n_features, n_informative = (
+        int(GENERATOR[name]) for name in ("n_samples", "n_features", "n_informative")
+    )
+    known = np.zeros(n_samples, dtype=np.bool_)
+    known[SEED_ROWS] = known[POOL_ROWS] = True
+    size = generator.Size(n_samples=n_samples, n_features=n_features, n_informative=n_informative)
+    X, y = generator.generate_standardised(number, size, known)
     X.flags.writeable = y.flags.writeable = False
     return Dataset(number, X, y)
 
@@ -160,21 +163,28 @@ def make_dataset(number: int) -> Dataset:
 def world_of(seed: int) -> str:
     """Return the world of a seed, one of ``WORLDS``."""
     block, position = divmod(seed, SEEDS_A_BLOCK)
-    order = np.random.default_rng([block, _WORLD_STREAM]).permutation(SEEDS_A_BLOCK)
-    return "confident" if order[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
+    return "confident" if _order_of(block)[position] < CONFIDENT_SEEDS_A_BLOCK else "core"
 
 
-def placement(dataset: Dataset, world: str, margins: Floats) -> Floats:
+@lru_cache(maxsize=1_024)
+def _order_of(block: int) -> Indices:
+    """Return the random order in which the seeds of a block, (SEEDS_A_BLOCK,), are in the ``confident`` world."""
+    return np.random.default_rng([block, _WORLD_STREAM]).permutation(SEEDS_A_BLOCK)
+
+
+def placement(dataset: Dataset, world: str, margins: Floats, squares: Floats) -> Floats:
     """Return the rank of each pool sample in a world, (1100,), in [0, 1]; high ranks are likely to be mislabelled.
 
     Args:
         dataset: The data set of the pool.
         world: ``core`` ranks by nearness to the pool's centroid, ``confident`` by margin.
         margins: Absolute log-odds of the warm-started model on the pool, (1100,).
+        squares: Squared Euclidean norms of the pool samples, (1100,).
     """
+    if world == "confident":
+        return ranks(margins)
     X = dataset.X_pool
-    by = margins if world == "confident" else -((X - X.mean(axis=0)) ** 2).sum(axis=1)
-    return ranks(by)
+    return ranks(2 * np.einsum("ij,j->i", X, X.mean(axis=0)) - squares)  # the squared centroid orders nothing
 
 
 def make_pool(task: Task, dataset: Dataset, rank: Floats, rng: np.random.Generator) -> Pool:

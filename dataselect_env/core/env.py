@@ -13,7 +13,6 @@ from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
     Reply,
-    ReplyMetadata,
     ResetRequest,
     RewardMode,
     State,
@@ -186,12 +185,12 @@ class DataSelectEnv:
             observation=episode.observation if result is None else result.observation,
             reward=None if result is None else result.reward,
             done=result is not None and result.done,
-            metadata=ReplyMetadata(
-                episode_id=self._episode_id,
-                task_id=episode.task.task_id,
-                seed=episode.seed,
-                step=episode.steps,
-                info=None if result is None else result.info,
-                problem=episode.describe() if result is None and episode.task.described else None,
-            ),
+            metadata={
+                "episode_id": self._episode_id,
+                "task_id": episode.task.task_id,
+                "seed": episode.seed,
+                "step": episode.steps,
+                "info": None if result is None else result.info,
+                "problem": episode.describe() if result is None and episode.task.described else None,
+            },
         )

@@ -41,6 +41,11 @@ def passes_for_many(bought_before: Indices, bought_after: Indices) -> Indices:
     return passes
 
 
+def training_order(rows: Indices, passes: int, rng: np.random.Generator) -> Indices:
+    """Return rows, (m,), in a random order for each pass: (passes x m,)."""
+    return np.concatenate([rng.permutation(rows) for _ in range(passes)])
+
+
 class Learner:
     """The state of an ``SGDClassifier``: what an episode trains; one-vs-rest for more than two classes.
 
@@ -84,7 +89,10 @@ class Learner:
             passes: Number of passes, at least 1.
             rng: Random stream of the training order.
         """
-        order = np.concatenate([rng.permutation(rows) for _ in range(passes)])
+        self.train_in_order(X, y, training_order(rows, passes, rng))
+
+    def train_in_order(self, X: Floats, y: Labels, order: Indices) -> None:
+        """Train incrementally on ``X[order]``; otherwise as :meth:`train`."""
         sgd.fastest()(self, X, y, order)
         self.updates += len(order)
 

@@ -278,20 +278,11 @@ class Reply(ReplyMetadata, ReplyBody):  # this order of bases puts the fields of
 
     @classmethod
     def build(
-        cls, *, observation: ObservationFields, reward: float | None, done: bool, metadata: ReplyMetadata
+        cls, *, observation: ObservationFields, reward: float | None, done: bool, metadata: dict[str, object]
     ) -> Self:
-        """Return a reply with the fields of ``metadata`` repeated at its top level."""
-        return cls(
-            observation=observation,
-            reward=reward,
-            done=done,
-            metadata=metadata,
-            episode_id=metadata.episode_id,
-            task_id=metadata.task_id,
-            seed=metadata.seed,
-            step=metadata.step,
-            info=metadata.info,
-            problem=metadata.problem,
+        """Return a reply; ``metadata`` has the fields of :class:`ReplyMetadata`, which stand at the top level too."""
+        return cls.model_validate(
+            {"observation": observation, "reward": reward, "done": done, "metadata": metadata, **metadata}
         )
 
 

@@ -34,7 +34,7 @@ class BuiltInSource:
     def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:
         """Return the pool with an exact share of wrong labels, placed by the seed's world."""
         start = self.start(seed)
-        return make_pool(task, start.dataset, start.placements[world_of(seed)], rng)
+        return make_pool(task, start.dataset, start.placement(world_of(seed)), rng)
 
 
 BUILT_IN_SOURCE = BuiltInSource()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,8 +24,8 @@ LONGEST_NAME = 80
 """Characters of a field's name that an error message repeats."""
 MOST_PROBLEMS = 5
 """Problems that one error message lists."""
-MOST_DETAILS = 100
-"""Problems of which pydantic is asked for details; each takes some microseconds, and a request may have thousands."""
+MOST_UNKNOWN = 100
+"""Unknown names of an object that are validated; each costs about a microsecond, and a request may have thousands."""
 
 
 def parse(model: type[ModelT], data: object) -> ModelT:
@@ -34,10 +36,8 @@ def parse(model: type[ModelT], data: object) -> ModelT:
             input it repeats only names of fields.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate(_with_few_unknown(model, data) if isinstance(data, dict) else data)
     except ValidationError as error:
-        if error.error_count() > MOST_DETAILS and isinstance(data, dict):
-            return parse(model, _with_few_unknown(model, data))  # raises the same, in less time
         details = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
         problems = [_describe(model, detail) for detail in details]
     text = "; ".join(f"{field}: {problem}" if field else problem for field, problem in problems)
@@ -45,14 +45,23 @@ def parse(model: type[ModelT], data: object) -> ModelT:
 
 
 def _with_few_unknown(model: type[BaseModel], data: dict[Any, Any]) -> dict[Any, Any]:
-    """Return data with only the first unknown names of each object, which are all that a message lists."""
-    unknown = [name for name in data if name not in model.model_fields]
-    kept = {name: value for name, value in data.items() if name in model.model_fields}
-    for name, value in kept.items():
-        inner = model.model_fields[name].annotation
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, BaseModel):
-            kept[name] = _with_few_unknown(inner, value)
-    return kept | {name: data[name] for name in unknown[:MOST_PROBLEMS]}
+    """Return data in which no object has more than the first ``MOST_UNKNOWN`` unknown names."""
+    fields = model.model_fields
+    if len(data) > len(fields) + MOST_UNKNOWN:
+        unknown = islice((name for name in data if name not in fields), MOST_UNKNOWN)
+        data = {name: data[name] for name in (*(name for name in fields if name in data), *unknown)}
+    for name, inner in _nested(model):
+        value = data.get(name)
+        if isinstance(value, dict) and (few := _with_few_unknown(inner, value)) is not value:
+            data = {**data, name: few}
+    return data
+
+
+@lru_cache
+def _nested(model: type[BaseModel]) -> tuple[tuple[str, type[BaseModel]], ...]:
+    """Return the fields of a model that are models, with their types."""
+    annotations = ((name, field.annotation) for name, field in model.model_fields.items())
+    return tuple((name, kind) for name, kind in annotations if isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def _describe(model: type[WireModel], detail: ErrorDetails) -> tuple[str, str]:

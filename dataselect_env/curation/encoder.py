@@ -16,6 +16,7 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.custom.encoding import check_cells, fit_encoding
 from dataselect_env.custom.errors import TableError, check_known, quoted
 from dataselect_env.custom.features import prepare_features, prepare_like
+from dataselect_env.custom.frame_table import with_text_names
 
 if TYPE_CHECKING:
     import pandas
@@ -114,7 +115,7 @@ def as_frame(X: Any, name: str = "X") -> pandas.DataFrame:
         name: Its name in messages.
 
     Raises:
-        InvalidInput: It is no table, has no rows, or two of its columns share a name.
+        InvalidInput: It is no table, has no rows, its columns have several levels, or two of them share a name.
     """
     try:
         import pandas  # noqa: PLC0415  (an extra)
@@ -131,7 +132,7 @@ def as_frame(X: Any, name: str = "X") -> pandas.DataFrame:
             raise InvalidInput(message, field=name)
         X = pandas.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])
         X = X.infer_objects() if array.dtype == object else X
-    frame = X.rename(columns=str)
+    frame = with_text_names(X, name)
     twice = [column for column, count in Counter(frame.columns).items() if count > 1]
     if twice:
         raise InvalidInput(f"{name}: several columns are called {quoted(twice)}", field=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
+from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -64,8 +64,9 @@ def inferred_kind(column: pandas.Series) -> str:
     kind = str(infer_dtype(column, skipna=True))
     if not kind.startswith("mixed") or kind == "mixed-integer-float":
         return kind
-    plain = (isinstance(cell, str | numbers.Real) and not isinstance(cell, bool) for cell in column.dropna())
-    return "mixed-integer" if all(plain) else "mixed"
+    cells = column.dropna()
+    plain = all(isinstance(cell, str | int | float | np.number | Decimal) for cell in cells)
+    return "mixed-integer" if plain and not any(isinstance(cell, bool) for cell in cells) else "mixed"
 
 
 def cell_text(value: object) -> str:

@@ -1,21 +1,29 @@
-"""Dates in text columns: ISO 8601 is read, every other order of day, month and year is refused."""
+"""Dates in text columns: ISO 8601 is read, every other order of day, month and year is refused, and so are times."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataselect_env.core.arrays import Floats
 from dataselect_env.custom.numerals import MISSING_MARKS
 
+if TYPE_CHECKING:
+    import pandas
+
 _ISO = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?"
 )
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _ANY_ORDER = re.compile(
-    r"(\d{1,2}([./-])\d{1,2}\2\d{4}|\d{4}([./])\d{1,2}\3\d{1,2}|\d{1,2}/\d{1,2}/\d\d)([T ,]+\d{1,2}:\d\d.*)?"
+    r"(\d{1,2}([./-])\d{1,2}\2\d{4}|\d{4}([./])\d{1,2}\3\d{1,2}|\d{1,2}/\d{1,2}/\d\d"
+    rf"|\d{{1,2}}[ .-]*{_MONTH}[ .,-]*\d{{2,4}}|{_MONTH} *\d{{1,2}},? +\d{{4}})([T ,]+\d{{1,2}}:\d\d.*)?",
+    re.IGNORECASE,
 )
+_TIME = re.compile(r"\d{1,3}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]\.?m\.?)?", re.IGNORECASE)
 
 
 def read_dates(texts: Sequence[str]) -> Floats | None:
@@ -37,7 +45,15 @@ def read_dates(texts: Sequence[str]) -> Floats | None:
         stamps = pandas.Series(pandas.to_datetime(cleaned, format="ISO8601", utc=True))
     except ValueError:  # 30 February, or beyond the range of pandas
         return None
-    seconds: Floats = (stamps - pandas.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(np.float64)
+    return seconds_since_1970(stamps)
+
+
+def seconds_since_1970(stamps: pandas.Series) -> Floats:
+    """Return times with a time zone as seconds since 1970, (n,); NaN where they are missing."""
+    import pandas  # noqa: PLC0415
+
+    epoch = pandas.Timestamp(0, tz="UTC").as_unit("s")  # in nanoseconds, differences from the year 1 would overflow
+    seconds: Floats = (stamps - epoch).dt.total_seconds().to_numpy(np.float64)
     return seconds
 
 
@@ -47,6 +63,12 @@ def nearly_date(texts: Sequence[str]) -> str | None:
         return None
     alone = (text for text in texts if text.strip() not in MISSING_MARKS and read_dates([text]) is None)
     return next(alone, texts[0])
+
+
+def nearly_time(texts: Sequence[str]) -> str | None:
+    """Return the first text that is a time of day or a duration, if most of the distinct texts of a column are."""
+    times = [text for text in texts if _TIME.fullmatch(text.strip())]
+    return times[0] if len(times) > len(texts) / 2 else None
 
 
 def _looks_like_date(text: str) -> bool:

@@ -8,6 +8,9 @@ from collections.abc import Collection
 NAMES_SHOWN = 20
 """Largest number of names that a message lists."""
 
+LONGEST_NAME = 60
+"""Characters of a name or cell that a message repeats."""
+
 
 class TableError(Exception):
     """A table cannot be used as described.
@@ -38,13 +41,19 @@ class TaskDefinitionError(Exception):
         self.path = path
 
 
+def shortened(text: str) -> str:
+    """Return the first ``LONGEST_NAME`` characters of a text on one line, with three dots if there are more."""
+    line = text[: LONGEST_NAME + 1].replace("\n", " ").replace("\r", " ")
+    return line if len(line) <= LONGEST_NAME else f"{line[:LONGEST_NAME]}..."
+
+
 def quoted(names: Collection[str]) -> str:
     """Return names in quotes, joined by commas, for a message; ``none`` if there are none.
 
-    >>> quoted(["a", "b"]), quoted([])
-    ('"a", "b"', 'none')
+    >>> quoted(["a", "b"]), quoted([]), len(quoted(["a" * 10**6]))
+    ('"a", "b"', 'none', 65)
     """
-    shown = ", ".join(f'"{name}"' for name in list(names)[:NAMES_SHOWN]) or "none"
+    shown = ", ".join(f'"{shortened(name)}"' for name in list(names)[:NAMES_SHOWN]) or "none"
     return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN:,} more"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from dataselect_env.custom.columns import (
     inferred_kind,
     text_column,
 )
-from dataselect_env.custom.dates import nearly_date, read_dates
+from dataselect_env.custom.dates import nearly_date, nearly_time, read_dates, seconds_since_1970
 from dataselect_env.custom.encoding import MAX_CATEGORIES
 from dataselect_env.custom.errors import TableError, quoted
 from dataselect_env.custom.numerals import MISSING_MARKS, Notation, nearly_numbers, read_numbers
@@ -38,6 +37,8 @@ MAX_NUMBER = 1e100
 """Largest magnitude of a number: its square must be finite, too."""
 MANY_TEXTS = 100
 """A text column with more distinct values than this may be free text."""
+MAX_EXACT = 2**53
+"""Largest whole number up to which a float has all digits."""
 FEW_CODES = 20
 """Whole numbers with at most as many different values may be codes; the report says so."""
 VALUES_SHOWN = 5
@@ -48,7 +49,6 @@ def prepare_features(
     frame: pandas.DataFrame,
     categorical: Collection[str],
     columns: Collection[str],
-    rewritten: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[ColumnReport, ...]:
     """Make every column numbers or text, in place, and return what each was taken for.
 
@@ -61,7 +61,6 @@ def prepare_features(
         frame: The features, (n, n_columns); its index has the numbers of the rows in messages.
         categorical: Columns that are categories whatever their values.
         columns: Columns that the user named as features; row numbers are refused among the others.
-        rewritten: By column, what the reader of the file has made of some cells, for the report.
 
     Raises:
         TableError: A column has infinite or huge numbers, free text, row numbers, values of another kind, or texts of
@@ -73,13 +72,12 @@ def prepare_features(
             name,
             is_category=name in categorical,
             is_named=name in columns,
-            rewritten=rewritten.get(name, ""),
         )
         for name in frame.columns
     )
 
 
-def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool, rewritten: str) -> ColumnReport:
+def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named: bool) -> ColumnReport:
     kind, reading, notation = inferred_kind(frame[name]), "", None
     if kind in FREE_TEXT_KINDS and not is_category:
         kind, reading, notation = _read_texts(frame, name, kind)
@@ -89,12 +87,11 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
         if frame[name].dtype != np.float64:  # as texts are by now
             _prepare_times(frame, name, kind)
     elif kind not in TEXT_KINDS:
-        odd = (row for row, cell in frame[name].dropna().items() if not isinstance(cell, str | float | int))
-        place = "".join(f", in row {row} for instance" for row in itertools.islice(odd, 1))
-        message = f'Column "{name}" holds neither numbers nor text nor dates{place}. Put it into exclude, or encode it.'
-        raise TableError(message, "exclude")
+        odd = ((row, cell) for row, cell in frame[name].dropna().items() if type(cell) not in (str, float, int))
+        place = "".join(f": row {row} has {quoted([str(cell)])}" for row, cell in itertools.islice(odd, 1))
+        message = f'Column "{name}" holds neither just numbers nor just text nor just dates{place}.'
+        raise TableError(f"{message} Put it into exclude, or encode it.", "exclude")
     missing = int(frame[name].isna().sum()) % len(frame)
-    reading = ", ".join(filter(None, (reading, rewritten)))
     if is_category or kind in TEXT_KINDS:
         _prepare_texts(frame, name, free_text_allowed=is_category)
         return ColumnReport(name, "category", _why_category(frame[name], kind, is_named=is_category), missing, reading)
@@ -106,14 +103,26 @@ def _prepare(frame: pandas.DataFrame, name: str, *, is_category: bool, is_named:
 
 def _why_number(column: pandas.Series, kind: str) -> str:
     """Return why a prepared column with values is a number or date: its range, or that it tells nothing."""
-    low, high = float(column.min()), float(column.max())
+    low, high = float(column.min()) + 0.0, float(column.max()) + 0.0  # no -0
     if kind in TIME_KINDS:
         return "durations in seconds" if kind.startswith("timedelta") else "dates as seconds since 1970"
-    if low == high:
+    if low == high and abs(low) <= MAX_EXACT:
         return f"always {low:.6g}, which tells nothing"
-    if kind == "integer" and (distinct := int(column.nunique())) <= FEW_CODES:
-        return f"{distinct} whole numbers, {low:.6g} to {high:.6g}; if they are codes, name the column in categorical"
+    if kind == "integer":
+        return f"whole numbers, {low:.6g} to {high:.6g}{_doubt(column.unique(), low, high)}"
     return f"numbers, {low:.6g} to {high:.6g}"
+
+
+def _doubt(distinct: npt.NDArray[Any], low: float, high: float) -> str:
+    """Return what distinct whole numbers may be instead, as the end of a sentence."""
+    codes = "; if they are codes, name the column in categorical"
+    if max(-low, high) > MAX_EXACT:
+        return f", whose last digits are lost{codes}"
+    if low > 10**7 and high < 10**8:  # eight digits
+        days = [f"{day[:4]}-{day[4:6]}-{day[6:]}" for day in map(str, distinct)]
+        if read_dates(days) is not None:
+            return "; if they are dates, write them as 2026-03-31"
+    return f", {len(distinct)} different{codes}" if len(distinct) <= FEW_CODES else ""
 
 
 def _why_category(column: pandas.Series, kind: str, *, is_named: bool) -> str:
@@ -146,7 +155,7 @@ def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str
         frame[name] = cells
         example = next(text for text in distinct if not np.isnan(value_of[text]))
         return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks))), None
-    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < 2**53
+    whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < MAX_EXACT
     frame[name] = cells.astype(np.int64) if whole else cells
     example = '"{}" as {:.17g}'.format(*numbers.example)
     return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks))), numbers.notation
@@ -162,11 +171,12 @@ def _refuse_nearly(name: str, distinct: list[str], row_of: Callable[[str], objec
     for odd, kind, advice in (
         (nearly_numbers(distinct), "numbers", "Write plain numbers, such as 1250.5"),
         (nearly_date(distinct), "dates", "Write dates as 2026-03-31"),
+        (nearly_time(distinct), "times", "Write them as numbers, such as minutes"),
     ):
         if odd is not None:
             raise TableError(
-                f'Most values of column "{name}" look like {kind}, but "{odd}", in row {row_of(odd)}, cannot be read'
-                f" with the others. {advice}, and leave missing ones empty. If the values are categories, name the"
+                f'Most values of column "{name}" look like {kind}, but {quoted([odd])}, in row {row_of(odd)}, cannot be'
+                f" read with the others. {advice}, and leave missing ones empty. If the values are categories, name the"
                 " column in categorical.",
                 "categorical",
             )
@@ -176,7 +186,8 @@ def _prepare_numbers(frame: pandas.DataFrame, name: str, kind: str, *, row_numbe
     column, dtype = frame[name], frame[name].dtype
     if dtype.kind == "O":  # in which integers may be beyond the range of a float
         column = column.map(lambda cell: cell if abs(cell) <= MAX_NUMBER else np.inf, na_action="ignore")
-    values: npt.NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):  # of long doubles, which become infinite
+        values: npt.NDArray[Any] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if not isinstance(dtype, np.dtype) or dtype.kind == "O":
         frame[name] = values
     huge = np.flatnonzero(np.abs(values) > MAX_NUMBER)  # NaN is not
@@ -200,13 +211,13 @@ def _prepare_times(frame: pandas.DataFrame, name: str, kind: str) -> None:
 
     try:
         if kind.startswith("timedelta"):
-            spans = pandas.to_timedelta(frame[name])
+            seconds = pandas.to_timedelta(frame[name]).dt.total_seconds()
         else:
-            spans = pandas.to_datetime(frame[name], utc=True) - pandas.Timestamp(0, tz="UTC")
+            seconds = seconds_since_1970(pandas.to_datetime(frame[name], utc=True))
     except (ValueError, TypeError, OverflowError):
         message = f'The dates of column "{name}" cannot be converted to numbers. Put it into exclude, or encode it.'
         raise TableError(message, "exclude") from None
-    frame[name] = spans.dt.total_seconds().astype(np.float64)
+    frame[name] = seconds.astype(np.float64)
 
 
 def _prepare_texts(frame: pandas.DataFrame, name: str, *, free_text_allowed: bool) -> None:

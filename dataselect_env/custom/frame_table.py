@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     import pandas
 
 
+def with_text_names(frame: pandas.DataFrame, name: str) -> pandas.DataFrame:
+    """Return a DataFrame whose columns have text as names; it shares its values.
+
+    Args:
+        frame: The DataFrame.
+        name: Its name in messages.
+
+    Raises:
+        InvalidInput: Its columns have several levels.
+    """
+    if frame.columns.nlevels > 1:
+        advice = 'join the levels, as in frame.columns.map("_".join)'
+        raise InvalidInput(f"{name}: its columns have names of {frame.columns.nlevels} levels; {advice}", field=name)
+    return frame.rename(columns=str)
+
+
 class Frame:
     """A copy of a DataFrame that equals only itself and its copies in other processes.
 
@@ -22,7 +38,7 @@ class Frame:
         data: A DataFrame of pandas, or an object with a method ``to_pandas``.
 
     Raises:
-        InvalidInput: It is neither.
+        InvalidInput: It is neither, or its columns have several levels.
 
     Attributes:
         content: The data, (n, n_columns); names of columns are text, and the index counts the rows from 0.
@@ -32,7 +48,7 @@ class Frame:
         frame = data.to_pandas() if hasattr(data, "to_pandas") else data
         if not all(hasattr(frame, name) for name in ("rename", "reset_index", "columns")):
             raise InvalidInput(f"frame: should be a DataFrame, not {type(data).__name__}", field="frame")
-        self.content: pandas.DataFrame = frame.rename(columns=str).reset_index(drop=True).copy()
+        self.content: pandas.DataFrame = with_text_names(frame, "frame").reset_index(drop=True).copy()
         self._identity = uuid.uuid4()
 
     def __eq__(self, other: object) -> bool:

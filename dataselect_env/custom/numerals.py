@@ -25,6 +25,7 @@ _NUMBER = re.compile(
     r"(?P<body>\d(?:[\d.,' ]*[\d.,])?|[.,]\d+)(?P<exponent>[eE][-+]?\d+)?"
     rf"\s?(?P<suffix>(?:[^{_SEPARATORS}]|[^\W\d_]){{0,8}})"
 )
+_ACCOUNTING = re.compile(r"\((?P<number>[^()]+)\)|(?P<trailing>\d[\d.,' ]*)-")
 _ASCII = str.maketrans({"\u2212": "-", "\u2019": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 """ASCII equivalents of the minus sign, the apostrophe, and no-break, narrow and thin spaces."""
 _MULTIPLIERS = frozenset("kKmMbB")
@@ -127,7 +128,9 @@ def _match(cleaned: str) -> re.Match[str] | None:
 
 
 def _looks_numeric(text: str) -> bool:
-    match = _match(_cleaned(text))
+    cleaned = _cleaned(text)
+    negative = _ACCOUNTING.fullmatch(cleaned)  # which is not read: (3.50) and 3.50- may be negative or not
+    match = _match((negative["number"] or negative["trailing"]) if negative else cleaned)
     if match is None or not any(pattern.fullmatch(match["body"]) for pattern in NOTATIONS.values()):
         return False
     return not match["suffix"][:1].isalpha() or match["suffix"] in _MULTIPLIERS

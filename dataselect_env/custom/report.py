@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from dataselect_env.custom.errors import NAMES_SHOWN, quoted
 from dataselect_env.custom.numerals import Notation
@@ -37,6 +37,11 @@ class ColumnReport(NamedTuple):
     missing: int = 0
     reading: str = ""
     notation: Notation | None = None
+
+    def rewritten(self, by_reader: Mapping[str, str]) -> Self:
+        """Return the report with what the reader of the file has made of cells, by column, before they were read."""
+        reading = ", ".join(filter(None, (self.reading, by_reader.get(self.name))))
+        return self._replace(reading=reading)
 
     def reason(self) -> str:
         """Return everything that is known about the column besides its role."""

@@ -94,9 +94,10 @@ def _checked(table: Table, reader: TableReader, label_names: dict[str, str], fra
     y, *others = (label_codes(columns[field], classes) for field in ("true_target", "target") if field in columns)
     given = others[0] if others else None
     check_classes(table, classes, y)
-    features = prepare_features(frame, table.categorical, table.columns or (), reader.opened.rewritten)
+    features = prepare_features(frame, table.categorical, table.columns or ())
     categorical = tuple(feature.name for feature in features if feature.role == "category")
-    reports = {report.name: report for report in (*_label_reports(label_names, classes, annotators), *features)}
+    found = (feature.rewritten(reader.opened.rewritten) for feature in features)
+    reports = {report.name: report for report in (*_label_reports(label_names, classes, annotators), *found)}
     report = TableReport(
         title=reader.title,
         note=reader.opened.note,
@@ -169,7 +170,7 @@ def _feature_names(table: Table, reader: TableReader, label_names: dict[str, str
             try:
                 check_known(reader.title, "column", field, name, reader.opened.names)
             except TableError as error:
-                if sum(map(_is_number, reader.opened.names)) * 2 < len(reader.opened.names):
+                if sum(map(_is_number, reader.opened.names)) * 2 < max(len(reader.opened.names), 1):
                     raise
                 message = f"{error.message} The first row should have the names of the columns; it looks like values."
                 raise TableError(message, field) from None

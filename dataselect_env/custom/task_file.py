@@ -27,6 +27,9 @@ from dataselect_env.custom.task_builder import make_task
 
 LineNumbers = dict[tuple[str, ...], int]
 """The line, from 1, of each field of a YAML text, by path; list entries are named by index, from 0."""
+_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+MAX_BYTES = 10_000_000
+"""Size of the largest task file."""
 MAX_FIELDS = 100_000
 """Largest number of fields in a file, with YAML aliases expanded."""
 
@@ -194,13 +197,17 @@ def read_task_file(path: Path) -> tuple[TaskFile, LineNumbers]:
         TaskFileError: The file cannot be read, is not YAML, or does not match the schema.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8. Save it as UTF-8"
         raise TaskFileError(f"{path}: cannot be read: {reason}") from None
-    content, lines = parse_yaml(path.name, text)
+    if len(content) > MAX_BYTES:
+        raise TaskFileError(f"{path}: is larger than {MAX_BYTES // 10**6} MB, and so no task file")
+    fields, lines = parse_yaml(path.name, text)
     try:
-        return TaskFile.model_validate(content), lines
+        return TaskFile.model_validate(fields), lines
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     sentences: dict[tuple[str | int, ...], str] = {}
@@ -233,6 +240,9 @@ def parse_yaml(name: str, text: str) -> tuple[Any, LineNumbers]:
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     continue  # such as {{ a template }}, which reading refuses
+                if place == ("tasks",) and key.tag not in (_TEXT, _MERGE):
+                    advice = "the name of a task should be text; put it into quotes"
+                    raise TaskFileError(f"{name}, line {key.start_mark.line + 1}: tasks.{key.value}: {advice}")
                 inside = (*place, key.value)
                 if inside in lines:
                     raise TaskFileError(f"{name}, line {key.start_mark.line + 1}: {key.value} appears twice")
@@ -247,15 +257,27 @@ def parse_yaml(name: str, text: str) -> tuple[Any, LineNumbers]:
         if root is not None:
             visit(root, ())
         return yaml.safe_load(text), lines
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise TaskFileError(f"{name}{line}: this is not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise TaskFileError(f"{name}: this is not YAML: {error}") from None
+        raise TaskFileError(_not_yaml(name, text, error)) from None
 
 
 # --- messages -------------------------------------------------------------------------------------------------------
+
+
+def _not_yaml(name: str, text: str, error: Exception) -> str:
+    """Return the sentence for what PyYAML raised."""
+    import yaml  # noqa: PLC0415
+
+    row, reason = None, str(error)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        row, reason = None if mark is None else mark.line + 1, error.problem or error.context or ""
+        reason += "; in double quotes, write a backslash twice" if "escape character" in reason else ""
+    elif isinstance(error, yaml.reader.ReaderError):
+        row, reason = text.count("\n", 0, error.position) + 1, f"{text[error.position]!a} is not allowed"
+    elif isinstance(error, RecursionError):
+        reason = "it is nested too deeply, or an anchor contains itself"
+    return f"{name}{'' if row is None else f', line {row}'}: this is not YAML: {reason}"
 
 
 def _sentence(name: str, lines: LineNumbers, place: Sequence[str | int], reason: str) -> str:
@@ -277,7 +299,7 @@ def _reason(kind: str, message: str, place: Sequence[str | int]) -> str:
         return "a task's name should consist of at most 64 lower-case letters, digits, - and _"
     if kind == "string_type":
         return "should be text; put it into quotes if it is a number, yes, no or the like"
-    return message.replace("Input should", "should")
+    return message.replace("Input should", "should").replace(" after validation", "")
 
 
 def _fields_beside(place: Sequence[str | int]) -> Iterator[str]:

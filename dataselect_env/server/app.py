@@ -202,6 +202,7 @@ def serve(settings: Settings) -> None:
             (settings, listener, folder),
             count=settings.workers,
             patience=2 * settings.stop_timeout + STOP_MARGIN,  # sessions first, then requests
+            timeout=settings.worker_timeout,
             on_exit=metrics.forget_worker,
         )
         status = supervisor.run()

@@ -7,6 +7,7 @@ as its options ``http`` and ``ws``. The limits are the same for every parser and
 - A connection is read a little at a time, once in each turn of the event loop, so that every connection gets its turn.
 - While a client does not read its answers, nothing is read from it; after a time its connection is cut.
 - The head of a request has a largest size, and must arrive in time.
+- There is a largest number of connections.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from dataselect_env.core.errors import HeadersTooLarge, URITooLong
+from dataselect_env.core.errors import CapacityReached, HeadersTooLarge, URITooLong
 from dataselect_env.server import parsers
+from dataselect_env.server.admission import Admission
 from dataselect_env.server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,11 +63,15 @@ class Gate:
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self._holders: set[str] = set()
-        self.write = transport.write
         self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection has ended: of several waiting requests uvicorn ends only the last."""
+        if not self.is_closing():
+            self.transport.write(data)
 
     def hold(self, holder: str) -> None:
         """Pause reading until ``holder`` releases it."""
@@ -178,16 +183,28 @@ class HTTPConnection(Bounded):
     Args:
         protocol: The protocol that parses it.
         limits: The limits.
+        admission: Decides whether there may be another connection.
     """
 
-    def __init__(self, protocol: Any, limits: Limits) -> None:
+    def __init__(self, protocol: Any, limits: Limits, admission: Admission) -> None:
         super().__init__(protocol, limits, HTTP_READ)
         self._http: Any = protocol
+        self._admission = admission
         self._progress: tuple[object, object, int] = (None, None, 0)  # the request, its waiting body, and its length
         self._fruitless = 0  # bytes since the last progress: of heads, chunk extensions and trailers
         self._has_line = False  # whether there was a line break among them
         self._answered: Any = None  # the request that was answered at the last check
         self._waiting_since = self._loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to serve a connection, or close it when there are too many."""
+        if self._admission.admits(len(self._http.connections)):
+            super().connection_made(transport)
+            return
+        self.protocol = asyncio.Protocol()  # uvicorn's does not get to know of this connection
+        self.gate = Gate(transport)  # type: ignore[arg-type]
+        self.gate.write(parsers.refusal(CapacityReached("This server has too many connections; try again later.")))
+        self.gate.close()
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes to the parser, and refuse what leads to nothing."""
@@ -243,14 +260,12 @@ class WebSocketConnection(Bounded):
 
 def options(settings: Settings) -> dict[str, Any]:
     """Return the options of ``uvicorn.Config`` that put the limits in place."""
-    limits = Limits.of(settings)
+    limits, admission = Limits.of(settings), Admission.of(settings)
 
-    def make(
-        kind: type[HTTPConnection | WebSocketConnection], parser: type[asyncio.Protocol], **arguments: Any
-    ) -> Bounded:
-        return kind(parser(**arguments), limits)
+    def make_http(**arguments: Any) -> Bounded:
+        return HTTPConnection(parsers.HTTPParser(**arguments), limits, admission)
 
-    return {
-        "http": partial(make, HTTPConnection, parsers.HTTPParser),
-        "ws": partial(make, WebSocketConnection, parsers.WebSocketParser),
-    }
+    def make_websocket(**arguments: Any) -> Bounded:
+        return WebSocketConnection(parsers.WebSocketParser(**arguments), limits)
+
+    return {"http": make_http, "ws": make_websocket}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -74,11 +75,11 @@ class Metrics:
 
     def count_error(self, error: EnvError) -> None:
         """Count an error that is reported to a client."""
-        self._errors.labels(error.code).inc()
+        self._errors(error.code).inc()
 
     def count_response(self, status: int) -> None:
         """Count an HTTP response."""
-        self._responses.labels(str(status)).inc()
+        self._responses(str(status)).inc()
 
     def count_step(self, task_id: str, step: int, done: bool, seconds: float) -> None:
         """Count a stored reset (step 0) or step.
@@ -90,12 +91,12 @@ class Metrics:
             seconds: Time that it took, the store included.
         """
         if step == 0:
-            self._started.labels(task_id).inc()
+            self._started(task_id).inc()
             return
-        self._steps.labels(task_id).inc()
+        self._steps(task_id).inc()
         self._step_seconds.observe(seconds)
         if done:
-            self._finished.labels(task_id).inc()
+            self._finished(task_id).inc()
 
     def text(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
         """Return all metrics in the text format of Prometheus, those of all workers where there are several.
@@ -105,8 +106,9 @@ class Metrics:
         """
         return generate_latest(_Scrape(self._registry, self._folder, gauges))
 
-    def _counter(self, name: str, meaning: str, label: str) -> Counter:
-        return Counter(name, meaning, [label], namespace=NAMESPACE, registry=self._registry)
+    def _counter(self, name: str, meaning: str, label: str) -> Callable[[str], Counter]:
+        """Return the counters of a family by the value of their label, which has few values."""
+        return cache(Counter(name, meaning, [label], namespace=NAMESPACE, registry=self._registry).labels)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(name, meaning, namespace=NAMESPACE, registry=self._registry, multiprocess_mode="livesum")

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dataselect_env.server.access import OPEN_PATHS, SUBPROTOCOL, protect, route_of
 from dataselect_env.server.logs import RequestContext, request_context
 from dataselect_env.server.service import Service
+from dataselect_env.server.threads import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ SECURITY_HEADERS = (
     ),
 )
 PIECE = 65_536
-"""Bytes of a body that are sent at once. The server waits between pieces for a client that has not read the last ones,
-so that it holds little for clients that read slowly."""
+"""Bytes of a body that are sent at once, which takes a fraction of a millisecond. The server waits between pieces for a
+client that has not read the last ones, so that it holds little for clients that read slowly."""
 LOGGED_PATH_LENGTH = 200
 """Characters after which a path is cut in the log."""
 
@@ -58,6 +59,7 @@ class RequestMiddleware:
         self._app = app
         self._get_service = get_service
         self._protected: ASGIApp | None = None
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket connection."""
@@ -68,7 +70,7 @@ class RequestMiddleware:
         service = self._get_service()
         if self._protected is None:
             self._protected = protect(self._app, service.settings, service.limiter, service.metrics.count_error)
-        response = ResponseRecorder(scope, send, service)
+        response = ResponseRecorder(scope, send, service, self._turns)
         request_context.set(response.context)  # never reset: the server below logs failures in the same context
         try:
             await self._protected(response.scope, receive, response.send)
@@ -83,10 +85,12 @@ class ResponseRecorder:
         scope: Scope of the request.
         send: Sends messages to the client.
         service: Counts responses.
+        turns: Spreads the pieces of large bodies.
     """
 
-    def __init__(self, scope: Scope, send: Send, service: Service) -> None:
+    def __init__(self, scope: Scope, send: Send, service: Service, turns: Turns) -> None:
         self._send = send
+        self._turns = turns
         self._metrics = service.metrics
         self._began = time.perf_counter()
         self._status: int | None = None
@@ -119,11 +123,12 @@ class ResponseRecorder:
 
     async def _send_body(self, message: Message) -> None:
         """Send a part of the body in pieces; the response to HEAD has none."""
-        body = b"" if self._is_head else message.get("body", b"")
-        while len(body) > PIECE:
-            piece, body = body[:PIECE], memoryview(body)[PIECE:]
-            await self._send({"type": message["type"], "body": bytes(piece), "more_body": True})
-        await self._send({**message, "body": bytes(body)})
+        body = memoryview(b"" if self._is_head else message.get("body", b""))
+        for begin in range(0, max(len(body), 1), PIECE):
+            more = message.get("more_body", False) or begin + PIECE < len(body)
+            if more:
+                await self._turns.next()
+            await self._send({**message, "body": bytes(body[begin : begin + PIECE]), "more_body": more})
 
     def log(self) -> None:
         """Log the request."""

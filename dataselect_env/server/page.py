@@ -21,6 +21,7 @@ from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import TASKS, Task
 from dataselect_env.server.access import shows_token
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.threads import SHOW
 
 router = APIRouter(include_in_schema=False)
 
@@ -103,7 +104,7 @@ async def reference(request: Request) -> Response:
     settings: Settings = request.app.state.get_service().settings
     if not custom or not shows_token(request.scope, settings.secret):
         return await _send(request, REFERENCE)
-    return Response(reference_with(custom), media_type=MEDIA_TYPES[".json"], headers=HEADERS)
+    return Response(await SHOW.run(reference_with, custom), media_type=MEDIA_TYPES[".json"], headers=HEADERS)
 
 
 @router.get("/web/{name}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
 from websockets.frames import CloseCode, Frame
 
 from dataselect_env.core.errors import EnvError, HeadersTooLarge, MalformedRequest
@@ -39,14 +40,19 @@ def refuse(transport: Gate | asyncio.Transport, error: EnvError) -> None:
     first gets time to read the answer.
     """
     logger.info("refused a request: %s", error.code)
+    transport.pause_reading()
+    transport.write(refusal(error))
+    asyncio.get_running_loop().call_later(LINGER, transport.close)
+
+
+def refusal(error: EnvError) -> bytes:
+    """Return the response that refuses a request."""
     body = json.dumps(error.body()).encode()
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    transport.pause_reading()
-    transport.write(head.encode() + body)
-    asyncio.get_running_loop().call_later(LINGER, transport.close)
+    return head.encode() + body
 
 
 class _Refusing:
@@ -164,8 +170,13 @@ class WebSocketParser(WebSocketsSansIOProtocol):
         return False
 
     def handle_events(self) -> None:
-        """Handle what has been parsed; refuse a handshake whose headers the library does not accept."""
+        """Handle what has been parsed; refuse a handshake that the library does not accept."""
         super().handle_events()
         if not self.handshake_initiated and not self.close_sent:  # the whole handshake arrives at once
             self.close_sent = self.handshake_complete = True
-            refuse(self.transport, HeadersTooLarge("The headers of a WebSocket handshake are too many or too long."))
+            failure = self.conn.handshake_exc
+            if isinstance(failure, SecurityError) or isinstance(getattr(failure, "__cause__", None), SecurityError):
+                error: EnvError = HeadersTooLarge("The headers of a WebSocket handshake are too many or too long.")
+            else:
+                error = MalformedRequest("This is not a handshake of a WebSocket: it should be a GET without a body.")
+            refuse(self.transport, error)

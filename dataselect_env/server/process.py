@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -15,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from dataselect_env.server import connections, logs
+from dataselect_env.server.admission import Admission
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.supervisor import STARTUP_FAILURE
 
@@ -45,6 +47,7 @@ class Server(uvicorn.Server):
 
     Args:
         config: uvicorn's configuration.
+        on_error: Handles errors that reach the event loop.
         drain: Called once no new connection is accepted; when it returns, all connections are closed.
         on_start: Called once connections are accepted.
     """
@@ -52,15 +55,18 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
+        on_error: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object],
         drain: Callable[[], Awaitable[None]],
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
+        self._on_error = on_error
         self._drain = drain
         self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
+        asyncio.get_running_loop().set_exception_handler(self._on_error)
         await super().startup(sockets)
         self._on_start()
 
@@ -92,7 +98,8 @@ def run(
     Raises:
         SystemExit: The server could not start.
     """
-    server = Server(uvicorn.Config(app, **options(settings)), drain, on_start)
+    on_error = Admission.of(settings).handle_error
+    server = Server(uvicorn.Config(app, **options(settings)), on_error, drain, on_start)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _exit)  # uvicorn raises the signal again when it has stopped
     with contextlib.suppress(KeyboardInterrupt):

@@ -222,7 +222,7 @@ async def pool(
     ] = True,
 ) -> Response:
     """Return the positions of the pool's samples and, once the episode is over, what was bought."""
-    return json_reply(await service_of(request).pool(episode_id, points=points))
+    return Response(await service_of(request).pool(episode_id, points=points), media_type="application/json")
 
 
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])

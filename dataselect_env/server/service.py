@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
-from functools import partial
+from functools import cache, partial
 
 from dataselect_env.core.errors import EnvError, EpisodeRunning, StoreUnavailable, TaskMismatch
 from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State
@@ -17,7 +18,6 @@ from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
-from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.session import Session
 from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
@@ -31,6 +31,17 @@ PRUNE_INTERVAL = 60.0
 """Seconds between searches for expired episodes."""
 PRUNE_PAUSE = 0.01
 """Seconds between removals while there are expired episodes: about 2,000 a second, more than are played."""
+
+
+@cache
+def _load_libraries() -> None:
+    """Import what episodes need, and leave it out of garbage collections from now on.
+
+    A full collection would examine 200,000 objects of the libraries, which keeps all threads waiting for 60 ms; a
+    request of the largest size causes one.
+    """
+    load_libraries()
+    gc.freeze()
 
 
 class Service:
@@ -60,6 +71,7 @@ class Service:
         self._loading: Once[None, None] = Once()
         self._baseline: BaselineReport | None = None
         self._reporting: Once[None, BaselineReport] = Once()
+        self._showing: Once[tuple[str, int, bool], str] = Once()
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -82,7 +94,7 @@ class Service:
     async def load_libraries(self) -> None:
         """Import what episodes need, at the first call, on a thread: other requests are answered meanwhile."""
         if not self._has_loaded:
-            await self._loading.run(None, partial(PLAY.run, load_libraries))
+            await self._loading.run(None, partial(PLAY.run, _load_libraries))
             self._has_loaded = True
 
     def grade(self, data: object) -> GraderReply:
@@ -127,14 +139,21 @@ class Service:
             self._baseline = await self._reporting.run(None, report)
         return self._baseline
 
-    async def pool(self, episode_id: str, *, points: bool) -> PoolView:
-        """Return what may be shown of the pool of an episode of any transport.
+    async def pool(self, episode_id: str, *, points: bool) -> str:
+        """Return what may be shown of the pool of an episode of any transport: a ``PoolView`` as JSON.
+
+        Simultaneous requests for the same view share one computation.
 
         Raises:
             EpisodeNotFound: There is no such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
         """
-        return await SHOW.run(pool_view.view, self._store.load(episode_id), points=points)
+        steps = self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
+        show = partial(SHOW.run, self._show_pool, episode_id, points=points)
+        return await self._showing.run((episode_id, steps, points), show)
+
+    def _show_pool(self, episode_id: str, *, points: bool) -> str:
+        return pool_view.view(self._store.load(episode_id), points=points).model_dump_json()
 
     async def check_ready(self) -> None:
         """Return when episodes can be played.

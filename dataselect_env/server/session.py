@@ -1,6 +1,7 @@
 """Client sessions. Every transport resets, steps and reads episodes through :meth:`Session.handle`.
 
-The event loop itself plays what is quick; threads play what is not, meanwhile under the session's lock.
+The event loop itself plays what is quick, one reset at a turn; threads play what is not, meanwhile under the session's
+lock.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
-from dataselect_env.server.threads import PLAY, is_quick
+from dataselect_env.server.threads import PLAY, Turns, is_quick
+
+RESETS = Turns()
+"""Resets on new data, which take milliseconds: many sessions may reset at the same time."""
 
 
 class Session:
@@ -101,7 +105,11 @@ class Session:
         request = parse(ResetRequest, data)
         env = DataSelectEnv()
         task, _ = choose(request.task_id, request.seed, request.split, request.index)
-        reply = env.start(request) if is_quick(task) else await PLAY.run(env.start, request)
+        if is_quick(task):
+            await RESETS.next()
+            reply = env.start(request)
+        else:
+            reply = await PLAY.run(env.start, request)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
@@ -132,9 +140,10 @@ class Session:
         return reply
 
     def _state(self, data: object) -> State:
-        env, _ = self._current("state")
+        env, header = self._current("state")
         if data:
             raise InvalidInput("state takes no data")
+        self._store.step_count(header.episode_id)  # raises when the episode has expired, as a step would
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:

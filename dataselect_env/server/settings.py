@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         le=64,
         description="Worker processes; several need a store in a file. A WebSocket stays with one of them.",
     )
+    worker_timeout: float = Field(
+        30,
+        ge=1,
+        description="Seconds after which a worker process that does not respond is killed and replaced; with one worker"
+        " nothing watches it.",
+    )
     store: str | None = Field(
         None,
         description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "
@@ -106,6 +112,12 @@ class Settings(BaseSettings):
         ge=1,
         description="WebSocket connections, and MCP sessions without one, at the same time, per worker. At the limit a"
         " new client gets the place of the MCP session that has been idle longest.",
+    )
+    max_connections: int = Field(
+        4_096,
+        ge=1,
+        description="Open connections, of HTTP and WebSocket together, per worker; more are closed at once. It is lower"
+        " where the process may open fewer files (ulimit -n).",
     )
     max_live_episodes: int = Field(
         64,

@@ -1,4 +1,4 @@
-"""Worker processes: started together, replaced when they die, stopped with the server."""
+"""Worker processes: started together, replaced when they die or hang, stopped with the server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -23,10 +24,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A worker that lived longer is replaced at once, and the pauses start again at the shortest."""
 
+CHECKS = 4
+"""Checks of a worker in the time after which a silent one is killed."""
+
 CONTEXT = multiprocessing.get_context("spawn")  # a fork of a program that has threads may hang
 
 Target = Callable[..., None]
-"""Serves until SIGTERM; its last argument is a function to call once it is serving."""
+"""Serves until SIGTERM; its last argument is a function to call once it is serving, in its event loop."""
 
 
 class Worker:
@@ -36,45 +40,65 @@ class Worker:
         target: What it runs; a function of a module.
         args: Arguments of ``target``; they are pickled.
         patience: Seconds that it has to stop when the process that started it has been killed.
+        timeout: Seconds of silence after which it counts as hung.
     """
 
-    def __init__(self, target: Target, args: tuple[Any, ...], patience: float) -> None:
+    def __init__(self, target: Target, args: tuple[Any, ...], patience: float, timeout: float) -> None:
         self._started = False
+        self._interval = timeout / CHECKS
         self._receiver, sender = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=_run_worker, args=(target, args, sender, patience))
+        self.process = CONTEXT.Process(target=_run_worker, args=(target, args, sender, patience, self._interval))
         self.process.start()
         sender.close()
 
     def has_started(self) -> bool:
         """Return whether the worker was serving at any time."""
-        if not self._started and self._receiver.poll():
-            with suppress(EOFError):  # it died before that
-                self._receiver.recv_bytes()
-                self._started = True
+        self._hear()
         return self._started
 
-    async def wait(self) -> None:
-        """Return when the process has ended."""
+    async def wait(self) -> bool:
+        """Return True when the process has ended, and False when its event loop seems to hang.
+
+        Checks are counted and not timed: after a pause of the whole machine the worker has time to report again.
+        """
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self.process.sentinel, ended.set)
+        silent = 0
         try:
-            await ended.wait()
+            while silent < CHECKS:
+                try:
+                    await asyncio.wait_for(ended.wait(), self._interval)
+                except TimeoutError:
+                    silent = 0 if self._hear() or not self._started else silent + 1
+                else:
+                    self.process.join()
+                    return True
         finally:
             loop.remove_reader(self.process.sentinel)
-        self.process.join()
+        return False
+
+    def _hear(self) -> bool:
+        """Return whether the worker has reported since the last call."""
+        heard = False
+        with suppress(EOFError):  # it has died
+            while self._receiver.poll():
+                self._receiver.recv_bytes()
+                self._started = heard = True
+        return heard
 
 
 class Supervisor:
     """Keeps a number of worker processes running until SIGTERM or SIGINT.
 
-    A dead worker is noticed at once and replaced, after a pause if it did not live long; the others keep serving. If
-    the supervisor is killed, its workers stop.
+    A dead worker is noticed at once and replaced, after a pause if it did not live long; the others keep serving. One
+    whose event loop hangs is killed first. If the supervisor is killed, its workers stop.
 
     Args:
         target: What each worker runs.
         args: Arguments of ``target``.
         count: Number of workers.
         patience: Seconds that the workers have to stop; what still runs then is killed.
+        timeout: Seconds after which a worker that served and does not respond is killed.
         on_exit: Called with the process id of each worker that has ended.
     """
 
@@ -85,11 +109,13 @@ class Supervisor:
         *,
         count: int,
         patience: float,
+        timeout: float,
         on_exit: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._target, self._args = target, args
         self._count = count
         self._patience = patience
+        self._timeout = timeout
         self._on_exit = on_exit
         self._running: dict[int, Worker] = {}  # by slot
         self._failed: set[int] = set()  # slots whose workers died before they served
@@ -123,12 +149,15 @@ class Supervisor:
     async def _run_one(self, slot: int) -> None:
         """Start a worker, and return when it has ended."""
         try:
-            worker = Worker(self._target, self._args, self._patience)
+            worker = Worker(self._target, self._args, self._patience, self._timeout)
         except OSError:  # out of memory or processes, say
             logger.exception("a worker could not be started")
             return
         self._running[slot] = worker
-        await worker.wait()
+        while not await worker.wait():
+            if not self._stopping.is_set():
+                logger.error("worker %s has not responded for %g s and is killed", worker.process.pid, self._timeout)
+                worker.process.kill()
         del self._running[slot]
         self._on_exit(worker.process.pid or 0)
         if not self._stopping.is_set():
@@ -166,10 +195,18 @@ class Supervisor:
             return
 
 
-def _run_worker(target: Target, args: tuple[Any, ...], sender: Connection, patience: float) -> None:
+def _run_worker(target: Target, args: tuple[Any, ...], sender: Connection, patience: float, interval: float) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the supervisor stops us
     threading.Thread(target=_stop_with_parent, args=(patience,), daemon=True).start()
-    target(*args, lambda: sender.send_bytes(b"started"))
+    os.set_blocking(sender.fileno(), False)
+    target(*args, partial(_report, sender, interval))
+
+
+def _report(sender: Connection, interval: float) -> None:
+    """Report to the supervisor that the event loop runs, now and in regular intervals."""
+    with suppress(OSError):  # the supervisor has ended, or does not read
+        sender.send_bytes(b"running")
+    asyncio.get_running_loop().call_later(interval, _report, sender, interval)
 
 
 def _stop_with_parent(patience: float) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from dataselect_env.core.tasks import Task
 
@@ -51,6 +52,18 @@ REPORT = Lane("report", 1)
 def is_quick(task: Task) -> bool:
     """Return whether the event loop itself plays a task: a step takes less than a millisecond, a reset some."""
     return task.pinned and not task.extra_strategies
+
+
+class Turns:
+    """Turns of short work on the event loop: after each piece of it, the loop serves others."""
+
+    def __init__(self) -> None:
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    async def next(self) -> None:
+        """Return when the next piece may be done, in the order of the calls."""
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            await asyncio.sleep(0)
 
 
 class Once(Generic[K, T]):

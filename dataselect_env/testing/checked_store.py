@@ -25,9 +25,7 @@ RULES: Final = {
     ),
     "runs": Rule("A call that the protocol allows raises nothing.", _STORE),
     "ids": Rule("create raises EpisodeExists for an id in use, on the field episode_id, and changes nothing.", _STORE),
-    "unknown": Rule(
-        "load and append raise EpisodeNotFound for an id that is not in the store; step_count is 0.", _STORE
-    ),
+    "unknown": Rule("load, step_count and append raise EpisodeNotFound for an id that is not in the store.", _STORE),
     "conflict": Rule(
         "append raises EpisodeConflict for a step that is there, and stores neither step nor grade.", _STORE
     ),

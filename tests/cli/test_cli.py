@@ -198,6 +198,12 @@ def test_mistakes_in_play(arguments: list[str], words: list[str]) -> None:
     assert [word for word in words if word not in sentence] == []
 
 
+def test_a_count_that_is_no_number_is_refused() -> None:
+    result = CliRunner().invoke(cli.main, ["evaluate", "--seeds", "many"])
+    assert result.exit_code == 2
+    assert "'many' is not a valid integer" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("attribute", "words"),
     [

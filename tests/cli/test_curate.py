@@ -65,7 +65,7 @@ def test_it_writes_the_rows_the_report_the_picture_and_the_model() -> None:
     report = CurationReport.model_validate_json(Path("r.json").read_text())
     assert result.stdout == f"{report}\n"
     assert "Wrote rows.csv, r.json, p.svg, m.joblib." in result.stderr
-    assert 'pool.csv: 400 rows, 3 classes in "label", 6 numbers.' in result.stderr
+    assert 'pool.csv (separated by commas): 400 rows, 3 classes in "label", 6 numbers.' in result.stderr
     assert report.comparison is not None
     assert Path("p.svg").stat().st_size > 1_000
     assert joblib.load("m.joblib").score(DATA.X_test, DATA.y_test) > 0.8
@@ -101,6 +101,34 @@ def test_trusted_rows_may_be_marked_in_the_table_itself() -> None:
     done(*PLAIN)
     assert marked_rows["row"].tolist() == [row + 40 for row in chosen()["row"]]  # positions in the file
     assert marked_rows["id"].tolist() == [f"i{row}" for row in marked_rows["row"]]
+
+
+def test_table_and_trusted_rows_may_be_sheets_of_one_file() -> None:
+    with pd.ExcelWriter("all.xlsx") as book:
+        pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="About", index=False)
+        TABLE.to_excel(book, sheet_name="Pool", index=False)
+        TRUSTED.to_excel(book, sheet_name="Checked", index=False)
+    sheets = ("--data", "all.xlsx", "--sheet", "Pool", "--trusted", "all.xlsx", "--trusted-sheet", "Checked")
+    options = ("--target", "label", *PLAIN[len(FILES) :])
+    result = done(*sheets, *options)
+    rows = chosen()
+    assert 'all.xlsx (sheet "Pool"): 400 rows' in result.stderr
+    assert f'Trusted rows: all.xlsx (sheet "Checked"), {len(TRUSTED)} rows.' in result.stderr
+    done(*PLAIN)
+    assert rows["id"].tolist() == chosen()["id"].tolist()
+    assert refused(*sheets[:3], "pool", *sheets[4:], *options).startswith('--sheet: all.xlsx has no sheet "pool"')
+    assert refused(*sheets[:7], "x", *options).startswith('--trusted-sheet: all.xlsx has no sheet "x"')
+    marked = ("--data", "pool.csv", "--trusted-column", "right", "--trusted-sheet", "Checked", *options)
+    assert refused(*marked) == "--trusted-sheet: only together with --trusted"
+
+
+def test_what_was_made_of_the_table_is_told() -> None:
+    TABLE.assign(code=[f"00{place % 7}" for place in range(len(TABLE))]).to_csv("pool.csv", index=False, sep=";")
+    TRUSTED.assign(code=1).to_csv("trusted.csv", index=False)
+    told = done(*PLAIN).stderr
+    assert "pool.csv (separated by semicolons): 400 rows" in told
+    assert 'read "code": "000" as 0.' in told
+    assert f"Trusted rows: trusted.csv (separated by commas), {len(TRUSTED)} rows." in told
 
 
 def test_an_audit_column_corrects_what_was_chosen() -> None:
@@ -239,6 +267,9 @@ def test_a_wide_row_is_shown_in_part() -> None:
         ((*PLAIN, "--classes", "ant,bee"), '--classes: the labels "cow" are none of the classes'),
         ((*PLAIN, "--picture", "p.gif"), "--picture: p.gif should end in one of .png"),
         ((*PLAIN, "--out", "nowhere/rows.csv"), "--out: nowhere/rows.csv cannot be written"),
+        ((*PLAIN, "--out", "pool.csv"), "--out: pool.csv is the file of --data already; name another one"),
+        ((*PLAIN, "--model", "trusted.csv"), "--model: trusted.csv is the file of --trusted already"),
+        ((*PLAIN, "--report", "a.csv", "--out", "./a.csv"), "--report: a.csv is the file of --out already"),
         (QUICK[:-2], '--exclude: Column "id" numbers the rows'),
     ],
 )

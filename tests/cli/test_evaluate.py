@@ -283,7 +283,6 @@ def test_own_policy_of_the_working_directory(own: str) -> None:
         (["--policies", "nowhere:start"], ["could not import", "nowhere"]),
         (["--tasks", "hrad"], ["there is no task hrad", *TASKS]),
         (["--seeds", "1"], ["1 is not in the range"]),
-        (["--seeds", "many"], ["not a valid integer"]),
         (["--processes", "0"], ["0 is not in the range"]),
         (["--split", "holdout"], ["train", "validation", "test"]),
         (["--split", "validation", "--seeds", "1001"], ["--split: validation has the seeds 10000 to 10999"]),
@@ -296,7 +295,9 @@ def test_own_policy_of_the_working_directory(own: str) -> None:
         (["--json", "."], ["'--json'", "is a directory"]),
         (["--plot", "file/picture.png"], ["--plot: file/picture.png cannot be written: Not a directory"]),
         (["--resume", "no/such/folder/run.jsonl"], ["--resume: no/such/folder/run.jsonl cannot be written"]),
-        (["--plot", "picture.gif"], ["picture.gif should end in one of .png"]),
+        (["--plot", "picture.gif"], ["--plot: picture.gif should end in one of .png"]),
+        (["--json", "a.png", "--plot", "./a.png"], ["--plot: a.png is the file of --json already; name another one"]),
+        (["--json", "file", "--data", "file"], ["--json: file is the file of --data already"]),
     ],
     ids=" ".join,
 )
@@ -313,7 +314,7 @@ def test_missing_matplotlib_is_told_before_anything_is_played(monkeypatch: pytes
         raise plots.CannotPlot("matplotlib is not installed")
 
     monkeypatch.setattr(plots, "check", missing)
-    assert refused("--plot", "picture.png") == "matplotlib is not installed"
+    assert refused("--plot", "picture.png") == "--plot: matplotlib is not installed"
 
 
 @pytest.mark.usefixtures("nothing_played")

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from bench.validity.pin_datasets import WARM_START_BAND
-from dataselect_env.core import data
+from dataselect_env.core import data, generator
 from dataselect_env.core.data import (
     CONFIDENT_SEEDS_A_BLOCK,
     N_FEATURES,
@@ -40,7 +40,9 @@ EACH_WORLD = pytest.mark.parametrize("world", WORLDS)
 
 def pool_of(task: Task, seed: int = 0, world: str = "core") -> Pool:
     dataset = make_dataset(NUMBER)
-    return make_pool(task, dataset, placement(dataset, world, MARGINS), np.random.default_rng(seed))
+    return make_pool(
+        task, dataset, placement(dataset, world, MARGINS, (dataset.X_pool**2).sum(axis=1)), np.random.default_rng(seed)
+    )
 
 
 # --- data sets ------------------------------------------------------------------------------------------------------
@@ -82,16 +84,21 @@ def test_seed_set_and_pool_are_standardised_together() -> None:
     assert known.std(axis=0) == pytest.approx(np.ones(N_FEATURES), abs=1e-12)
 
 
-def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["by_numpy", "compiled"])
+def test_standardisation_never_looks_at_the_validation_split(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """If one validation row changes, all other rows of all parts stay the same."""
+    if way == "compiled":
+        pytest.importorskip("_dataselect_env_generator", reason="built without a C compiler")
+    draw = getattr(generator, way)
 
-    def with_a_changed_row(**settings: Any) -> tuple[Any, Any]:
-        X, y = make_classification(**settings)
-        X[250] = 1e6
-        return X, y
+    def with_a_changed_row(number: int, size: generator.Size) -> generator.Draws:
+        draws: generator.Draws = draw(number, size)
+        draws.normals[draws.rows[250]] = 1e6
+        return draws
 
+    monkeypatch.setattr(generator, "fastest", lambda: getattr(generator, way))
     before = make_dataset(NUMBER)
-    monkeypatch.setattr("sklearn.datasets.make_classification", with_a_changed_row)
+    monkeypatch.setattr(generator, way, with_a_changed_row)
     after = make_dataset(NUMBER)
 
     assert np.array_equal(before.X_seed, after.X_seed)

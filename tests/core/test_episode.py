@@ -44,7 +44,12 @@ def pool_of(task: Task, seed: int) -> Pool:
     stream = np.random.SeedSequence(seed).spawn(3)[0]
     dataset = dataset_of(seed)
     margins = np.abs(warm_model(dataset).decision_function(dataset.X_pool))
-    return make_pool(task, dataset, placement(dataset, world_of(seed), margins), np.random.default_rng(stream))
+    return make_pool(
+        task,
+        dataset,
+        placement(dataset, world_of(seed), margins, (dataset.X_pool**2).sum(axis=1)),
+        np.random.default_rng(stream),
+    )
 
 
 def warm_model(dataset: Dataset) -> SGDClassifier:

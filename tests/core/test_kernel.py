@@ -155,6 +155,7 @@ def uncompiled() -> Iterator[None]:
         yield
 
 
+@compiled
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("task_id", PINNED)
 def test_without_a_compiler_episodes_are_the_same(task_id: str) -> None:

@@ -39,6 +39,13 @@ def test_every_way_equals_partial_fit(way: str, classes: int, seed: int) -> None
         assert found.model.predict_proba(X) == pytest.approx(expected.predict_proba(X), abs=1e-10)
 
 
+def test_what_is_recorded_is_what_scikit_learn_learns() -> None:
+    X, y, rows = sgd.small_problem()
+    model = SGDClassifier(loss="log_loss", learning_rate="optimal", alpha=0.01, shuffle=False, random_state=0)
+    model.partial_fit(X[rows], y[rows], classes=[0, 1])
+    assert np.append(model.coef_[0], model.intercept_) == pytest.approx(np.array(sgd.EXPECTED), abs=1e-13)
+
+
 def test_a_way_that_is_off_or_missing_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def off(learner: Learner, X: Floats, y: Labels, rows: Indices) -> None:
         sgd.partial_fit(learner, X, y, rows)

@@ -46,7 +46,7 @@ def test_pools_of_the_built_in_tasks_are_those_they_were(task_id: str) -> None:
         start = warm_start(dataset_number(seed))
         assert source.start(seed) is start
         found = source.pool(task, seed, np.random.default_rng(1))
-        expected = make_pool(task, start.dataset, start.placements[world_of(seed)], np.random.default_rng(1))
+        expected = make_pool(task, start.dataset, start.placement(world_of(seed)), np.random.default_rng(1))
         assert found.labels.tobytes() == expected.labels.tobytes()
         assert found.mislabelled.tobytes() == expected.mislabelled.tobytes()
 

@@ -41,9 +41,9 @@ def test_episodes_that_wait_hold_no_data_set() -> None:
 def test_what_it_tells_of_the_pool() -> None:
     start = warm_start(NUMBER)
     assert np.allclose(start.squares, (start.dataset.X_pool**2).sum(axis=1))
-    assert set(start.placements) == set(WORLDS)
-    for ranks in start.placements.values():
-        assert sorted(ranks) == sorted(np.linspace(0, 1, 1_100))
+    for world in WORLDS:
+        assert sorted(start.placement(world)) == sorted(np.linspace(0, 1, 1_100))
+        assert start.placement(world) is start.placement(world)  # computed once
 
 
 def test_episodes_leave_it_as_it_was() -> None:

@@ -31,6 +31,13 @@ def test_dates_in_text_are_read_and_reported(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, frame(day=days), name, categorical=["day"]).categorical == ("colour", "day")
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_dates_of_any_year_are_read(tmp_path: Path, name: str) -> None:
+    days = pd.to_datetime(["2020-01-01", "9999-12-31"]).as_unit("us")
+    raw = read(tmp_path, frame(day=[*days] * (N // 2)), name)
+    assert raw.frame["day"][:2].tolist() == [1577836800, 253402214400]
+
+
 @pytest.mark.parametrize(("texts", "odd"), [
     (["25.12.2020", "1.1.2021"], "25.12.2020"), (["3/4/20", "12/31/20", "soon"], "3/4/20"),
     (["2020/01/02"], "2020/01/02"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,10 @@ def infinite() -> pd.DataFrame:
     (infinite(), TARGET, {}, "table.exclude", "the DataFrame: Column \"x0\" is infinite, or beyond 1e+100, in 1 of 300"
      " rows, first in row 0."),
     (frame().set_axis(["x"] * 11, axis=1), {"target": "x"}, {}, "table.frame", 'of the DataFrame are called "x"'),
+    (pd.DataFrame({("a", "b"): [1]}), TARGET, {}, "frame", "names of 2 levels; join the levels, as in frame"),
+    (frame().assign(x0=[Fraction(1, 3)] * 300), TARGET, {}, "table.exclude", 'nor just dates: row 0 has "1/3".'),
+    (frame().assign(x0=np.full(300, "1e400", np.longdouble)), TARGET, {}, "table.exclude", "is infinite, or beyond"),
+    (pd.DataFrame(), TARGET, {}, "table.target", "which target names. It has none."),
 ])  # fmt: skip
 def test_a_fault_is_told_with_its_field(
     data: Any, table: dict[str, Any], fields: dict[str, Any], field: str, words: str

@@ -43,7 +43,7 @@ def test_the_report_names_every_column_and_what_it_was_taken_for(tmp_path: Path)
         "gap": ("category", 'named in categorical, 1 different: "8"; 30 missing, a category'),
         "void": ("not used", "no values"),
         "who": ("annotators", 'annotator names it; 1: "ann"'),
-        "code": ("number", "4 whole numbers, 0 to 3; if they are codes, name the column in categorical"),
+        "code": ("number", "whole numbers, 0 to 3, 4 different; if they are codes, name the column in categorical"),
         "many": ("category", 'text, 55 different: "t0", "t1", "t10", "t11", "t12", ...; all but the 49 most frequent'
                  " share one"),
         "truth": ("right labels", 'true_target names it; 2 classes: "no", "yes"'),

@@ -176,10 +176,36 @@ def test_numbers_with_a_mark_are_read_and_reported(
 
 @pytest.mark.parametrize("column", [
     ["18-25", "26-35", "65+"], ["1st", "2nd", "3rd"], ["1.2.3", "1.2.4", "2.0.0"], ["T1", "T2", "T3"],
-    ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["1", "a", "b"], ["?", "-", "."], ["12:30", "13:00", "14:15"],
+    ["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["1", "a", "b"], ["?", "-", "."], ["1:a", "2:b", "3:c"],
+    ["May", "June", "3"], ["USD 3", "EUR 4", "USD 5"],
 ], ids=str)  # fmt: skip
 def test_texts_with_digits_that_are_no_numbers_are_categories(read: Read, column: list[str]) -> None:
     assert read(frame(c=column * (N // 3))).categorical == ("colour", "c")
+
+
+@pytest.mark.parametrize(("column", "words"), [
+    (["(3.50)", "4.00", "1"], 'look like numbers, but "(3.50)", in row 2, cannot'),
+    (["3.50-", "4.00", "1"], 'look like numbers, but "3.50-", in row 2, cannot'),
+    (["2 Jan 2020", "13 March 2021", "March 4, 2022"], 'look like dates, but "2 Jan 2020", in row 2, cannot'),
+    (["12:30", "13:00", "1:15 pm"], 'look like times, but "12:30", in row 2, cannot be read with the others. Write'),
+    (["1", "2", "9" * 10**5], f'look like numbers, but "{"9" * 60}...", in row 4, cannot'),
+], ids=lambda one: str(one)[:40])  # fmt: skip
+def test_numbers_dates_and_times_that_cannot_be_read_are_no_categories(
+    read: Read, column: list[str], words: str
+) -> None:
+    refusal(lambda: read(frame(c=column * (N // 3))), "categorical", words)
+    assert read(frame(c=column * (N // 3)), categorical=["c"]).categorical == ("colour", "c")
+
+
+@pytest.mark.parametrize(("column", "why"), [
+    ([10**18 + 1, 10**18 + 2, 10**18 + 3], "whole numbers, 1e+18 to 1e+18, whose last digits are lost; if they are"),
+    ([20200131, 20210228, 19991231], "whole numbers, 1.99912e+07 to 2.02102e+07; if they are dates, write them as"),
+    ([20200131, 20210228, 19991299], "whole numbers, 1.99913e+07 to 2.02102e+07, 3 different; if they are codes, name"),
+    ([-0.0, 0.0, 1.5], "numbers, 0 to 1.5"),
+], ids=str)  # fmt: skip
+def test_what_whole_numbers_may_be_instead_is_told(read: Read, column: list[float], why: str) -> None:
+    columns = {one.name: one for one in read(frame(c=column * (N // 3))).report.columns}
+    assert columns["c"].why.startswith(why)
 
 
 def test_rows_are_drawn_by_class_in_their_order(read: Read) -> None:

@@ -148,7 +148,7 @@ def test_a_mistake_is_told_with_file_line_and_field(
         ("- easy\n- hard\n", "line 1: should be a mapping"),
         ("easy", "line 1: should be a mapping"),
         ("tasks:\n", "line 1: tasks: should be a mapping"),
-        ("tasks: {}\n", "line 1: tasks: "),
+        ("tasks: {}\n", "line 1: tasks: Dictionary should have at least 1 item, not 0"),
         ("tasks: [easy]\n", "line 1: tasks: should be a mapping"),
         ("tasks:\n  mine:\n", "line 2: tasks.mine: should be a mapping"),
         ("tasks:\n  mine: [\n", "line 3: this is not YAML"),
@@ -157,9 +157,12 @@ def test_a_mistake_is_told_with_file_line_and_field(
         ("tasks: {{ mine }}\n", "line 1: this is not YAML"),
         ("a: 1\n? [b, c]\n: 2\n", "line 2: this is not YAML"),
         ("tasks: *nothing\n", "line 1: this is not YAML"),
-        ("tasks: &a\n  b: *a\n", "this is not YAML"),
+        ("tasks: &a\n  b: *a\n", "this is not YAML: it is nested too deeply, or an anchor contains itself"),
+        ('tasks: "C:\\d"\n', "unknown escape character 'd'; in double quotes, write a backslash twice"),
+        ("tasks:\n  2020-01-01: {}\n", "line 2: tasks.2020-01-01: the name of a task should be text; put it into"),
+        ("tasks:\n  yes: {}\n", "line 2: tasks.yes: the name of a task should be text; put it into quotes"),
         ("tasks: !!python/object/apply:os.getcwd []\n", "line 1: this is not YAML"),
-        ("tasks: \x00\n", "this is not YAML"),
+        ("tasks:\n  \x00\n", "line 2: this is not YAML: '\\x00' is not allowed"),
         ("tasks: 2020-13-45\n", "this is not YAML"),
         ("a: 1\n---\nb: 2\n", "line 2: this is not YAML"),
     ],
@@ -176,8 +179,10 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(TaskFileError, match="cannot be read: Is a directory"):
         load_tasks(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("tasks: {mine: {summary: für}}".encode("latin-1"))
-    with pytest.raises(TaskFileError, match="cannot be read: it is not UTF-8"):
+    with pytest.raises(TaskFileError, match=r"cannot be read: it is not UTF-8\. Save it as UTF-8"):
         load_tasks(tmp_path / "latin.yaml")
+    with pytest.raises(TaskFileError, match="/dev/zero: is larger than 10 MB, and so no task file"):
+        load_tasks("/dev/zero")
 
 
 def test_labels_of_one_class_only_are_told(tmp_path: Path) -> None:

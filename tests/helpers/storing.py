@@ -63,8 +63,7 @@ class DictStore:
         return StoredEpisode(entry.header, tuple(entry.steps), entry.grade)
 
     async def step_count(self, episode_id: str) -> int:
-        found = self.open_episodes.get(episode_id)
-        return len(found.steps) if found else 0
+        return len(self.entry(episode_id).steps)
 
     async def latest(self, transport: str) -> str | None:
         found = [name for name, entry in self.open_episodes.items() if entry.header.transport == transport]

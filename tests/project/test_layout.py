@@ -30,7 +30,17 @@ LONGEST_MODULE = 350
 
 WINGS: dict[str, set[str]] = {
     # The wings, lowest first, with the libraries that each may import. A wing imports only from itself and those above.
-    "core": {"_dataselect_env_compiled", "numpy", "pydantic", "pydantic_core", "scipy", "skactiveml", "sklearn"},
+    "core": {
+        "_dataselect_env_compiled",
+        "_dataselect_env_generator",
+        "numpy",
+        "pydantic",
+        "pydantic_core",
+        "scipy",
+        "skactiveml",
+        "sklearn",
+        "threadpoolctl",
+    },
     "custom": {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "sklearn", "yaml"},
     "policies": {"numpy"},
     "evaluation": {"numpy", "pydantic", "scipy", "sklearn"},

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from dataselect_env.core.models import ObservationFields, Reply, ReplyMetadata, StepInfo
+from dataselect_env.core.models import ObservationFields, Reply, StepInfo
 from dataselect_env.core.tasks import PINNED, SPLITS, TASKS
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.policies import get_policy
@@ -98,7 +98,7 @@ def understood(text: str) -> Reply:
         observation=ObservationFields(**{name: json.loads(fields[name]) for name in prompts.OBSERVED}),
         reward=None,
         done=False,
-        metadata=ReplyMetadata(episode_id="", task_id="", seed=0, step=int(fields["step"]), info=info),
+        metadata={"episode_id": "", "task_id": "", "seed": 0, "step": int(fields["step"]), "info": info},
     )
 
 

@@ -12,9 +12,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from dataselect_env.server import connections, parsers
+from dataselect_env.server.admission import Admission
 from dataselect_env.server.connections import HTTPConnection, Limits
 from dataselect_env.server.settings import Settings
-from tests.helpers.hosting import UPGRADE, Host, frame, hosted
+from tests.helpers.hosting import PATIENCE, UPGRADE, Host, frame, hosted, read_all
 
 LIMIT = 16_384
 """Default of max_header_bytes."""
@@ -45,6 +46,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+ADMISSION = Admission(10)
+"""Of ten connections."""
 PARSERS = {"httptools": parsers.HTTPToolsParser, "h11": parsers.H11Parser}
 
 
@@ -57,7 +60,7 @@ def how(request: pytest.FixtureRequest) -> dict[str, Any]:
     limits = Limits(LIMIT, read_timeout=0.4, write_timeout=0.4)
 
     def connect(**arguments: Any) -> HTTPConnection:
-        return HTTPConnection(PARSERS[parser](**arguments), limits)
+        return HTTPConnection(PARSERS[parser](**arguments), limits, ADMISSION)
 
     return {"http": connect, "loop": loop}
 
@@ -126,7 +129,7 @@ def test_few_requests_are_held_that_wait_for_others(monkeypatch: pytest.MonkeyPa
             super().on_response_complete()
 
     limits = Limits(LIMIT, 9, 9)
-    choices = {"http": lambda **arguments: HTTPConnection(Counting(**arguments), limits)}
+    choices = {"http": lambda **arguments: HTTPConnection(Counting(**arguments), limits, ADMISSION)}
     with hosted(app, Settings(), lifespan="off", **choices) as server:
         server.ask(b"GET / HTTP/1.1\r\n\r\n" * 20_000 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert 1 < most <= connections.HTTP_READ // 18 + 1
@@ -148,6 +151,46 @@ def test_a_client_that_does_not_read_is_cut_off(host: Host) -> None:
     with closing(host.connect()) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         host.until_closed()
+
+
+def test_more_connections_than_there_may_be_are_closed_at_once(host: Host) -> None:
+    """They used up the file descriptors, and asyncio logged thousands of tracebacks a second."""
+    clients = [host.connect() for _ in range(30)]
+    try:
+        answers = [read_all(client) for client in clients]  # others are closed because no request comes
+    finally:
+        for client in clients:
+            client.close()
+    refused = [answer for answer in answers if answer]
+    assert len(refused) == 20
+    assert {refusal_of(answer) for answer in refused} == {(503, "CAPACITY_REACHED")}
+    host.until_closed()
+    assert host.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_leaves_before_its_answers_is_no_fault_of_the_server(how: dict[str, Any]) -> None:
+    """The first of several requests went on, and wrote to a connection that was gone."""
+    faults, running = [], 0
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal running
+        running += scope["type"] == "http"
+        try:
+            await app(scope, receive, send)
+        except Exception as error:
+            faults.append(error)
+        running -= scope["type"] == "http"
+
+    with hosted(noted, Settings(), lifespan="off", **how) as host:
+        with closing(host.connect()) as client:
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+            assert client.recv(100)
+        host.until_closed()
+        deadline = time.monotonic() + PATIENCE
+        while running:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert faults == []
 
 
 def test_a_client_that_reads_slowly_gets_everything(host: Host) -> None:
@@ -181,6 +224,8 @@ def test_a_websocket_that_does_not_read_is_cut_off(host: Host, piece: bytes, mon
 
 def test_a_handshake_that_the_library_refuses_is_answered(host: Host) -> None:
     assert refusal_of(host.ask(UPGRADE.replace(b"/ws", b"/ws?" + b"x" * 9_000))) == (431, "HEADERS_TOO_LARGE")
+    with_body = UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}")
+    assert refusal_of(host.ask(with_body)) == (400, "MALFORMED_REQUEST")
     host.until_closed()
 
 
@@ -188,7 +233,7 @@ def test_reading_goes_on_when_nobody_holds_it() -> None:
     calls: list[str] = []
 
     class Transport:
-        write = is_closing = None
+        is_closing = None
 
         def pause_reading(self) -> None:
             calls.append("pause")

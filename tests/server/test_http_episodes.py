@@ -16,6 +16,7 @@ from dataselect_env.core.models import Reply, State
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import SCRIPT, select, stop
 
@@ -95,6 +96,31 @@ def test_an_id_that_is_none_is_refused(service: Service, chosen: object) -> None
         run(service.http.handle("step", {**select(), "episode_id": chosen}))
     with pytest.raises(InvalidInput, match="episode_id"):
         run(service.http.handle("state", {"episode_id": chosen}))
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("transport", ["http", "session"])
+def test_an_episode_that_has_expired_is_gone_for_every_operation(
+    service: Service, store: SQLiteStore, transport: str, steps: int
+) -> None:
+    """It was still in memory, where state found it, while a step and its grade did not."""
+    player = service.http if transport == "http" else service.sessions.get(service.sessions.create())
+    run(player.handle("reset", {"episode_id": "old"}))
+    for _ in range(steps):
+        run(player.handle("step", select()))
+    run(store.prune(Retention(episodes=1_000, days=1, lifetime=-1)))
+    for ask in (
+        lambda: run(player.handle("state", {})),
+        lambda: run(player.handle("step", select())),
+        lambda: run(player.handle("state", {})),
+        lambda: service.grade({"episode_id": "old"}),
+        lambda: run(service.pool("old", points=False)),
+    ):
+        with pytest.raises(EpisodeNotFound, match="removed when it had expired"):
+            ask()
+    run(player.handle("reset", {"episode_id": "old"}))  # its id is free
+    assert isinstance(state := run(player.handle("state", {})), State)
+    assert state.step_count == 0
 
 
 def sessions_and_episodes() -> list[object]:

@@ -136,3 +136,36 @@ def test_a_large_body_is_sent_in_pieces_that_the_server_can_wait_between(client:
     assert b"".join(message["body"] for message in bodies) == whole + b"end"
     assert max(len(message["body"]) for message in bodies) <= PIECE
     assert [message.get("more_body", False) for message in bodies] == [True] * (len(bodies) - 1) + [False]
+
+
+def test_others_have_their_turn_between_the_pieces_of_large_bodies(client: TestClient) -> None:
+    """Twenty answers that the kernel takes without a pause were sent in one turn of the event loop."""
+    sent = 0
+    since_last_turn: list[int] = []
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(5):
+            await send({"type": "http.response.body", "body": b"x" * (2 * PIECE), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message: Message) -> None:
+        nonlocal sent
+        sent += bool(message.get("body"))
+
+    async def look_on() -> None:
+        while True:
+            before = sent
+            await asyncio.sleep(0)
+            since_last_turn.append(sent - before)
+
+    async def serve() -> None:
+        middleware = RequestMiddleware(answer, client.app.state.get_service)  # type: ignore[attr-defined]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+        looking = asyncio.create_task(look_on())
+        await asyncio.gather(*(middleware(dict(scope), None, send) for _ in range(20)))  # type: ignore[arg-type]
+        looking.cancel()
+
+    asyncio.run(serve())
+    assert sent == 20 * 5 * 2
+    assert max(since_last_turn) == 1

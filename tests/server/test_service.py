@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 from asyncio import run
 
@@ -12,8 +13,11 @@ from dataselect_env.core.errors import (
     TaskMismatch,
     UnknownTask,
 )
+from dataselect_env.server import pool_view
+from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.service import Service
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import StoredEpisode
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import stop
 
@@ -59,7 +63,7 @@ def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = threading.Event()
-    monkeypatch.setattr("dataselect_env.server.service.load_libraries", lambda: loaded.wait(30))
+    monkeypatch.setattr("dataselect_env.server.service._load_libraries", lambda: loaded.wait(30))
 
     async def first_episode() -> None:
         playing = asyncio.create_task(service.http.handle("reset", {"seed": 7}))
@@ -70,6 +74,35 @@ def test_the_first_episode_loads_its_libraries_without_stopping_the_others(
 
     run(first_episode())
     assert loaded.is_set()
+
+
+def test_garbage_collections_leave_the_libraries_out(service: Service) -> None:
+    """A full collection examined all of their objects, which stopped the server for 60 ms."""
+    start(service, "a")
+    assert gc.get_freeze_count() > 10_000
+
+
+def test_the_same_view_is_made_once_for_all_who_ask(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    view = pool_view.view
+
+    def count(stored: StoredEpisode, *, points: bool) -> PoolView:
+        made.append(len(stored.steps))
+        return view(stored, points=points)
+
+    monkeypatch.setattr(pool_view, "view", count)
+
+    async def ask() -> None:
+        await service.http.handle("reset", {"episode_id": "a", "seed": 1})
+        views = [service.pool("a", points=False) for _ in range(60)]
+        early = asyncio.gather(*views)
+        await asyncio.sleep(0)  # they have begun
+        await service.http.handle("step", stop())
+        assert '"done":true' in await service.pool("a", points=False)  # whoever knows of a step sees it
+        assert len(set(await early)) == 1
+
+    run(ask())
+    assert len(made) == 2
 
 
 def test_a_defect_in_the_removal_of_episodes_does_not_end_it(

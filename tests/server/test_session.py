@@ -1,9 +1,11 @@
+import asyncio
 import dataclasses
 from asyncio import run
 from typing import Any, cast
 
 import pytest
 
+from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import (
     DynamicsMismatch,
     EnvError,
@@ -14,7 +16,7 @@ from dataselect_env.core.errors import (
     NoEpisode,
     StoreUnavailable,
 )
-from dataselect_env.core.models import Operation, Reply, State
+from dataselect_env.core.models import Operation, Reply, ResetRequest, State
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
@@ -46,6 +48,34 @@ def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLite
         assert (step.reward, step.performance) == (reply.reward, reply.observation.current_performance)
     assert reply.info is not None
     assert store.load("one").grade == reply.info.grade
+
+
+def test_others_have_their_turn_between_resets(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reset on new data takes milliseconds on the event loop, and many clients may reset at the same time."""
+    resets = 0
+    since_last_turn: list[int] = []
+    start = DataSelectEnv.start
+
+    def count(env: DataSelectEnv, request: ResetRequest) -> Reply:
+        nonlocal resets
+        resets += 1
+        return start(env, request)
+
+    async def look_on() -> None:
+        while True:
+            before = resets
+            await asyncio.sleep(0)
+            since_last_turn.append(resets - before)
+
+    async def reset_all() -> None:
+        looking = asyncio.create_task(look_on())
+        await asyncio.gather(*(Session(store, "http").handle("reset", {"seed": seed}) for seed in range(20)))
+        looking.cancel()
+
+    monkeypatch.setattr(DataSelectEnv, "start", count)
+    run(reset_all())
+    assert resets == 20
+    assert max(since_last_turn) == 1
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:

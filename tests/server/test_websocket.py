@@ -1,3 +1,4 @@
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -6,13 +7,18 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from dataselect_env.core.episode import Episode
 from dataselect_env.core.errors import PayloadTooLarge
 from dataselect_env.server import websocket
 from dataselect_env.server.app import create_app
+from dataselect_env.server.service import Service
+from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.server.websocket import check_size
 from tests.helpers.actions import SCRIPT, select
 from tests.helpers.hosting import UPGRADE, frame, hosted
@@ -29,6 +35,27 @@ def error_of(answer: dict[str, Any]) -> dict[str, Any]:
     error: dict[str, Any] = answer["data"]
     assert set(error) == {"code", "message", "field"}
     return error
+
+
+def test_a_step_is_validated_and_written_as_json_once(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, session = Service(Settings(), store), Session(store, "websocket")
+    validate, dump = BaseModel.__dict__["model_validate"].__func__, BaseModel.model_dump_json
+    validated, written = [], []
+
+    def note_validation(model: type[BaseModel], *args: Any, **kwargs: Any) -> object:
+        validated.append(model.__name__)
+        return validate(model, *args, **kwargs)
+
+    def note_json(one: BaseModel, **kwargs: Any) -> str:
+        written.append(type(one).__name__)
+        return dump(one, **kwargs)
+
+    asyncio.run(websocket.answer(session, service, '{"type": "reset"}'))
+    monkeypatch.setattr(BaseModel, "model_validate", classmethod(note_validation))
+    monkeypatch.setattr(BaseModel, "model_dump_json", note_json)
+    asyncio.run(websocket.answer(session, service, json.dumps({"type": "step", "data": select()})))
+    assert validated == ["Envelope", "StepRequest", "Reply"]
+    assert written == ["StepRequest", "Reply"]  # the action for the store, the reply for the client
 
 
 MALFORMED = [
@@ -199,7 +226,7 @@ def test_a_defect_is_answered_without_its_inside_and_the_episode_survives(
         ask(socket, '{"type": "reset", "data": {"seed": 1}}')
         ask(socket, step)
         with monkeypatch.context() as patched:
-            patched.setattr("dataselect_env.core.learner.Learner.performance", defect)
+            patched.setattr(Episode, "_reason_to_end", defect)  # when the batch has been trained on
             for _ in range(2):
                 error = error_of(ask(socket, step))
                 assert error["code"] == "INTERNAL_ERROR"

@@ -132,6 +132,19 @@ def test_a_killed_worker_is_replaced_and_the_other_serves_on(tmp_path: Path) -> 
         assert "Traceback" not in server.log
 
 
+def test_a_worker_that_hangs_is_replaced_and_a_busy_one_is_not(tmp_path: Path) -> None:
+    with two_workers(tmp_path, DATASELECT_WORKER_TIMEOUT="5") as (server, (first, second)):
+        os.kill(first, signal.SIGSTOP)
+        with connect(server.ws_url) as socket:  # of the other worker
+            while f"worker {first} has not responded for 5 s and is killed" not in server.log:
+                socket.send('{"type": "reset"}')
+                assert json.loads(socket.recv())["type"] == "observation"
+        wait_until(lambda: len(set(workers_of(server)) - {first}) == 2)
+        assert second in workers_of(server)
+        assert server.terminate() == 0
+        assert "Traceback" not in server.log
+
+
 def test_a_replacement_that_cannot_start_is_tried_again_while_the_other_serves_on(tmp_path: Path) -> None:
     with two_workers(tmp_path) as (server, (first, second)):
         with closing(sqlite3.connect(tmp_path / "episodes.db", isolation_level=None)) as other:

@@ -58,6 +58,11 @@ class CountsFromOne(DictStore):
         return await super().step_count(episode_id) + (episode_id in self.open_episodes)
 
 
+class CountsUnknown(DictStore):
+    async def step_count(self, episode_id: str) -> int:
+        return await super().step_count(episode_id) if episode_id in self.open_episodes else 0
+
+
 class TakesShortNames(DictStore):
     async def create(self, header: EpisodeHeader) -> None:
         if len(header.episode_id) > 64:
@@ -236,6 +241,7 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
     },
     "unknown": {
         FindsNothing: "load('nobody') should raise EpisodeNotFound, but raised KeyError: 'nobody'",
+        CountsUnknown: "step_count('nobody') should raise EpisodeNotFound, but returned",
         IgnoresUnknown: "append('nobody', 1, StoredStep, Grade) should raise EpisodeNotFound, but returned",
     },
     "conflict": {

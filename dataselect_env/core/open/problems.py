@@ -15,7 +15,7 @@ import numpy as np
 
 from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
-from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner
+from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, training_order
 from dataselect_env.core.open import columns, families, noise
 from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
@@ -128,9 +128,8 @@ def _draw(rng: np.random.Generator, seed: int, *, testing: bool) -> DrawnProblem
     dataset, family = _table(rng, seed, testing=testing)
     if dataset is None:
         return None
-    start, everything = _warmed_up(dataset, seed), np.arange(len(dataset.y_pool))
-    ceiling = _performance_with(dataset, start.learner.copy(), everything, np.random.default_rng([seed, _STREAM, 1]))
-    low, high = round(_warm_performance(start, seed), 3), round(ceiling, 3)
+    start = _warmed_up(dataset, seed)
+    low, high = round(_warm_performance(start, seed), 3), round(_ceiling(start, seed), 3)
     if high - low < LEAST_RISE or start.performance >= high:
         return None
     pool_size = len(dataset.y_pool)
@@ -207,20 +206,30 @@ def _division(
         return None
     fixed = [np.concatenate([rows[begin : begin + 2] for rows in by_class]) for begin in (0, 2)]
     kept = np.concatenate([rows[4 : 4 + MIN_BATCH] for rows in by_class])
-    others = order[~np.isin(order, np.concatenate([*fixed, kept]))]
+    others = _without(order, np.concatenate([*fixed, kept]), len(y))
     in_seed, outside = seed_size - len(fixed[0]), seed_size + validation - len(fixed[0]) - len(fixed[1])
     pool = rng.permutation(np.concatenate([others[outside:], kept]))
     return np.concatenate([fixed[0], others[:in_seed], fixed[1], others[in_seed:outside], pool])
 
 
+def _without(rows: Indices, taken: Indices, count: int) -> Indices:
+    """Return the rows that are not taken, in their order; all are below ``count``."""
+    free = np.ones(count, dtype=np.bool_)
+    free[taken] = False
+    return rows[free[rows]]
+
+
 def _warmed_up(dataset: Dataset, seed: int) -> WarmStart:
     """Return the warm start with the L2 penalty of highest performance after a random purchase with right labels."""
-    performances = {}
+    rng, performances = _search_rng(seed), {}
+    warming = training_order(dataset.seed_rows, WARM_UP_PASSES, rng)
+    bought = rng.choice(len(dataset.y_pool), min(TRIED, len(dataset.y_pool)), replace=False)
+    rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
+    order = np.concatenate([warming, training_order(rows, MOST_PASSES, rng)])  # the same for every penalty
     for alpha in ALPHAS:
-        rng, learner = _search_rng(seed), Learner(dataset.n_classes, dataset.X.shape[1], alpha)
-        learner.train(dataset.X, dataset.y, dataset.seed_rows, WARM_UP_PASSES, rng)
-        bought = rng.choice(len(dataset.y_pool), min(TRIED, len(dataset.y_pool)), replace=False)
-        performances[alpha] = _performance_with(dataset, learner, bought, rng)
+        learner = Learner(dataset.n_classes, dataset.X.shape[1], alpha)
+        learner.train_in_order(dataset.X, dataset.y, order)
+        performances[alpha] = performance_on(dataset, learner, dataset.y, rows)
     return warm_up(dataset, _search_rng(seed), alpha=max(ALPHAS, key=lambda alpha: performances[alpha]))
 
 
@@ -241,17 +250,18 @@ def _warm_performance(start: WarmStart, seed: int) -> float:
     for _ in range(SEED_SETS):
         rows = rng.permutation(known)
         first = np.concatenate([rows[dataset.y[rows] == label][:2] for label in range(dataset.n_classes)])
-        others = rows[~np.isin(rows, first)][: len(dataset.seed_rows) - len(first)]
+        others = _without(rows, first, len(dataset.y))[: len(dataset.seed_rows) - len(first)]
         drawn, learner = np.concatenate([first, others]), Learner(dataset.n_classes, dataset.X.shape[1], alpha)
         learner.train(dataset.X, dataset.y, drawn, WARM_UP_PASSES, rng)
         found.append(performance_on(dataset, learner, dataset.y, drawn))
     return total(found) / len(found)
 
 
-def _performance_with(dataset: Dataset, learner: Learner, bought: Indices, rng: np.random.Generator) -> float:
-    """Train a learner on the seed set and some samples of the pool with right labels; return its performance."""
-    rows = np.concatenate([dataset.seed_rows, dataset.pool_rows.start + bought])
-    learner.train(dataset.X, dataset.y, rows, MOST_PASSES, rng)
+def _ceiling(start: WarmStart, seed: int) -> float:
+    """Return the performance of the warm-started learner after training on the whole pool with right labels."""
+    dataset, learner = start.dataset, start.learner.copy()
+    rows = np.concatenate([dataset.seed_rows, np.arange(dataset.pool_rows.start, dataset.pool_rows.stop)])
+    learner.train(dataset.X, dataset.y, rows, MOST_PASSES, np.random.default_rng([seed, _STREAM, 1]))
     return performance_on(dataset, learner, dataset.y, rows)
 
 

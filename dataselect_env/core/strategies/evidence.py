@@ -42,19 +42,18 @@ def leave_one_out(X: Floats, labels: Labels, X_seed: Floats, y_seed: Labels, n_c
         Allen, "The Relationship between Variable Selection and Data Augmentation and a Method for Prediction", 1974
         (the PRESS statistic).
     """
-    known, targets = np.vstack([X, X_seed]), np.eye(n_classes)[np.concatenate([labels, y_seed])]
-    spread = known.std(axis=0)
-    known = (known - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    targets = np.eye(n_classes)[np.concatenate([labels, y_seed])]
+    known = _standardised(np.vstack([X, X_seed]))
     design = np.hstack([known, np.ones((len(known), 1))])
     eigenvalues, directions = np.linalg.eigh(design.T @ design)
     rotated = design @ directions
     projected = rotated.T @ targets
+    shrinkages = 1 / (np.maximum(eigenvalues, 0.0) + len(known) * np.array(PENALTIES)[:, None])
+    leverages = rotated**2 @ shrinkages.T
     best_error, best = np.inf, targets
-    for penalty in PENALTIES:
-        shrinkage = 1 / (np.maximum(eigenvalues, 0.0) + penalty * len(known))
-        leverage = np.einsum("ij,j,ij->i", rotated, shrinkage, rotated)[:, None]
+    for shrinkage, leverage in zip(shrinkages, leverages.T[:, :, None], strict=True):
         left_out = (rotated @ (shrinkage[:, None] * projected) - leverage * targets) / (1 - leverage)
-        error = float(((left_out - targets) ** 2).mean())
+        error = float(np.square(left_out - targets).sum())
         if error < best_error:
             best_error, best = error, left_out
     scores = np.clip(best[: len(X)], 0.0, 1.0)
@@ -80,10 +79,10 @@ def neighbour_agreement(
         Wilson, "Asymptotic Properties of Nearest Neighbor Rules Using Edited Data", 1972.
         Bahri, Jiang and Gupta, "Deep k-NN for Noisy Labels", 2020.
     """
-    spread = X.std(axis=0)
-    X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    X = _standardised(X)
     references = np.unique(np.linspace(0, len(X) - 1, min(len(X), most_references)).round().astype(np.intp))
-    Z, squares = X[references], np.einsum("ij,ij->i", X[references], X[references])
+    Z = X[references]
+    squares = np.einsum("ij,ij->i", Z, Z)
     k = min(NEIGHBOURS, len(references) - 1)
     of = np.arange(len(X)) if of is None else of
     shares = np.empty(len(of))
@@ -94,3 +93,11 @@ def neighbour_agreement(
         nearest = references[np.argpartition(distances, k - 1, axis=1)[:, :k]]
         shares[begin : begin + len(rows)] = (labels[nearest] == labels[rows, None]).mean(axis=1)
     return shares
+
+
+def _standardised(X: Floats) -> Floats:
+    """Return features, (n, n_features), with mean 0 and standard deviation 1; columns without spread are 0."""
+    centred: Floats = X - X.mean(axis=0)
+    spread = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(X))
+    centred /= np.where(spread > 0, spread, 1.0)
+    return centred

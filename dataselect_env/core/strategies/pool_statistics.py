@@ -15,6 +15,7 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.strategies import evidence, filters, sampling
 from dataselect_env.core.strategies.candidates import Candidates
+from dataselect_env.core.threads import on_one_thread
 
 MOST_SAMPLES: Final = 1_200
 """Most samples of the pool that the statistics describe."""
@@ -54,6 +55,7 @@ STATISTICS: Final[dict[str, str]] = {
 """Names and meanings of the statistics, in order. All but the differences and the correlation lie in [0, 1]."""
 
 
+@on_one_thread
 def pool_statistics(candidates: Candidates, seed_label: float) -> dict[str, float]:
     """Return the statistics of a pool by name, in the order of ``STATISTICS``, rounded to six decimals.
 
@@ -75,13 +77,14 @@ def pool_statistics(candidates: Candidates, seed_label: float) -> dict[str, floa
     }
     passed = {name: passing[name][rows] if name in passing else around >= filters.AGREEING - 1e-9 for name in _COMPARED}
     entropy = sampling.entropy_of(candidates.probabilities)
-    distance = ((candidates.X - candidates.X.mean(axis=0)) ** 2).sum(axis=1)
+    centred = candidates.X - candidates.X.mean(axis=0)
+    distance = np.einsum("ij,ij->i", centred, centred)
     held_out_label = candidates.held_out[np.arange(len(labels)), labels]
     shares = {name: float(passing.get(name, passed[name]).mean()) for name in _COMPARED}
     values = [
         *shares.values(),
-        *(_among_highest(entropy, passing, passed, rows, name) - shares[name] for name in _COMPARED),
-        *(_among_highest(distance, passing, passed, rows, name) - shares[name] for name in _COMPARED),
+        *(share - shares[name] for name, share in _among_highest(entropy, passing, passed, rows).items()),
+        *(share - shares[name] for name, share in _among_highest(distance, passing, passed, rows).items()),
         *((passed[one] == passed[other]).mean() for one, other in combinations(_COMPARED, 2)),
         candidates.probabilities.max(axis=1).mean(),
         entropy.mean() / np.log(k),
@@ -91,7 +94,7 @@ def pool_statistics(candidates: Candidates, seed_label: float) -> dict[str, floa
         _seed_neighbours(candidates),
         seed_label,
         np.bincount(labels, minlength=k).min() / len(labels) * k,
-        _effective_rank(candidates.X),
+        _effective_rank(centred),
     ]
     return {name: round(float(value), 6) for name, value in zip(STATISTICS, values, strict=True)}
 
@@ -116,14 +119,26 @@ def _part(candidates: Candidates, rows: Indices) -> Candidates:
 
 
 def _among_highest(
-    values: Floats, passing: dict[str, Mask], passed: dict[str, Mask], rows: Indices, name: str
-) -> float:
-    """Return the share that passes a filter among the samples with the highest values."""
-    if name not in passing:
-        values = values[rows]
-    count = max(1, round(FAR_SHARE * len(values)))
-    highest = np.argsort(-values, kind="stable")[:count]
-    return float(passing.get(name, passed[name])[highest].mean())
+    values: Floats, passing: dict[str, Mask], passed: dict[str, Mask], rows: Indices
+) -> dict[str, float]:
+    """Return the share that passes each filter among the samples with the highest values.
+
+    Args:
+        values: One value for each sample of the pool, (n,).
+        passing: Samples that pass, (n,), by filter; the shares of other filters are taken among ``rows``.
+        passed: The same for ``rows`` alone, (m,), for all filters in ``_COMPARED``.
+        rows: Some samples of the pool, (m,).
+    """
+    highest, among_rows = _highest(values), _highest(values[rows])
+    return {
+        name: float((passing[name][highest] if name in passing else passed[name][among_rows]).mean())
+        for name in _COMPARED
+    }
+
+
+def _highest(values: Floats) -> Indices:
+    """Return the indices of the highest ``FAR_SHARE`` of values."""
+    return np.argsort(-values, kind="stable")[: max(1, round(FAR_SHARE * len(values)))]
 
 
 def _correlation(one: Floats, other: Floats) -> float:
@@ -145,9 +160,8 @@ def _seed_neighbours(candidates: Candidates) -> float:
     return float((candidates.labels[nearest] == y[:, None]).mean())
 
 
-def _effective_rank(X: Floats) -> float:
+def _effective_rank(centred: Floats) -> float:
     """Return the participation ratio of the covariance's eigenvalues over the number of features, in (0, 1]."""
-    centred = X - X.mean(axis=0)
     covariance = centred.T @ centred
-    squares = float((covariance * covariance).sum())
-    return float(np.trace(covariance)) ** 2 / squares / X.shape[1] if squares > 0 else 1.0
+    squares = float(np.vdot(covariance, covariance))
+    return float(np.trace(covariance)) ** 2 / squares / centred.shape[1] if squares > 0 else 1.0

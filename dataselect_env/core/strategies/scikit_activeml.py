@@ -41,6 +41,8 @@ CLASSIFIERS: Final = {
 """Classifiers of ``skactiveml.classifier`` by strategy class, for strategies that cannot use a logistic regression."""
 TREES: Final = 10
 """Members of a committee, which is a random forest."""
+JITTER: Final = 0.01
+"""Standard deviations by which rows are moved apart for a class that fails, as some do on duplicated rows."""
 
 _SUPPLIED = frozenset({"self", "X", "y", "clf", "estimator", "discriminator", "ensemble", "classes"})
 _lock = RLock()
@@ -136,6 +138,14 @@ def _models(class_name: str, wanted: dict[str, inspect.Parameter], classes: Labe
     return models
 
 
+def _moved_apart(rows: Floats, seed: int) -> Floats:
+    """Return rows, (n, n_features), each moved at random by about ``JITTER`` standard deviations of each feature."""
+    scale = rows.std(axis=0)
+    constant = scale <= 1e-9 * np.abs(rows).max(axis=0)
+    moved: Floats = rows + np.random.default_rng(seed).normal(size=rows.shape) * np.where(constant, 1, scale) * JITTER
+    return moved
+
+
 def query(
     kind: type,
     X: Floats,
@@ -147,6 +157,9 @@ def query(
     seed: int,
 ) -> tuple[Indices, Floats]:
     """Choose a batch with a strategy, which trains its own small model on the training set.
+
+    A class that fails is asked again with all rows moved apart at random by about ``JITTER`` standard deviations.
+    TypiClust and FourDs need that where few rows are distinct.
 
     Args:
         kind: Strategy class, as :func:`find` returns it.
@@ -176,22 +189,21 @@ def query(
         parameters = _parameters(kind.__init__)  # type: ignore[misc]
         strategy: Any = kind(**{name: value for name, value in options.items() if name in parameters})
         models = _models(kind.__name__, _parameters(strategy.query), labels, seed)
+        rows = np.concatenate([X_acquired, X])
+        given = np.concatenate([y_acquired.astype(np.float64), np.full(len(X), np.nan)])  # NaN: unlabelled
+
+        def ask(rows: Floats) -> Any:
+            candidates = np.arange(known, known + len(X))
+            return strategy.query(rows, given, candidates=candidates, batch_size=count, return_utilities=True, **models)
+
         try:
-            chosen, utilities = strategy.query(
-                np.concatenate([X_acquired, X]),
-                np.concatenate([y_acquired.astype(np.float64), np.full(len(X), np.nan)]),  # NaN: unlabelled
-                candidates=np.arange(known, known + len(X)),
-                batch_size=count,
-                return_utilities=True,
-                **models,
-            )
-        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
-            reason = textwrap.shorten(str(error), 200)
-            raise InvalidInput(f"{kind.__name__} of scikit-activeml cannot be used here: {reason}") from error
-        except NameError as error:  # a defect of TypiClust, where the training set covers all clusters
-            raise InvalidInput(
-                f"{kind.__name__} of scikit-activeml cannot be used here: too few rows are distinct"
-            ) from error
+            chosen, utilities = ask(rows)
+        except Exception as error:  # of any type: TypiClust fails with a NameError
+            try:
+                chosen, utilities = ask(_moved_apart(rows, seed))
+            except Exception:
+                reason = textwrap.shorten(str(error), 200)
+                raise InvalidInput(f"{kind.__name__} of scikit-activeml cannot be used here: {reason}") from error
     first = np.asarray(utilities, dtype=np.float64)[0, known:]
     places = np.asarray(list(dict.fromkeys(chosen)), dtype=np.intp) - known
     return places, np.where(np.isnan(first), -np.inf, first)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataselect_env.custom.columns import EMPTY_WORDS
-from dataselect_env.custom.errors import TableError
+from dataselect_env.custom.errors import TableError, quoted
 from dataselect_env.custom.formats.opened import MAX_BYTES, OpenedTable
 from dataselect_env.custom.formats.text import TextFile
 
@@ -28,6 +28,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 """Separators of a .csv file; the one that divides its header into most names is used."""
 
 _csv_limit = threading.Lock()
+_BLANKS = " \t\r\n\f\v\u00a0\ufeff"
+"""Characters around a column's name that do not belong to it; the last is the byte order mark of a joined file."""
 _NOTHING = {*EMPTY_WORDS} - {""}
 _MAY_BE_REWRITTEN = re.compile(r"\x1f(?:0[0-9]+\x1f|[A-Za-z#<]|-[nN]|-?1\.#)")
 """Finds rows with leading zeros or words among cells joined by \\x1f; one search a row costs less than one a cell."""
@@ -131,24 +133,32 @@ class _Scan:
             raise TableError(f"{self._title} is empty.", "file")
 
     def _take(self, number: int, line: list[str]) -> None:
-        if not line or (len(line) == 1 and not line[0].strip()):
+        if not line or (len(line) == 1 and not line[0].strip(" \t")):  # as pandas sees it
             if self.header:
                 self._blank.append(number)
             return
         if not self.header:
             self._first = number
-            self.header = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(line)]
+            self._check_header(line)
+            self.header = [name.strip(_BLANKS) or f"Unnamed: {place}" for place, name in enumerate(line)]
             return
         self.rows += 1
         if len(line) != len(self.header):
             message = f"Row {number:,} of {self._title} has {len(line):,} values, its header {len(self.header):,}."
-            raise TableError(f"{message} Correct it; values that contain the separator need quotes.", "file")
+            first = "the first row should have the names of the columns, and " if self.rows == 1 else ""
+            raise TableError(f"{message} Correct it; {first}values that contain the separator need quotes.", "file")
         if _MAY_BE_REWRITTEN.search("\x1f".join(("", *line, ""))):
             for place, cell in enumerate(line):
                 if cell in _NOTHING:
                     self._words.setdefault(place, set()).add(cell)
                 elif cell[:1] == "0" and cell[1:].isdecimal():
                     self._zeros.setdefault(place, cell)
+
+    def _check_header(self, names: list[str]) -> None:
+        if len(names) == 1:
+            message = f"{self._title} has only one column, {quoted(names)}; a table has labels and features."
+            wanted = ", ".join(SEPARATORS.values())
+            raise TableError(f"{message} Separate values by one of {wanted}; in a .tsv file by tabs.", "file")
 
     def row_numbers(self) -> Any:
         """Return the number of each row in the file, counted as spreadsheets do."""

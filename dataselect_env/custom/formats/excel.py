@@ -19,6 +19,8 @@ def open_excel(path: Path, title: str, sheet: str | None) -> OpenedTable:
 
     with path.open("rb") as file, pandas.ExcelFile(file, engine="calamine") as book:
         sheets = [str(name) for name in book.sheet_names]
+        if not sheets:
+            raise TableError(f"{title} has no sheets.", "file")
         if sheet is not None:
             check_known(title, "sheet", "sheet", sheet, sheets)
         chosen = sheet or sheets[0]

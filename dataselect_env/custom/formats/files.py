@@ -1,9 +1,8 @@
-"""Opens a file of a table: finds the format by its suffix, and turns whatever fails into a sentence."""
+"""Opens a file of a table: finds the format by its suffix."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from dataselect_env.custom.errors import TableError
 from dataselect_env.custom.formats.columnar import open_columnar
 from dataselect_env.custom.formats.delimited import open_delimited
 from dataselect_env.custom.formats.excel import open_excel
+from dataselect_env.custom.formats.failures import file_errors
 from dataselect_env.custom.formats.json_rows import open_json
 from dataselect_env.custom.formats.npz import open_npz
 from dataselect_env.custom.formats.opened import OpenedTable, check_bytes
@@ -48,13 +48,14 @@ def open_file(table: Table, folder: Path, as_text: Collection[str] = ()) -> Open
         TableError: The file does not exist or cannot be read, or a library is missing.
     """
     title, path = title_of(table), folder / str(table.file)
-    with _file_errors(title, path):
+    extra = EXCEL_EXTRA if _suffix(path.name) in EXCEL else EXTRA
+    with file_errors(title, path, extra):
         _check_exists(title, path, is_absolute=Path(str(table.file)).is_absolute())
         opened = _open(table, path, title, as_text)
 
     def load(columns: list[str]) -> pandas.DataFrame:
         check_bytes(title, 8 * opened.rows * len(columns))  # a small file may unpack to billions of cells
-        with _file_errors(title, path):
+        with file_errors(title, path, extra):
             return opened.load(columns)
 
     return opened._replace(load=load)
@@ -66,6 +67,8 @@ def _check_exists(title: str, path: Path, *, is_absolute: bool) -> None:
     if not path.exists():
         hint = "" if is_absolute else " Names are relative to the folder of the task file."
         raise TableError(f"There is no file {title}.{hint}", "file")
+    if not path.is_file():
+        raise TableError(f"{title} is a pipe or a device, not a file. Save its content as a file.", "file")
     if _suffix(path.name) not in (*SUFFIXES, ".zip"):
         packed = f"{', '.join((*DELIMITED, *JSON))} may be followed by {' or '.join(PACKINGS)}"
         raise TableError(f"{title} has an unknown suffix. Names end with {', '.join(SUFFIXES)}; {packed}.", "file")
@@ -95,7 +98,7 @@ def _open(table: Table, path: Path, title: str, as_text: Collection[str]) -> Ope
         return open_npz(path, title, labels)
     member = only_member(path, title) if packing == ".zip" else ""
     if member:
-        suffix = _suffix(member)
+        suffix = Path(member.lower()).suffix
     file = TextFile(path, title, packing if packing in PACKINGS else "", member)
     if suffix in JSON:
         opened = open_json(file)
@@ -104,18 +107,3 @@ def _open(table: Table, path: Path, title: str, as_text: Collection[str]) -> Ope
     else:
         raise TableError(f'{title} has the file "{member}", which cannot be read from a .zip file. Unpack it.', "file")
     return opened._replace(note=f'"{Path(member).name}", {opened.note}') if member else opened
-
-
-@contextmanager
-def _file_errors(title: str, path: Path) -> Iterator[None]:
-    """Turn what libraries raise for a file into a sentence."""
-    try:
-        yield
-    except TableError:
-        raise
-    except ImportError:
-        raise TableError(EXCEL_EXTRA if _suffix(path.name) in EXCEL else EXTRA, "file") from None
-    except PermissionError:
-        raise TableError(f"{title} cannot be opened: permission denied.", "file") from None
-    except Exception as error:  # of any type: damaged files make libraries raise whatever comes
-        raise TableError(f"{title} cannot be read: it is damaged, or its suffix is wrong.", "file") from error

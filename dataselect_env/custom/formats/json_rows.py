@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +40,18 @@ def open_json(file: TextFile) -> OpenedTable:
         numbers.append(row)
     if not columns:
         raise TableError(f"{file.title} is empty.", "file")
-    return of_frame(pandas.DataFrame(columns, index=numbers), "JSON objects")
+    try:
+        return of_frame(pandas.DataFrame(columns, index=numbers), "JSON objects")
+    except UnicodeEncodeError:  # pandas keeps text as UTF-8
+        message = f"Row {_first_half(columns, numbers):,} of {file.title} has half of a character, as \\ud800 is."
+        raise TableError(f"{message} Write the whole character.", "file") from None
+
+
+def _first_half(columns: dict[str, list[Any]], numbers: list[int]) -> int:
+    """Return the first row with text that has half of a surrogate pair."""
+    halves = re.compile("[\ud800-\udfff]")
+    cells = ((row, cell) for column in columns.values() for row, cell in zip(numbers, column, strict=True))
+    return min(row for row, cell in cells if isinstance(cell, str) and halves.search(cell))
 
 
 def _objects(file: TextFile) -> Iterator[tuple[int, _Pairs]]:

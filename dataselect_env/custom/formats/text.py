@@ -6,6 +6,7 @@ import codecs
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from dataselect_env.custom.formats.opened import check_bytes
 
 PACKINGS = (".gz", ".zip")
 """Suffixes of packed files."""
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 SNIPPET = 20
 """Characters around a byte that is not UTF-8 that the message shows."""
 
@@ -48,23 +50,34 @@ class TextFile(NamedTuple):
         """Yield the lines.
 
         Raises:
-            TableError: The file unpacks to more than ``MAX_BYTES``, or is not encoded in UTF-8.
+            TableError: The file unpacks to more than ``MAX_BYTES``, is damaged behind its first row, is not encoded in
+                UTF-8, or has a NUL character, as binary files have.
         """
-        size = 0
+        size = row = 0
         try:
             with self.open() as text:
-                for line in text:
+                for row, line in enumerate(text, start=1):
                     size += len(line)
+                    if "\0" in line:
+                        raise self._binary(row)
                     yield line
                     check_bytes(self.title, size)
         except UnicodeDecodeError:
             raise self._undecodable() from None
+        except _DAMAGE:
+            if not row:
+                raise  # perhaps it is not packed at all
+            raise TableError(
+                f"{self.title} is damaged after row {row:,}. Pack it again, or copy it again.", "file"
+            ) from None
 
     def _undecodable(self) -> TableError:
         """Return the error for the first line that is not UTF-8."""
         advice = "Save the file as UTF-8."
         with self._bytes() as binary:
             for row, line in enumerate(binary, start=1):
+                if b"\0" in line:
+                    return self._binary(row)
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
@@ -72,6 +85,11 @@ class TextFile(NamedTuple):
                     place = f'Row {row:,} of {self.title} is not encoded in UTF-8, near "{snippet}".'
                     return TableError(f"{place} {advice}", "file")
         return TableError(f"{self.title} is not encoded in UTF-8. {advice}", "file")
+
+    def _binary(self, row: int) -> TableError:
+        """Return the error for a row with a NUL character."""
+        message = f"Row {row:,} of {self.title} has a NUL character, which no text has. Its suffix is wrong, or it is"
+        return TableError(f"{message} in UTF-16 or UTF-32 without a byte order mark: save it as UTF-8.", "file")
 
     @contextmanager
     def _bytes(self) -> Iterator[IO[bytes]]:

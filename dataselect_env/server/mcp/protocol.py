@@ -6,6 +6,7 @@ revisions fall back to them. ``tools/list`` and ``tools/call`` also work without
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from dataselect_env import __version__
@@ -34,7 +35,10 @@ async def respond(message: object, backend: EpisodeBackend) -> Response | None:
         return await _respond_to_one(message, backend)
     if not 1 <= len(message) <= MAX_BATCH:
         return RpcError(INVALID_REQUEST, f"A batch should have 1 to {MAX_BATCH} messages.").response()
-    responses = [await _respond_to_one(one, backend) for one in message]
+    responses = []
+    for one in message:
+        responses.append(await _respond_to_one(one, backend))
+        await asyncio.sleep(0)  # others have their turn
     return [response for response in responses if response is not None] or None
 
 

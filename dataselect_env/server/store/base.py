@@ -74,7 +74,7 @@ class EpisodeStore(Protocol):
         """Return an episode. Raises EpisodeNotFound."""
 
     def step_count(self, episode_id: str) -> int:
-        """Return the number of stored steps of an episode; 0 if there is no such episode."""
+        """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
 
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``; None if there is none."""

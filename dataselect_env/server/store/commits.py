@@ -1,8 +1,8 @@
 """Group commit: changes that are ready in the same turn of the event loop share a transaction.
 
 A commit to a write-ahead log takes some tens of microseconds, less than a switch to a thread, so it runs on the event
-loop. A thread does what may take longer: waiting for another process that is writing, checkpoints, and commits that
-wait for the disk. The loop waits for none of them.
+loop. A thread does what may take longer: waiting for another process that is writing, the removal of episodes,
+checkpoints, and commits that wait for the disk. The loop waits for none of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHECKPOINT_PATIENCE = 100
 """Milliseconds that a checkpoint keeps writers waiting for readers: a small part of the time that a writer waits."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request:
     """A change and the future of its caller."""
 
@@ -76,22 +76,30 @@ class Committer:
         self._queued: deque[_Request] = deque()  # for the thread
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
-    async def make(self, change: Change) -> None:
-        """Make a change; on return it is committed.
+    def make(self, change: Change, *, beside: bool = False) -> asyncio.Future[None]:
+        """Make a change; it is committed when the future that is returned is done.
 
         A change that fails leaves no trace, and the changes that share its transaction are committed.
 
-        Raises:
+        Args:
+            change: The change.
+            beside: Whether the thread makes it, if there is a patient connection, because it takes long.
+
+        Raises, when the future is awaited:
             sqlite3.Error: The database refused the change, cannot be written, or is closed.
             Exception: Whatever ``change`` raised.
         """
         loop = asyncio.get_running_loop()
         request = _Request(change, loop.create_future())
-        gathered = self._gathered.setdefault(loop, [])
-        gathered.append(request)
-        if len(gathered) == 1:
-            loop.call_soon(self._commit_gathered, loop)  # after whatever else is ready in this turn
-        await request.done
+        if beside and self._patient is not None:
+            self._queued.append(request)
+            self._go_on(self._patient)
+        else:
+            gathered = self._gathered.setdefault(loop, [])
+            gathered.append(request)
+            if len(gathered) == 1:
+                loop.call_soon(self._commit_gathered, loop)  # after whatever else is ready in this turn
+        return request.done
 
     def checkpoint(self) -> Future[None] | None:
         """Start to copy the log into the database; return None for a database without a log."""
@@ -107,8 +115,18 @@ class Committer:
             self._queued.extend(requests)
         else:
             self._commit_now(requests)
-        if self._patient is not None and self._queued:
-            self._thread.submit(self._commit_queued, self._patient)
+        if self._patient is not None:
+            self._go_on(self._patient)
+
+    def _go_on(self, patient: sqlite3.Connection) -> None:
+        """Let the thread commit what is queued, and make a checkpoint now and then."""
+        try:
+            if self._queued:
+                self._thread.submit(self._commit_queued, patient)
+        except RuntimeError:  # the thread has ended
+            while self._queued:
+                self._queued.popleft().settle(sqlite3.ProgrammingError("the database is closed"))
+            return
         self._transactions += 1
         if self._transactions % CHECKPOINT_EVERY == 0:
             self.checkpoint()
@@ -167,7 +185,7 @@ def _checkpoint(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_PATIENCE:d}")
         connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-    except sqlite3.Error:
-        logger.exception("the checkpoint of the episode store failed; it is tried again later")
+    except sqlite3.Error as error:
+        logger.warning("the checkpoint of the episode store failed: %s; it is tried again later", error)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience:d}")

@@ -1,7 +1,7 @@
 """The files of an open SQLite database, and whether they still have their names.
 
 SQLite goes on writing to a file that was deleted or replaced while it was open. Nobody can open that file again, so
-what is written to it is lost when the process ends.
+what is written to it is lost when the process ends. So is the log beside a database that was emptied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SUFFIXES = ("-wal", "-shm")
 
 
 class FilesReplaced(sqlite3.OperationalError):
-    """A file of the database was deleted, moved or replaced while the database was open."""
+    """A file of the database was deleted, moved, replaced or emptied while the database was open."""
 
 
 class DatabaseFiles:
@@ -42,7 +42,7 @@ class DatabaseFiles:
         try:
             if self._look() == self._identities:
                 return
-            reason = "other files are there now"
+            reason = "other files are there now, or an empty one"
         except OSError as error:
             reason = str(error)
         raise FilesReplaced(
@@ -51,4 +51,7 @@ class DatabaseFiles:
         )
 
     def _look(self) -> list[tuple[int, int]]:
-        return [(found.st_dev, found.st_ino) for found in map(os.stat, self._names)]
+        database, *beside = map(os.stat, self._names)
+        if not database.st_size:
+            return []
+        return [(found.st_dev, found.st_ino) for found in (database, *beside)]

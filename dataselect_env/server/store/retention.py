@@ -1,4 +1,4 @@
-"""Removal of expired episodes, a few at a time, so that no step has to wait for it.
+"""Removal of expired episodes beside the event loop, a few at a time, so that no step has to wait for long.
 
 Episodes are examined in the order in which they were started. A pass usually ends with the first that stays, since
 later ones are younger; now and then it examines all, because the clock may have been wrong when one was started.
@@ -23,7 +23,7 @@ MEMORY_EPISODES = 20_000
 """Most episodes in a store in memory: about 50 MB."""
 EXAMINED_AT_ONCE = 1_000
 REMOVED_AT_ONCE = 25
-"""Limits of one call, which takes about a millisecond; steps may have to wait for it."""
+"""Limits of one transaction, which takes about a millisecond; steps may have to wait for it."""
 THOROUGH_EVERY = 60
 """Passes, of which there is one a minute, between those that examine all episodes; the first one does."""
 JUMP = timedelta(days=1)

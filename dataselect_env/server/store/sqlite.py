@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dataselect_env.core.actions import stored_action
-from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.errors import EpisodeNotFound
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.commits import Committer
+from dataselect_env.server.store.faults import Faults
 from dataselect_env.server.store.files import DatabaseFiles
 from dataselect_env.server.store.retention import (
     MEMORY_EPISODES,
@@ -31,8 +29,6 @@ from dataselect_env.server.store.retention import (
 )
 from dataselect_env.server.store.schema import connect, count_probe, prepare, read_mark
 
-logger = logging.getLogger(__name__)
-
 MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
@@ -41,7 +37,11 @@ LOAD_EPISODE = (
     "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
     " FROM episodes WHERE episode_id = ?"
 )
+COUNT_STEPS = (
+    "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE episode = number) FROM episodes WHERE episode_id = ?"
+)
 LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
+UNKNOWN = "episode_id: there is no such episode, or it was removed when it had expired"
 
 
 class SQLiteStore:
@@ -60,6 +60,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
         self._path = path and path.absolute()
+        self._faults = Faults()
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
         self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
@@ -101,7 +102,7 @@ class SQLiteStore:
                 row,
             )
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
     async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
@@ -117,20 +118,20 @@ class SQLiteStore:
                 "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?", row
             )
             if added.rowcount != 1:
-                raise EpisodeNotFound("The episode is no longer in the store.")
+                raise EpisodeNotFound(UNKNOWN, field="episode_id")
             if grade is not None:
                 connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
                 )
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
     def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode. Raises EpisodeNotFound."""
         found = self._read(LOAD_EPISODE, episode_id)
         if not found:
-            raise EpisodeNotFound("episode_id: there is no such episode", field="episode_id")
+            raise EpisodeNotFound(UNKNOWN, field="episode_id")
         number, grade, *header = found[0]
         steps = self._read(LOAD_STEPS, number)
         return StoredEpisode(
@@ -140,11 +141,11 @@ class SQLiteStore:
         )
 
     def step_count(self, episode_id: str) -> int:
-        """Return the number of stored steps of an episode; 0 if there is no such episode."""
-        (last,) = self._read(
-            "SELECT max(step) FROM steps WHERE episode = (SELECT number FROM episodes WHERE episode_id = ?)", episode_id
-        )[0]
-        return last or 0
+        """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
+        found = self._read(COUNT_STEPS, episode_id)
+        if not found:
+            raise EpisodeNotFound(UNKNOWN, field="episode_id")
+        return int(found[0][0])
 
     def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``; None if there is none."""
@@ -157,24 +158,25 @@ class SQLiteStore:
         """Remove a few expired episodes; return whether there may be more."""
         if self._path is None:
             keep = replace(keep, episodes=min(keep.episodes, MEMORY_EPISODES))
-        with _client_errors():
-            current = self._pass or await self._begin_pass()
-            with self._lock:
-                expired, has_more = current.find_expired(self._connection, keep)
-            if expired:
-                await self._committer.make(lambda connection: remove(connection, expired))
-            self._pass = current if has_more else None
+        current: Pass | None = None
+        has_more = False
+
+        def prune_some(connection: sqlite3.Connection) -> None:
+            nonlocal current, has_more
+            current = replace(self._pass or self._begin_pass(connection))  # a copy: this may be rolled back
+            expired, has_more = current.find_expired(connection, keep)
+            remove(connection, expired)
+
+        with self._faults.converted():
+            await self._committer.make(prune_some, beside=True)
+        self._passes += self._pass is None
+        self._pass = current if has_more else None
         return has_more
 
-    async def _begin_pass(self) -> Pass:
-        with self._lock:
-            noted = is_noted(self._connection)
-        if not noted:
-            await self._committer.make(note_pass)
-        with self._lock:
-            begun = Pass(self._passes, by_age=not is_paused(self._connection))
-        self._passes += 1
-        return begun
+    def _begin_pass(self, connection: sqlite3.Connection) -> Pass:
+        if not is_noted(connection):
+            note_pass(connection)
+        return Pass(self._passes, by_age=not is_paused(connection))
 
     async def check(self) -> None:
         """Return if the store can be written, and has what was written; reads every table."""
@@ -184,7 +186,7 @@ class SQLiteStore:
             nonlocal written
             written = count_probe(connection)
 
-        with _client_errors():
+        with self._faults.converted(writes=True):
             await self._committer.make(probe)
             with self._lock:
                 found = read_mark(self._connection, "probes") or 0
@@ -195,7 +197,7 @@ class SQLiteStore:
 
     def size(self) -> int:
         """Return the size of the store in bytes."""
-        with _client_errors():
+        with self._faults.converted():
             self._check_files()
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
@@ -211,30 +213,9 @@ class SQLiteStore:
             self._patient.close()
 
     def _read(self, query: str, *parameters: object) -> list[Any]:
-        with _client_errors(), self._lock:
+        with self._faults.converted(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
 
 
 def _nothing_to_check() -> None:
     """Stand in for the check of files where the database is in memory."""
-
-
-@contextmanager
-def _client_errors() -> Iterator[None]:
-    """Convert errors of the database into errors for clients; log the cause of those that are not expected."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_CONSTRAINT_UNIQUE":
-            raise EpisodeExists(
-                "episode_id: is already in use; choose another or leave it out", field="episode_id"
-            ) from error
-        if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
-            raise EpisodeConflict(
-                "Another request has just played this step of the episode; get the state and continue from there."
-            ) from error
-        logger.exception("the episode store failed")
-        raise StoreUnavailable(
-            "The episode store cannot be reached right now; nothing has changed, so try again."
-        ) from error

@@ -7,9 +7,12 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dataselect_env.core.arrays import Floats, Indices
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.strategies import get_strategy, scikit_activeml
+from dataselect_env.core.strategies import get_strategy, registry, scikit_activeml
 from tests.helpers.candidates import make, pick
 
 SKACTIVEML = (
@@ -89,6 +92,51 @@ def test_scikit_activeml_where_the_training_set_or_the_pool_is_poor(class_name: 
     one_left = np.arange(40) == 17
     poor = replace(one_class, X=np.zeros((40, 3)), left=one_left)
     assert pick(strategy, poor, 1).tolist() == [17]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *registry.NATIVE,
+        *(f"{label_filter}_k_center" for label_filter in registry.NATIVE_FILTERS),
+        *(f"skactiveml:{name}" for name in ("TypiClust", "FourDs", "CoreSet", "QueryByCommittee", "ProbCover")),
+    ],
+)
+@settings(deadline=None, max_examples=12)
+@given(
+    distinct=st.integers(1, 4), spread=st.sampled_from([0, 1e-12, 1, 1e8]), acquired=st.integers(1, 20), data=st.data()
+)
+def test_a_batch_is_filled_where_few_rows_are_distinct(
+    name: str, distinct: int, spread: float, acquired: int, data: st.DataObject
+) -> None:
+    if name.startswith("skactiveml"):
+        pytest.importorskip("skactiveml")
+    plain = make(distinct, classes=2, acquired=acquired)
+    values = np.random.default_rng(distinct).normal(size=(distinct, 3)) * spread + 1 / 3
+    poor = replace(plain, X=values[np.arange(40) % distinct], X_acquired=values[np.arange(acquired) % distinct])
+    count = data.draw(st.integers(1, int(poor.left.sum())))
+    batch = pick(get_strategy(name), poor, count).tolist()
+    assert len(set(batch)) == count
+    assert poor.left[batch].all()
+
+
+def test_a_class_that_fails_is_asked_again_with_rows_moved_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pytest.importorskip("skactiveml.pool")
+    strategy, seen = get_strategy("skactiveml:TypiClust"), []
+
+    def fails_on_duplicates(_self: object, X: Floats, y: Floats, **_options: object) -> tuple[Indices, Floats]:
+        seen.append(X)
+        if len(np.unique(X, axis=0)) < len(X):
+            raise ZeroDivisionError
+        return np.array([len(X) - 1]), np.zeros((1, len(X)))
+
+    monkeypatch.setattr(pool.TypiClust, "query", fails_on_duplicates)
+    poor = replace(make(0, acquired=5), X=np.tile([[0.0, 1 / 3, 1e6]], (40, 1)), left=np.ones(40, dtype=bool))
+    assert pick(strategy, poor, 1).tolist() == [39]
+    assert np.abs(seen[1] - seen[0]).max() < 0.1 * max(1, seen[0].std(axis=0).max())
+    monkeypatch.setattr(pool.TypiClust, "query", lambda *_, **__: 1 // 0)
+    with pytest.raises(InvalidInput, match="TypiClust of scikit-activeml cannot be used here: integer division"):
+        pick(strategy, poor, 1)
 
 
 @pytest.mark.parametrize("class_name", ["CostEmbeddingAL", "Clue", "DropQuery", "TypiClust"])

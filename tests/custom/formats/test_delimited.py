@@ -27,6 +27,11 @@ def test_a_csv_may_have_a_mark_quotes_and_blank_lines(tmp_path: Path) -> None:
     assert raw.frame.iloc[1].tolist() == ["one, 1", 1.5]
 
 
+def test_names_of_columns_have_no_blanks_or_marks_around_them(tmp_path: Path) -> None:
+    rows = "\n".join(f"{row % 7}.5,1,{row % 2}" for row in range(12))
+    assert list(read(tmp_path, f"\ufeff\ufeffa,\u00a0b\u00a0, y\n{rows}").frame.columns) == ["a", "b"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
 def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
     rows = [f"{row / 3};{'öü'[row % 2]}" for row in range(12)]
@@ -67,7 +72,13 @@ def test_a_long_column_with_text_at_its_end_is_text(tmp_path: Path) -> None:
     (b"a,y\n", "t.csv has no rows"),
     (b"a,y\n1,2\n1,2,3\n", "Row 3 of t.csv has 3 values, its header 2. Correct it; values that contain the separator"),
     (b"a,y\n1,2\n1\n", "Row 3 of t.csv has 1 values"),
-    (b"a,y\n1,2,3\n1,2,3\n", "Row 2 of t.csv has 3 values"),
+    (b"a,y\n1,2,3\n1,2,3\n", "Row 2 of t.csv has 3 values, its header 2. Correct it; the first row should have the"),
+    (b"a y\n1 2\n", 't.csv has only one column, "a y"; a table has labels and features. Separate values by one of'),
+    (b"a,y\n1,x\n\x0c\n", "Row 3 of t.csv has 1 values"),
+    (b"a,y\n1,x\n1\x002,x\n", "Row 3 of t.csv has a NUL character, which no text has. Its suffix is wrong, or"),
+    (b"PK\x03\x04\x14\0\0\0\xff\n", "Row 1 of t.csv has a NUL character"),
+    ("a,y\n1,x\n".encode("utf-16-le"), "Row 1 of t.csv has a NUL character"),
+    ("a,y\n1,x\n".encode("utf-32"), "Row 1 of t.csv has a NUL character"),
     (b"a,a,y\n1,2,3\n", 'Several columns of t.csv are called "a"'),
     (b'a,y\n1,2\n\n1,"x\n3,4\n5,6\n', "Row 4 of t.csv cannot be divided into values: a quoted value does not end"),
     (b'a,y\n1,2\n"1"5,x\n', "Row 3 of t.csv cannot be divided into values: a quoted value does not end, or text"),

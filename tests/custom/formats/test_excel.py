@@ -14,8 +14,12 @@ import pytest
 from dataselect_env.custom.definitions import Table
 from dataselect_env.custom.tables import RawTable, read_table
 from tests.helpers.tabling import refusal
+from tests.helpers.xlsb import write_xlsb
 
 Read = Callable[..., RawTable]
+SHEETS = Path(__file__).parent / "sheets"
+"""Files that no library of the tests can write: t.xls by xlwt 1.3, t.ods by odfpy 1.4, encrypted.xlsx by
+msoffcrypto-tool 6 with the password "secret"."""
 DAY = datetime.date(1970, 1, 2)
 HEADER = ["a", "when", "lab"]
 
@@ -100,3 +104,30 @@ def test_a_column_without_a_name_gets_one(read: Read) -> None:
     raw = read(["a", None, "lab"], *body())
     assert list(raw.frame.columns) == ["a", "Unnamed: 1"]
     refusal(lambda: read(["a", "a", "lab"], *body()), "file", 'Several columns of t.xlsx are called "a"')
+
+
+@pytest.mark.parametrize("name", ["t.xls", "t.ods"])
+def test_older_and_open_formats_are_read(name: str) -> None:
+    raw = read_table(Table(file=name, target="label"), SHEETS)
+    assert raw.report.note == 'sheet "Data", the first of 2'
+    assert raw.frame["a"].tolist() == [row / 2 for row in range(12)]
+    assert raw.frame["day"].tolist() == [1577836800 + 86400 * row for row in range(12)]
+    assert raw.frame["colour"].tolist() == ["blue", "green"] * 6
+    assert raw.frame["flag"].tolist() == ["True", "False", "False"] * 4
+    assert (raw.classes, raw.y.tolist()) == (("no", "yes"), [0, 1] * 6)
+
+
+def test_a_binary_workbook_is_read(tmp_path: Path) -> None:
+    rows: list[list[str | float | bool]] = [["a", "colour", "flag", "label"]]
+    rows += ([row / 2, ["blue", "green"][row % 2], row % 3 == 0, ["no", "yes"][row % 2]] for row in range(12))
+    write_xlsb(tmp_path / "t.xlsb", rows)
+    raw = read_table(Table(file="t.xlsb", target="label"), tmp_path)
+    assert raw.report.note == 'sheet "Data"'
+    assert raw.frame["a"].tolist() == [row / 2 for row in range(12)]
+    assert raw.frame["flag"].tolist() == ["True", "False", "False"] * 4
+    assert (raw.categorical, raw.classes, raw.y.tolist()) == (("colour", "flag"), ("no", "yes"), [0, 1] * 6)
+
+
+def test_an_encrypted_workbook_is_told() -> None:
+    table = Table(file="encrypted.xlsx", target="y")
+    refusal(lambda: read_table(table, SHEETS), "file", "encrypted.xlsx is encrypted. Save it without a password.")

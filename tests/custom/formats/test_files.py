@@ -21,6 +21,7 @@ from dataselect_env.custom.errors import TableError
 from dataselect_env.custom.formats import opened
 from dataselect_env.custom.tables import read_table
 from tests.helpers.tabling import N, every, frame, refusal, save
+from tests.helpers.xlsb import write_xlsb
 
 FILES = (
     *("t.csv", "T.CSV", "t.csv.gz", "t.csv.zip", "t.tsv", "t.tsv.gz", "t.jsonl", "t.json", "t.ndjson.gz", "t.json.zip"),
@@ -59,7 +60,7 @@ CSV = "a,label\n" + "".join(f"{row / 2},{row % 2}\n" for row in range(9))
     ("none.csv", None, "There is no file none.csv"),
     ("t.csv", b"", "t.csv is empty"),
     ("t.csv.gz", b"a,label\n1,2\n", "t.csv.gz cannot be read: it is damaged"),
-    ("t.csv.gz", gzip.compress(CSV.encode() * 99, mtime=0)[:-9], "cannot be read: it is damaged"),
+    ("t.csv.gz", gzip.compress(CSV.encode() * 99, mtime=0)[:-9], "t.csv.gz is damaged after row "),
     ("t.zip", b"PK or not", "t.zip cannot be read: it is damaged"),
     ("t.parquet", b"PAR1 or not", "t.parquet cannot be read: it is damaged"),
     ("t.feather", b"ARROW1", "t.feather cannot be read: it is damaged"),
@@ -78,6 +79,7 @@ def test_a_bad_file_is_refused(tmp_path: Path, name: str, content: bytes | None,
     ({"a.csv": CSV, "b.csv": CSV}, 't.zip has 2 files ("a.csv", "b.csv"), and one is read. Unpack it'),
     ({"a.parquet": "PAR1"}, 't.zip has the file "a.parquet", which cannot be read from a .zip file. Unpack it.'),
     ({"a.txt": CSV}, 'the file "a.txt"'),
+    ({"a.csv.gz": CSV}, 'the file "a.csv.gz", which cannot be read from a .zip file. Unpack it.'),
     ({"a.csv": f"{CSV}5\n"}, "Row 11 of t.zip has 1 values"),
     ({"folder__a.csv": CSV, "__MACOSX__._a.csv": "junk", ".DS_Store": "junk"}, ""),
 ])  # fmt: skip
@@ -144,20 +146,19 @@ def test_a_folder_is_told(tmp_path: Path) -> None:
         refusal(partial(read_table, table, tmp_path), "file", "is a folder, not a file")
 
 
-def test_a_file_that_may_not_be_opened_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save(tmp_path / "t.csv", frame())
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", refuse)  # root may open everything
-    refusal(lambda: read_table(Table(file="t.csv", target="label"), tmp_path), "file", "permission denied")
+def test_a_pipe_is_told_and_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    refusal(lambda: read_table(Table(file="t.csv", target="y"), tmp_path), "file", "t.csv is a pipe or a device")
 
 
 def sample(folder: Path, name: str) -> bytes:
     data = frame(day=pd.date_range("2020-01-01", periods=N), size=["1,250", "?"] * (N // 2))
     if name.endswith(".npz"):
         np.savez(folder / name, X=np.eye(N, 3), label=np.arange(N) % 2)
+    elif name in ("t.xls", "t.ods"):
+        return (Path(__file__).parent / "sheets" / name).read_bytes()
+    elif name.endswith(".xlsb"):
+        write_xlsb(folder / name, [["a", "label"], *([row / 2, row % 2] for row in range(N))])
     else:
         save(folder / name, data)
     return (folder / name).read_bytes()
@@ -165,7 +166,7 @@ def sample(folder: Path, name: str) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    name=st.sampled_from([*FILES, "t.npz"]),
+    name=st.sampled_from([*FILES, "t.npz", "t.xls", "t.ods", "t.xlsb"]),
     damage=st.lists(st.tuples(st.floats(0, 0.999), st.binary(max_size=8), st.integers(0, 30)), max_size=9),
 )
 def test_any_damage_is_told_in_a_sentence(tmp_path: Path, name: str, damage: list[tuple[float, bytes, int]]) -> None:

@@ -63,6 +63,19 @@ def test_what_cannot_be_answered_is_an_error_of_the_protocol(
     assert ask(backend, method, **params)["error"]["code"] == code
 
 
+def test_others_have_their_turn_between_the_messages_of_a_batch(backend: EpisodeBackend) -> None:
+    async def ask_and_look_on() -> int:
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        asking = asyncio.create_task(protocol.respond([ping] * MAX_BATCH, backend))
+        turns = 0
+        while not asking.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(ask_and_look_on()) >= MAX_BATCH
+
+
 def test_a_notification_gets_no_answer(backend: EpisodeBackend) -> None:
     assert answer({"jsonrpc": "2.0", "method": "notifications/initialized"}, backend) is None
 

@@ -96,7 +96,7 @@ def test_what_comes_to_wait_for_another_process_shares_a_transaction(
             other.execute("BEGIN IMMEDIATE")
             waiting = []
             for number in range(100):
-                waiting.append(asyncio.create_task(committer.make(insert(number))))
+                waiting.append(committer.make(insert(number)))
                 await asyncio.sleep(0)
             other.execute("COMMIT")
         await asyncio.gather(*waiting)
@@ -129,7 +129,7 @@ def test_where_nothing_can_be_committed_every_caller_is_told(
     told = asyncio.run(outcomes(committer, [insert(1), insert(2)]))
     assert [type(error) for error in told] == [sqlite3.OperationalError] * 2
     connections[0].execute("PRAGMA query_only = OFF")
-    asyncio.run(committer.make(insert(3)))
+    assert asyncio.run(outcomes(committer, [insert(3)])) == [None]
     assert numbers(path) == [3]
 
 
@@ -151,7 +151,7 @@ def test_the_event_loop_goes_on_while_another_process_writes(committer: Committe
     async def play() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            waiting = asyncio.create_task(committer.make(insert(1)))
+            waiting = committer.make(insert(1))
             for _ in range(100):
                 await asyncio.sleep(0)
             assert not waiting.done()
@@ -164,8 +164,7 @@ def test_the_event_loop_goes_on_while_another_process_writes(committer: Committe
 
 def test_a_waiter_that_is_cancelled_holds_up_nobody(committer: Committer, path: Path) -> None:
     async def play() -> None:
-        impatient = asyncio.create_task(committer.make(insert(1)))
-        await asyncio.sleep(0)
+        impatient = committer.make(insert(1))
         impatient.cancel()
         await committer.make(insert(2))
         assert impatient.cancelled()
@@ -180,7 +179,7 @@ def test_closing_commits_what_waits_and_refuses_what_comes(
     async def play() -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            waiting = asyncio.create_task(committer.make(insert(1)))
+            waiting = committer.make(insert(1))
             for _ in range(10):
                 await asyncio.sleep(0)
             other.execute("COMMIT")
@@ -188,8 +187,9 @@ def test_closing_commits_what_waits_and_refuses_what_comes(
         assert numbers(path) == [1]
         await waiting
         connections[0].close()
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            await committer.make(insert(2))
+        for beside in (False, True):
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                await committer.make(insert(2), beside=beside)
 
     asyncio.run(play())
 
@@ -271,6 +271,6 @@ def test_a_commit_that_waits_for_the_disk_is_made_beside_the_event_loop(
         threads.add(threading.current_thread() is threading.main_thread())
         levels.update(connection.execute("PRAGMA synchronous").fetchone())
 
-    asyncio.run(store._committer.make(change))
+    assert asyncio.run(outcomes(store._committer, [change])) == [None]
     assert (threads, levels) == (({True}, {1}) if synchronous == "normal" else ({False}, {2}))
     store.close()

@@ -48,7 +48,12 @@ def restore_a_copy(path: Path) -> None:
     os.replace(path.with_name("copy"), path)
 
 
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
 ALL = [
+    empty,
     delete,
     delete_the_log,
     delete_the_locks,

@@ -1,9 +1,12 @@
 """What leaves the store, and what never does."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.store import retention
 from dataselect_env.server.store.base import EpisodeHeader, StoredStep
-from dataselect_env.server.store.retention import Retention
+from dataselect_env.server.store.retention import Pass, Retention
 from dataselect_env.server.store.schema import write_mark
 from dataselect_env.server.store.sqlite import SQLiteStore
 
@@ -212,3 +215,37 @@ def test_room_is_used_again(store: SQLiteStore) -> None:
         prune(store, keep)
         sizes.append(store.size())
     assert sizes[-1] == sizes[1]
+
+
+def test_episodes_leave_a_file_beside_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLiteStore(tmp_path / "episodes.db")
+    play(store, "old", age=2 * DAY)
+    threads = []
+    find_expired = Pass.find_expired
+
+    def note(*args: Any) -> tuple[list[int], bool]:
+        threads.append(threading.current_thread().name)
+        return find_expired(*args)
+
+    monkeypatch.setattr(Pass, "find_expired", note)
+    prune(store, replace(ALL, days=1))
+    assert names(store) == []
+    assert {name.partition("_")[0] for name in threads} == {"store"}
+    store.close()
+
+
+def test_a_pass_that_is_rolled_back_examines_the_same_episodes_again(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        play(store, f"old-{number}", age=2 * DAY)
+    play(store, "new")
+    monkeypatch.setattr(retention, "REMOVED_AT_ONCE", 1)
+    keep = replace(ALL, days=1)
+    assert asyncio.run(store.prune(keep))  # the pass goes on
+    with monkeypatch.context() as failing:
+        failing.setattr("dataselect_env.server.store.sqlite.remove", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(store.prune(keep))
+    prune(store, keep)
+    assert names(store) == ["new"]

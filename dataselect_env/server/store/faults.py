@@ -1,0 +1,102 @@
+"""Faults of a SQLite store: what a client gets to know of them, and what the log says.
+
+A disk that is full fails each request of every client. The log has the first failure of each kind, then one line a
+minute with their number, and one when the store works again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+LINE_EVERY = 60.0
+"""Seconds between lines about failures of a kind that has been logged."""
+SETTLED = 10.0
+"""Seconds without a failure after which a write shows that the store works again; before, failures may come and go."""
+
+
+class Faults:
+    """Converts errors of the database into errors for clients, and logs those that are not a client's fault.
+
+    Args:
+        clock: Returns monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kinds: set[str] = set()  # logged since the store last worked
+        self._failures = 0  # since then
+        self._logged = self._failed = 0.0  # when there was the last line, and the last failure
+        self._reading, self._writing = _Block(self, writes=False), _Block(self, writes=True)
+
+    def converted(self, *, writes: bool = False) -> AbstractContextManager[None]:
+        """Convert the errors of a block, which reads the store or writes to it.
+
+        Raises:
+            EpisodeExists, EpisodeConflict: The episode, or its step, is already in the store.
+            StoreUnavailable: Another error of the database.
+        """
+        return self._writing if writes else self._reading
+
+    def end(self, error: BaseException | None, *, writes: bool) -> None:
+        """End a block: raise the error for the client, or note that a write worked."""
+        if isinstance(error, sqlite3.Error):
+            raise self._convert(error) from error
+        # Reads often work all the time.
+        if error is None and writes and self._failures and self._clock() >= self._failed + SETTLED:
+            self._note_recovery()
+
+    def _convert(self, error: sqlite3.Error) -> Exception:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_CONSTRAINT_UNIQUE":
+            return EpisodeExists("episode_id: is already in use; choose another or leave it out", field="episode_id")
+        if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
+            return EpisodeConflict(
+                "Another request has just played this step of the episode; get the state and continue from there."
+            )
+        self._log(error, f"{type(error).__name__} {name}")
+        return StoreUnavailable("The episode store cannot be reached right now; nothing has changed, so try again.")
+
+    def _log(self, error: sqlite3.Error, kind: str) -> None:
+        with self._lock:
+            self._failures += 1
+            now = self._failed = self._clock()
+            is_new = kind not in self._kinds
+            if not is_new and now < self._logged + LINE_EVERY:
+                return
+            self._kinds.add(kind)
+            self._logged = now
+        is_expected = isinstance(error, sqlite3.OperationalError)  # of the disk, say; others may be defects
+        how_often = "" if self._failures == 1 else f"; {self._failures} failures since it last worked"
+        logger.error("the episode store failed: %s%s", error, how_often, exc_info=is_new and not is_expected)
+
+    def _note_recovery(self) -> None:
+        with self._lock:
+            failures, self._failures = self._failures, 0
+            self._kinds.clear()
+        logger.warning("the episode store works again, after %d failures", failures)
+
+
+class _Block(AbstractContextManager[None]):
+    """A block whose errors are converted. It keeps nothing of one use, so that all blocks share it.
+
+    Every step enters one, and a generator would take a microsecond.
+    """
+
+    def __init__(self, faults: Faults, *, writes: bool) -> None:
+        self._faults, self._writes = faults, writes
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._faults.end(error, writes=self._writes)
