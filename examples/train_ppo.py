@@ -46,8 +46,9 @@ from dataselect_env.policies.learned import Actor, load_actor, start_actor
 from dataselect_env.policies.policy import AnyPolicy, Policy
 
 STEPS = 150_000
-ENVIRONMENTS = 64
-STEPS_A_ROLLOUT = 32
+ENVIRONMENTS = 32
+"""With more, a rollout has fewer steps of each and cuts more episodes off, and training is hardly faster."""
+STEPS_A_ROLLOUT = 64
 """Per environment; an update sees about 350 episodes."""
 HIDDEN = [64, 64]
 FIRST_ENTROPY, LAST_ENTROPY = 0.2, 0.01
