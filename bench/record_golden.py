@@ -1,7 +1,7 @@
 """Record the episodes that tests/core/test_golden.py compares with (tests/golden/dynamics-<DYNAMICS_VERSION>/).
 
     python -m bench.record_golden
-    python -m bench.record_golden --exact tests/golden/exact-2.json
+    python -m bench.record_golden --exact tests/golden/exact-3.json
 
 Plays two fixed scripts on every task and writes the actions and all replies, one file per episode. The recordings of a
 released DYNAMICS_VERSION never change: if episodes change, raise the version. During the development of a version,

@@ -14,7 +14,7 @@ from dataselect_env.core.errors import InvalidInput, UnknownSplit, UnknownTask
 if TYPE_CHECKING:
     from dataselect_env.core.source import Source
 
-DYNAMICS_VERSION = 2
+DYNAMICS_VERSION = 3
 """Rises when the same task, seed and actions give a different episode; never on refactoring."""
 
 MIN_BATCH = 5

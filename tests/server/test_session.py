@@ -20,6 +20,7 @@ from dataselect_env.core.models import Operation, Reply, ResetRequest, State
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
+from dataselect_env.server.threads import SPACING
 from tests.helpers.actions import SCRIPT, select, stop
 
 
@@ -76,6 +77,7 @@ def test_others_have_their_turn_between_resets(store: SQLiteStore, monkeypatch: 
     run(reset_all())
     assert resets == 20
     assert max(since_last_turn) == 1
+    assert len(since_last_turn) > 20 * SPACING
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:

@@ -12,6 +12,8 @@ from dataselect_env.custom.errors import TableError
 from dataselect_env.custom.formats.opened import OpenedTable, of_frame
 from dataselect_env.custom.formats.text import TextFile
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 class _Pairs(list[tuple[str, Any]]):
     """The keys and values of a JSON object."""
@@ -32,6 +34,9 @@ def open_json(file: TextFile) -> OpenedTable:
         for name, value in pairs:
             if name in cells:
                 raise TableError(f'Row {row:,} of {file.title} has the key "{name}" twice. Correct it.', "file")
+            for text in (name, value):
+                if isinstance(text, str):
+                    _check_text(file, row, text)
             cells[name] = value
             if name not in columns:
                 columns[name] = [None] * len(numbers)
@@ -40,18 +45,14 @@ def open_json(file: TextFile) -> OpenedTable:
         numbers.append(row)
     if not columns:
         raise TableError(f"{file.title} is empty.", "file")
-    try:
-        return of_frame(pandas.DataFrame(columns, index=numbers), "JSON objects")
-    except UnicodeEncodeError:  # pandas keeps text as UTF-8
-        message = f"Row {_first_half(columns, numbers):,} of {file.title} has half of a character, as \\ud800 is."
-        raise TableError(f"{message} Write the whole character.", "file") from None
+    return of_frame(pandas.DataFrame(columns, index=numbers), "JSON objects")
 
 
-def _first_half(columns: dict[str, list[Any]], numbers: list[int]) -> int:
-    """Return the first row with text that has half of a surrogate pair."""
-    halves = re.compile("[\ud800-\udfff]")
-    cells = ((row, cell) for column in columns.values() for row, cell in zip(numbers, column, strict=True))
-    return min(row for row, cell in cells if isinstance(cell, str) and halves.search(cell))
+def _check_text(file: TextFile, row: int, text: str) -> None:
+    """Refuse text with half of a surrogate pair, which is no character and cannot be written as UTF-8."""
+    if _HALF.search(text):
+        message = f"Row {row:,} of {file.title} has half of a character, as \\ud800 is."
+        raise TableError(f"{message} Write the whole character.", "file")
 
 
 def _objects(file: TextFile) -> Iterator[tuple[int, _Pairs]]:
