@@ -4,7 +4,8 @@
     python examples/make_minari.py --task medium --policies random,probing,ppo
 
 Each policy gives one data set, ``dataselect/<task>/<policy>-v0``, in Minari's folder (``MINARI_DATASETS_PATH``). Its
-observations are ``features.FEATURES``, its actions are box actions, and the rewards of an episode add up to its grade.
+observations are ``features.FEATURES``, its actions are box actions, its infos are flat, and the rewards of an episode
+add up to its grade.
 ``dataset.recover_environment()`` returns the environment, with ``eval_env=True`` the one with held-out seeds.
 """
 
@@ -34,8 +35,8 @@ def record(policy: Policy, task_id: str, seeds: range) -> MinariDataset:
     name = f"dataselect/{task_id}/{policy.name}-v0"
     if name in minari.list_local_datasets():
         minari.delete_dataset(name)
-    choices: dict[str, Any] = {"id": f"dataselect_env.gym:{env_id(task_id)}", "reward_mode": "grade"}
-    env = DataCollector(gymnasium.make(**choices))
+    choices: dict[str, Any] = {"id": f"dataselect_env.gym:{env_id(task_id)}", "reward_mode": "grade", "infos": "flat"}
+    env = DataCollector(gymnasium.make(**choices), record_infos=True)
     for seed in seeds:
         env.reset(seed=seed)
         task = as_described(TASKS[task_id], env.unwrapped.replies[0].problem)

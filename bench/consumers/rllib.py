@@ -1,6 +1,6 @@
 """Ray RLlib trains with two env runners, in process and over a running server, as examples/train_rllib.py does.
 
-pip install ".[rllib]" && PYTHONPATH=tests python -m bench.consumers.rllib
+pip install ".[rllib]" && python -m bench.consumers.rllib
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""Stable-Baselines3 creates vector environments from the ids, in one or several processes, and learns on all spaces.
+"""Stable-Baselines3 learns on all spaces: in vector environments made from the ids, and in ``DataSelectVecEnv``.
 
 pip install ".[train]" && python -m bench.consumers.stable_baselines3
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from sb3_contrib import MaskablePPO
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
@@ -16,11 +18,12 @@ from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import SubprocVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv
 
 from bench.consumers.record import recorded
 from dataselect_env.core.tasks import SPLITS
 from dataselect_env.gym.registration import env_id
+from dataselect_env.gym.sb3 import DataSelectVecEnv
 
 ID = f"dataselect_env.gym:{env_id('medium')}"
 STEPS = 512
@@ -49,6 +52,34 @@ def masked_stops(agent: Any) -> int:
     return chosen
 
 
+def plain(result: Any) -> Any:
+    """Return a plain dictionary for an ordered one, which NumPy takes for another type."""
+    return dict(result) if isinstance(result, dict) else result
+
+
+def compare_with_dummy(**choices: Any) -> int:
+    """Play random actions in ``DataSelectVecEnv`` and in a ``DummyVecEnv``; return the number of ended episodes.
+
+    Raises:
+        AssertionError: An observation, reward, end or info differs.
+    """
+    choices = {"actions": "multi_discrete", "reward_mode": "grade", **choices}
+    ours = DataSelectVecEnv("medium", 4, **choices)
+    theirs = DummyVecEnv([partial(gymnasium.make, ID, **choices)] * 4)
+    ours.seed(3)
+    theirs.seed(3)
+    np.testing.assert_equal(ours.reset(), plain(theirs.reset()))
+    ends = 0
+    for _ in range(30):
+        actions = np.array([ours.action_space.sample() for _ in range(4)])
+        results = ours.step(actions)
+        for one, other in zip(results, theirs.step(actions), strict=True):
+            np.testing.assert_equal(one, plain(other))
+        np.testing.assert_equal(ours.reset_infos, theirs.reset_infos)
+        ends += int(results[2].sum())
+    return ends
+
+
 def main() -> None:
     torch.set_num_threads(1)
     with recorded("stable_baselines3", "train", ["stable-baselines3", "sb3-contrib", "gymnasium", "torch"]) as record:
@@ -63,14 +94,18 @@ def main() -> None:
         apart = make_vec_env(ID, 2, vec_env_cls=SubprocVecEnv, vec_env_kwargs={"start_method": "spawn"})
         record.claim(PPO("MlpPolicy", apart, **SETTINGS).learn(256).num_timesteps >= 256, "SubprocVecEnv, by spawn")
         apart.close()
+        ends = [compare_with_dummy(infos="flat"), compare_with_dummy(observations="dict", max_episode_steps=3)]
+        record.claim(min(ends) > 5, "DataSelectVecEnv gives what DummyVecEnv gives over single environments")
         masked = learn("flat", "multi_discrete", MaskablePPO)
         record.claim(is_masking_supported(masked.get_env()), "sb3-contrib finds the masks through the wrappers of make")
+        together = DataSelectVecEnv("medium", 32, actions="multi_discrete", reward_mode="grade", keep_datasets=True)
+        record.claim(is_masking_supported(together), "sb3-contrib finds the masks of DataSelectVecEnv")
+        masked = MaskablePPO("MlpPolicy", together, **SETTINGS).learn(STEPS)
         record.claim(masked_stops(masked) == 0, "MaskablePPO never chooses what is masked")
         held_out = Monitor(gymnasium.make(ID, actions="multi_discrete", reward_mode="grade", split="test"))
         held_out.reset(seed=SPLITS["test"].first_seed)
         untrained = evaluate_policy(masked, held_out, n_eval_episodes=20)[0]
-        longer = learn("flat", "multi_discrete", MaskablePPO, n_steps=256, learning_rate=1e-3)
-        longer.learn(16_384)
+        longer = MaskablePPO("MlpPolicy", together, **{**SETTINGS, "n_steps": 32}, learning_rate=1e-3).learn(16_384)
         held_out.reset(seed=SPLITS["test"].first_seed)
         trained = evaluate_policy(longer, held_out, n_eval_episodes=20)[0]
         steps = (str(masked.num_timesteps), str(longer.num_timesteps))

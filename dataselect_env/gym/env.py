@@ -19,10 +19,11 @@ from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import DEFAULT_REWARD_MODE, Reply, RewardMode
 from dataselect_env.core.numbers import as_integer
-from dataselect_env.core.problem import Problem, as_described
+from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, SEED_LIMIT, Split, Task, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.gym import spaces
+from dataselect_env.gym.infos import FlatInfos, InfoKind, info_of
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
 from dataselect_env.integrations.remote import RemoteEnv
 from dataselect_env.policies.features import EpisodeProgress
@@ -100,6 +101,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         url: str | None = None,
         render_mode: str | None = None,
         task_file: str | None = None,
+        infos: InfoKind = "nested",
     ) -> None:
         """Prepare a task; ``reset`` starts an episode.
 
@@ -118,6 +120,8 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             render_mode: ``ansi``, ``rgb_array`` (needs matplotlib) or None.
             task_file: Path of a file of custom tasks, loaded first in the process that makes the environment. To play
                 a custom task on a server, the server must have loaded the file too.
+            infos: ``nested``: as described above. ``flat``: numbers under keys that never change, see
+                :class:`~dataselect_env.gym.infos.FlatInfos`.
 
         Raises:
             TaskFileError: The task file cannot be used.
@@ -129,6 +133,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             load_tasks(task_file)
         self.task, self.split = get_task(task_id), get_split(split)
         spaces.check_kind("reward_mode", reward_mode, RewardMode)
+        spaces.check_kind("infos", infos, InfoKind)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise InvalidInput(
                 f"render_mode: should be ansi, rgb_array or None, not {render_mode!r}", field="render_mode"
@@ -139,6 +144,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         self.observation_space = spaces.observation_space(observations, self.task.extra_strategies)
         self.action_space = spaces.action_space(actions, self.task.extra_strategies)
         self.render_mode = render_mode
+        self._inform = info_of if infos == "nested" else FlatInfos(self.task.extra_strategies, reward_mode).of
         self._core: DataSelectEnv | RemoteEnv = RemoteEnv(url) if url is not None else DataSelectEnv()
         self._progress, self._history = EpisodeProgress(self.task), History(self.task)
         self.replies: list[Reply] = []
@@ -162,7 +168,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         reply = self._core.reset(task_id=task.task_id, seed=chosen, reward_mode=self.reward_mode)
         described = as_described(task, reply.problem)
         self.replies, self._progress, self._history = [reply], EpisodeProgress(described), History(described)
-        return self._observe(reply), info_of(reply)
+        return self._observe(reply), self._inform(reply)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Play one action, with the arguments and results of Gymnasium.
@@ -179,7 +185,7 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
         )
         reply = self._core.step(choices.action(0))
         self.replies.append(reply)
-        return self._observe(reply), reply.reward or 0.0, reply.done, False, info_of(reply)
+        return self._observe(reply), reply.reward or 0.0, reply.done, False, self._inform(reply)
 
     def action_masks(self) -> Mask:
         """Return the mask of useful actions for sb3-contrib's ``MaskablePPO``; see :func:`.spaces.masks`.
@@ -209,19 +215,3 @@ class DataSelectGymEnv(gymnasium.Env[Any, Any]):
             self._history.see(reply)
             return self._history.state().astype(np.float32)
         return spaces.lane(self.observations, spaces.observe(self.observations, self._progress), 0)
-
-
-def info_of(reply: Reply) -> dict[str, Any]:
-    """Return the Gymnasium info of a reply: task, seed, step and the fields of its ``StepInfo``.
-
-    Fields that are None are left out, so that the infos of several environments can be stacked into arrays. The
-    episode id, which is random, is left out too.
-    """
-    step_info = reply.info.model_dump(exclude_none=True) if reply.info is not None else {}
-    described = {} if reply.problem is None else {"problem": numbers_of(reply.problem)}
-    return {"task_id": reply.task_id, "seed": reply.seed, "step": reply.step, **described, **step_info}
-
-
-def numbers_of(problem: Problem) -> dict[str, Any]:
-    """Return a problem as numbers by name; the strategies are those of the task, and belong to the action space."""
-    return problem.model_dump(exclude_none=True, exclude={"strategies"})

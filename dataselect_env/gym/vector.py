@@ -26,11 +26,13 @@ from dataselect_env.core.models import DEFAULT_REWARD_MODE, RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.order import check_order
 from dataselect_env.core.results import BatchResult
+from dataselect_env.core.source import source_of
 from dataselect_env.core.strategies.sampling import STRATEGIES
-from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, get_split, get_task
+from dataselect_env.core.tasks import DEFAULT_SPLIT, DEFAULT_TASK, PINNED, get_split, get_task
 from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.gym import spaces
-from dataselect_env.gym.env import choose_seed, numbers_of, read_options
+from dataselect_env.gym.env import choose_seed, read_options
+from dataselect_env.gym.infos import FlatInfos, InfoKind, numbers_of
 from dataselect_env.gym.spaces import ActionKind, ObservationKind
 from dataselect_env.policies.features import Progress, purchases_of
 
@@ -58,6 +60,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         render_mode: None = None,
         url: None = None,
         task_file: str | None = None,
+        infos: InfoKind = "nested",
+        keep_datasets: bool = False,
     ) -> None:
         """Prepare the lanes.
 
@@ -74,6 +78,10 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
             render_mode: Only None. For rendering, use ``vectorization_mode="sync"``, which makes single environments.
             url: Only None. For a server, use ``vectorization_mode="async"``, which makes single environments.
             task_file: As for a single environment.
+            infos: As for a single environment.
+            keep_datasets: Whether every data set stays in memory once an episode has used it, 1 MB each, so that later
+                resets need not make it again. Training meets each of the 1,024 of the train split many times. Only for
+                ``easy``, ``medium`` and ``hard``: other tasks may have a data set for each seed.
 
         Raises:
             TaskFileError: The task file cannot be used.
@@ -89,9 +97,12 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         if num_envs < 1:
             raise InvalidInput(f"num_envs: should be at least 1, not {num_envs}", field="num_envs")
         spaces.check_kind("reward_mode", reward_mode, RewardMode)
+        spaces.check_kind("infos", infos, InfoKind)
         if task_file is not None:
             load_tasks(task_file)
         self.task, self.split = get_task(task_id), get_split(split)
+        if keep_datasets and self.task.task_id not in PINNED:
+            raise InvalidInput(f"keep_datasets: only for the tasks {', '.join(PINNED)}", field="keep_datasets")
         self.num_envs = num_envs
         self.observations, self.actions = observations, actions
         self.max_episode_steps = max_episode_steps
@@ -106,6 +117,8 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         self.single_observation_space = spaces.observation_space(observations)
         self.single_action_space = spaces.action_space(actions, self.task.extra_strategies)
         self.reward_mode = reward_mode
+        self._flat = FlatInfos(self.task.extra_strategies, reward_mode) if infos == "flat" else None
+        self._kept: dict[int, object] | None = {} if keep_datasets else None
         self._batch = EpisodeBatch(num_envs, reward_mode)
         self._started = np.zeros(num_envs, dtype=np.bool_)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -224,10 +237,16 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
         started = [Episode(task, number, self.reward_mode, hold_data=True) for number in numbers]
         for lane, episode in zip(lanes.tolist(), started, strict=True):
             self._batch.start(lane, episode)
+            if self._kept is not None and task.task_id in PINNED:
+                start = source_of(episode.task).start(episode.seed)
+                self._kept[start.dataset.number] = start
         observed = np.array([episode.observation.as_tuple() for episode in started], dtype=np.float64)
         self._progress.start(lanes, [episode.task for episode in started], observed)
         self._task_ids[lanes], self._seeds[lanes] = task.task_id, numbers
         self._started[lanes], self._over[lanes] = True, False
+        if self._flat is not None:
+            self._put(infos, lanes, self._flat.of_resets(self._seeds[lanes]))
+            return
         self._put(infos, lanes, self._identity(lanes))
         if task.described:
             for lane, episode in zip(lanes.tolist(), started, strict=True):
@@ -252,6 +271,10 @@ class DataSelectVectorEnv(VectorEnv[Any, Any, NDArray[Any]]):
 
     def _add_steps(self, lanes: Indices, result: BatchResult, infos: Infos) -> None:
         """Add the infos of the results, one row for each of ``lanes``; fields without a value are left out."""
+        if self._flat is not None:
+            steps = self._progress.step[lanes].astype(np.int64)
+            self._put(infos, lanes, self._flat.of_steps(self._seeds[lanes], steps, result))
+            return
         self._put(infos, lanes, self._identity(lanes))
         strategies = (*STRATEGIES, *self.task.extra_strategies)
         bought_by = dict(zip(strategies, result.bought_by.T, strict=True))

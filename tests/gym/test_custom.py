@@ -201,3 +201,12 @@ def test_another_task_may_be_played_for_one_episode_only_with_the_same_actions(t
     with pytest.raises(InvalidInput, match="other strategies") as caught:
         env.reset(options={"task_id": "hard"})
     assert caught.value.field == "options"
+
+
+def test_data_sets_of_own_tasks_are_not_kept() -> None:
+    offered(**FIELDS["three"])
+    envs = DataSelectVectorEnv(1, "hard", keep_datasets=True)
+    envs.reset(seed=12)
+    kept = len(envs._kept or ())
+    envs.reset(seed=13, options={"task_id": "mine"})
+    assert len(envs._kept or ()) == kept == 1

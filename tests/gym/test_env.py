@@ -14,7 +14,8 @@ from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownSplit, UnknownTask
 from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.gym.env import DataSelectGymEnv, info_of, numbers_of
+from dataselect_env.gym.env import DataSelectGymEnv
+from dataselect_env.gym.infos import info_of, numbers_of
 from dataselect_env.gym.registration import env_id
 from dataselect_env.gym.spaces import largest
 from dataselect_env.policies.features import FEATURES, decode

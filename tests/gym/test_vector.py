@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import gymnasium
@@ -11,9 +13,11 @@ from gymnasium.utils.env_match import check_environments_match
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
+from dataselect_env.core.data import dataset_number
 from dataselect_env.core.errors import EpisodeOver, InvalidInput, NoEpisode, UnknownTask
 from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import TASKS
+from dataselect_env.core.warm_start import warm_start
 from dataselect_env.gym.env import DataSelectGymEnv
 from dataselect_env.gym.spaces import MENU_SIZES
 from dataselect_env.gym.vector import DataSelectVectorEnv
@@ -61,6 +65,8 @@ def same(ours: Any, theirs: Any, where: str = "") -> None:
         {"actions": "multi_discrete", "observations": "dict", "split": "test"},
         {"actions": "discrete", "max_episode_steps": 3},
         {"name": OPEN, "actions": "multi_discrete"},
+        {"name": OPEN, "actions": "discrete", "infos": "flat"},
+        {"actions": "multi_discrete", "reward_mode": "grade", "infos": "flat"},
     ],
     ids=str,
 )
@@ -160,6 +166,18 @@ def test_masks_are_those_of_single_environments(kind: Any, actions: Any) -> None
             env.step(np.array(actions[lane]))
 
 
+def test_data_sets_are_kept_if_asked_for() -> None:
+    first = dataset_number(11)
+    for keep in (False, True):
+        envs = DataSelectVectorEnv(1, "hard", keep_datasets=keep)
+        envs.reset(seed=11)
+        envs.reset(seed=12)
+        held = weakref.ref(warm_start(first))
+        warm_start.cache_clear()
+        gc.collect()
+        assert (held() is not None) == keep
+
+
 def test_wrappers_of_gymnasium_find_what_they_need() -> None:
     envs = RecordEpisodeStatistics(native(autoreset_mode="SameStep", reward_mode="grade"))
     envs.reset(seed=1)
@@ -177,6 +195,7 @@ def test_what_cannot_be_made_is_refused() -> None:
         ({"autoreset_mode": "Never"}, "NextStep, SameStep, Disabled"),
         ({"url": "ws://localhost"}, 'vectorization_mode="async"'),
         ({"render_mode": "ansi"}, 'vectorization_mode="sync"'),
+        ({"task_id": "open", "keep_datasets": True}, "keep_datasets: only for the tasks easy, medium, hard"),
     ):
         with pytest.raises(InvalidInput, match=message):
             DataSelectVectorEnv(**choices)

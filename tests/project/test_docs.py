@@ -34,6 +34,7 @@ IN_PROCESS: dict[str, Callable[[str], bool]] = {
     "gym": lambda out: abs(float(out.split()[0]) - float(out.split()[1])) < 1e-9,
     "gym-readme": lambda out: len(out.split()) == 2,
     "gym-choices": lambda out: "medium" in out,
+    "gym-flat": lambda out: out.startswith("True "),
     "gym-vector": lambda out: out == "(8, 21)\n",
     "broken-strategy": lambda out: (
         " ".join(out.split()) in " ".join(TEXTS[render.ROOT / "docs" / "testing.md"].split())

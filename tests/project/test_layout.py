@@ -59,7 +59,7 @@ WINGS: dict[str, set[str]] = {
     },
     "testing": {"numpy"},
     "integrations": {"click", "fastapi", "inspect_ai", "openenv", "ray", "skyrl_gym", "websockets"},
-    "gym": {"gymnasium", "numpy"},
+    "gym": {"gymnasium", "numpy", "stable_baselines3"},
     "cli": {"click", "numpy", "pandas", "pydantic"},
 }
 TOP = {"client"}
