@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,16 +37,20 @@ def read_dates(texts: Sequence[str]) -> Floats | None:
     >>> read_dates(["02.01.1970"]), read_dates(["1970-02-30"])
     (None, None)
     """
-    import pandas  # noqa: PLC0415
-
-    cleaned = [None if text.strip() in MISSING_MARKS else text.strip().replace(",", ".") for text in texts]
+    cleaned = [None if text.strip() in MISSING_MARKS else text.strip() for text in texts]
     if not any(cleaned) or not all(text is None or _ISO.fullmatch(text) for text in cleaned):
         return None
     try:
-        stamps = pandas.Series(pandas.to_datetime(cleaned, format="ISO8601", utc=True))
-    except ValueError:  # 30 February, or beyond the range of pandas
+        return np.array([np.nan if text is None else _seconds(text) for text in cleaned])
+    except ValueError:  # 30 February, or 25 o'clock
         return None
-    return seconds_since_1970(stamps)
+
+
+def _seconds(text: str) -> float:
+    """Return a date in ISO 8601 as seconds since 1970; pandas before 3 does not know years beyond 2262."""
+    stamp = datetime.fromisoformat(f"{text}-01" if len(text) == len("2020-01") else text)
+    stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    return (stamp - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 
 def seconds_since_1970(stamps: pandas.Series) -> Floats:
