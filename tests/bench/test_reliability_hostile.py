@@ -1,6 +1,8 @@
 """bench/reliability/hostile: generated requests and hostile frames, some of each, are answered as they should be."""
 
+import json
 import random
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,3 +102,20 @@ def test_the_same_seed_draws_the_same_frames_of_every_kind() -> None:
             len(frame.encode() if isinstance(frame, str) else frame) for frame in (kind(one) for _ in range(50))
         )
         assert largest <= 262_144, kind.__name__
+
+
+@pytest.mark.parametrize(("action", "problems"), [("stop", 0), ("select_batch", 1)])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_short_stop_may_be_accepted_and_other_short_actions_not(action: str, problems: int, *, wrapped: bool) -> None:
+    body: dict[str, Any] = {"action_type": action}
+    text = json.dumps({"action": body} if wrapped else body).encode()
+    request = {"uri": "http://x/step", "body": {"$base64": b64encode(text).decode()}}
+    check = {"name": "negative_data_rejection", "status": "failure"}
+    recorder = {
+        "label": "POST /step",
+        "interactions": {"a": {"request": request, "response": {"status_code": 200}}},
+        "checks": {"a": [check]},
+    }
+    tally = generated.Tally()
+    tally.add({"phase": "fuzzing", "recorder": recorder})
+    assert len(tally.problems) == problems

@@ -209,13 +209,12 @@ def test_a_client_that_reads_slowly_gets_everything(host: Host) -> None:
 def test_a_websocket_that_does_not_read_is_cut_off(host: Host, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsers, "FRAMES_PER_SECOND", 10**9)
     with closing(host.connect()) as client:
-        client.settimeout(0.05)
         client.sendall(UPGRADE)
         assert b" 101 " in client.recv(4_096)
         try:
             for _ in range(200_000):
                 client.sendall(piece * 100)
-        except (TimeoutError, ConnectionError):  # nothing more is read from it
+        except ConnectionError:  # first nothing more is read from it, then it is cut off
             pass
         else:
             raise AssertionError("the server keeps reading from a client that does not read")
