@@ -27,12 +27,11 @@ import threadpoolctl
 
 from bench.speed.textbook import TextbookEnv
 from dataselect_env import Action, DataSelectEnv, __version__
-from dataselect_env.core import reward, sgd
+from dataselect_env.core import kernel, sgd
 from dataselect_env.core.data import dataset_number
-from dataselect_env.core.learner import Learner, passes_for
-from dataselect_env.core.selection import BatchSelector
+from dataselect_env.core.learner import passes_for
+from dataselect_env.core.strategies import sampling
 from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SPLITS, TASKS
-from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import warm_start
 from dataselect_env.gym.vector import DataSelectVectorEnv
 from dataselect_env.policies.features import encode
@@ -49,11 +48,9 @@ MANY_LANES, ROUNDS_OF_MANY = 512, 3
 LANES = (1, 8, 64, 512)
 MICROSECONDS = 1e6
 PARTS: dict[str, tuple[Any, str]] = {
-    "scoring and choosing": (BatchSelector, "select"),
-    "training": (Learner, "train"),
-    "measuring": (Learner, "performance"),
-    "distance and redundancy": (reward, "distance_and_redundancy"),
-    "sums over the training set": (TrainingSet, "extend"),
+    "dividing the batch": (sampling, "quotas"),
+    "choosing": (kernel, "choose"),
+    "training and measuring": (kernel, "learn"),
     "reply": (DataSelectEnv, "_reply"),
 }
 """The part "reply" is the construction of the reply; only the server makes JSON."""
