@@ -47,8 +47,8 @@ class EpisodeBatch:
         self._handles: list[tuple[Any, Any] | None] = [None] * lanes  # what the kernel plays; None in other lanes
         self._tasks: list[Task | None] = [None] * lanes
         self._lanes = np.zeros(lanes, dtype=LANE)
-        workers = min(threads or kernel.cores(), lanes // kernel.EPISODES_A_SHARE)
-        self._threads = ThreadPoolExecutor(workers, "episodes") if workers > 1 else None
+        beside = min(threads or kernel.cores(), lanes // kernel.EPISODES_A_SHARE) - 1
+        self._threads = ThreadPoolExecutor(beside, "episodes") if beside > 0 else None
 
     def close(self) -> None:
         """End the threads. Steps are then played in the caller's."""

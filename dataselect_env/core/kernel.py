@@ -12,7 +12,7 @@ import os
 from concurrent.futures import Executor
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -35,8 +35,6 @@ TOLERANCE = 1e-10
 """Largest accepted relative difference between the results of the two implementations after a step."""
 EPISODES_A_SHARE = 4
 """Fewer episodes are not worth another thread."""
-SHARES = 16
-"""Most shares that are played side by side."""
 
 
 @dataclass(slots=True, eq=False)
@@ -189,16 +187,17 @@ def play(datasets: list[Any], episodes: list[Any], orders: Indices, threads: Exe
             the caller's.
         orders: The purchases, (n, 6): samples that each of the base strategies chooses, rows of the training set before
             the purchase, passes over it afterwards, and updates of the learner before.
-        threads: Plays shares of ``EPISODES_A_SHARE`` or more episodes side by side; None plays all in this thread.
+        threads: Play shares of ``EPISODES_A_SHARE`` or more episodes beside this thread; None plays all in this one.
     """
     n = len(orders)
     batches = np.empty((n, int(orders[:, :3].sum(axis=1).max())), dtype=np.intp)
     if threads is None or n < 2 * EPISODES_A_SHARE:
         return _call(datasets, episodes, orders, batches)
-    bounds = np.linspace(0, n, min(n // EPISODES_A_SHARE, SHARES) + 1).astype(int).tolist()
+    bounds = np.linspace(0, n, min(n // EPISODES_A_SHARE, cores()) + 1).astype(int).tolist()
     shares = [slice(*pair) for pair in pairwise(bounds)]
-    played = threads.map(lambda share: _call(datasets[share], episodes[share], orders[share], batches[share]), shares)
-    return np.concatenate(list(played))
+    own, *others = [partial(_call, datasets[share], episodes[share], orders[share], batches[share]) for share in shares]
+    beside = [threads.submit(call) for call in others]
+    return np.concatenate([own(), *(future.result() for future in beside)])
 
 
 def _call(
