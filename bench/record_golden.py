@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from threadpoolctl import threadpool_info
 
 from dataselect_env import Action, DataSelectEnv
@@ -67,8 +68,12 @@ def hexadecimal(value: Any) -> Any:
 
 
 def computed_by() -> dict[str, Any]:
-    """Return the libraries and the processor, which determine how numbers are rounded."""
-    libraries = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    """Return the libraries and the processor, which determine how numbers are rounded.
+
+    Of BLAS it is the one that numpy uses: which others are loaded depends on what else the process has imported.
+    """
+    of_numpy = Path(np.__file__).parent.name
+    libraries = [one for one in threadpool_info() if one["user_api"] == "blas" and of_numpy in one["filepath"]]
     return {
         **{name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
         "blas": sorted({f"{one['internal_api']} {one['version']} {one['architecture']}" for one in libraries}),
