@@ -77,7 +77,7 @@ def test_the_page_is_rendered_from_the_results() -> None:
 
 def test_a_goal_that_is_missed_is_told() -> None:
     every = page.load()
-    assert page.goals(every).count("\n") == 2 + 10
+    assert page.goals(every).count("\n") == 2 + 12
     slow = {"median": 0.1, "q1": 0.1, "q3": 0.1}
     every["server"]["cases"][page.GOAL_CONNECTIONS]["ratios"] = dict.fromkeys(
         ("steps a second / textbook's", "steps a second / echo's"), slow

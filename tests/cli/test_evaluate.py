@@ -204,7 +204,7 @@ def test_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 SLOW = """
-import os, pathlib, sys, time
+import os, pathlib, signal, sys, time
 from dataselect_env.cli import main
 
 if __name__ == "__mp_main__":  # a worker, while it starts
@@ -217,7 +217,7 @@ def endless(task, rng):
     time.sleep(600)
 
 if __name__ == "__main__":
-    sys.path.insert(0, ".")
+    signal.signal(signal.SIGINT, signal.default_int_handler); sys.path.insert(0, ".")  # background jobs ignore it
     main(["evaluate", "--policies", sys.argv[1], "--tasks", "hard", "--seeds", "8", "--processes", "2", "--no-files"])
 """
 

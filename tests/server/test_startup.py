@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from dataselect_env.core import kernel
 from tests.helpers.serving import ROOT, clean_environ
 
 MOST_MODULES = 850
@@ -44,7 +45,6 @@ def test_the_server_loads_few_modules(modules: set[str]) -> None:
 
 
 @pytest.mark.slow
-def test_an_episode_loads_what_it_needs() -> None:
-    assert "sklearn.linear_model" in modules_after(
-        "from dataselect_env import DataSelectEnv; DataSelectEnv().reset(seed=1)"
-    )
+def test_an_episode_of_a_built_in_task_needs_no_scikit_learn_where_there_is_a_kernel() -> None:
+    loaded = modules_after("from dataselect_env import DataSelectEnv; DataSelectEnv().reset(seed=1)")
+    assert ("sklearn" in loaded) is not kernel.is_available()
