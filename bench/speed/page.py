@@ -100,12 +100,12 @@ def _growth_goals(every: Results) -> Iterator[tuple[str, str, str]]:
 def in_short(every: Results) -> str:
     """Return the main figures in three sentences, by medians."""
     tasks = every["in_process"]["tasks"].values()
-    steps = [figures["microseconds"]["step"]["median"] / 1e3 for figures in tasks]
+    steps = [figures["microseconds"]["step"]["median"] for figures in tasks]
     ratios = [figures["ratios"]["textbook step / step"]["median"] for figures in tasks]
     served = every["server"]["cases"][GOAL_CONNECTIONS]["figures"]["dataselect"]["steps a second"]["median"]
     start = every["startup"]["figures"]["to the first healthy answer, s"]["median"]
     text = (
-        f"In process, a step takes {min(steps):.1f} to {max(steps):.1f} ms on one core, {min(ratios):.0f} to "
+        f"In process, a step takes {min(steps):.0f} to {max(steps):.0f} microseconds on one core, {min(ratios):.0f} to "
         f"{max(ratios):.0f} times faster than the same dynamics in plain scikit-learn calls. One server process "
         f"answers {round(served, -1):,.0f} steps a second over 16 WebSocket connections and stores each on disk before "
         f"it answers. It starts in {start:.1f} s."

@@ -51,7 +51,8 @@ def fill(path: Path, episodes: int) -> None:
         for start in range(last + 1, last + 1 + episodes, FILLED_AT_ONCE):
             numbers = range(start, min(start + FILLED_AT_ONCE, last + 1 + episodes))
             connection.executemany(
-                "INSERT INTO episodes VALUES (?, ?, 'http', ?, 7, 'shaped', ?, '2026-01-01T00:00:00.000+00:00', '{}')",
+                "INSERT INTO episodes (number, episode_id, transport, task_id, seed, reward_mode, dynamics_version,"
+                " started_at, grade) VALUES (?, ?, 'http', ?, 7, 'shaped', ?, '2026-01-01T00:00:00.000+00:00', '{}')",
                 [(number, f"{ids.getrandbits(128):032x}", TASK, DYNAMICS_VERSION) for number in numbers],
             )
             connection.executemany(
