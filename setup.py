@@ -1,4 +1,4 @@
-"""Build of the compiled loops, which pyproject.toml cannot declare in a stable way yet."""
+"""Build of the compiled modules, which pyproject.toml cannot declare in a stable way yet."""
 
 from pathlib import Path
 

@@ -6,8 +6,7 @@
 
 It trains on seeds of the train split, selects the best network on seeds of the validation split, and compares it on
 seeds of the test split. ``policies.learned`` plays ``<out>/<task>-<seed>.npz``; ``<out>/<task>-<seed>.json`` holds the
-learning curve and the comparison. It takes about a minute of processor time, and keeps
-the data sets in memory, 1.1 GB.
+learning curve and the comparison. It takes about a minute of processor time, and keeps the data sets in memory, 1.1 GB.
 
 Three choices matter. The agent picks from a menu of whole actions, strategy and size together. The good strategy is a
 small batch by uncertainty and then, if it was clean, a big one; a Gaussian over the raw action vector explores strategy

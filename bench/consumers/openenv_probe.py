@@ -25,7 +25,7 @@ PACKAGES = ("openenv", "websockets", "pydantic", "fastmcp", "mcp")
 
 
 DIGITS = 9
-"""Decimals that are compared; only one of server and client may use the compiled training loop."""
+"""Decimals that are compared; only one of server and client may use the compiled kernel."""
 
 
 def expected() -> list[Any]:

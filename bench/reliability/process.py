@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.machine import processor
-from dataselect_env.evaluation.evaluate import cores
+from dataselect_env.core.threads import cores
 from dataselect_env.evaluation.journal import Versions
 
 

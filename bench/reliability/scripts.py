@@ -16,8 +16,8 @@ from typing import Any, get_args
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.models import Action, RewardMode
 from dataselect_env.core.tasks import SEED_LIMIT, TASKS
+from dataselect_env.core.threads import cores
 from dataselect_env.core.validation import parse
-from dataselect_env.evaluation.evaluate import cores
 
 Reply = dict[str, Any]
 PlayAlone = Callable[[Sequence["Script"]], Iterator[list[Reply]]]

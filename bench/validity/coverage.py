@@ -26,7 +26,8 @@ from dataselect_env.cli.console import progress
 from dataselect_env.core.arrays import Floats
 from dataselect_env.core.data import CONFIDENT_SEEDS_A_BLOCK, SEEDS_A_BLOCK, world_of
 from dataselect_env.core.tasks import PINNED
-from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.core.threads import cores
+from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.ladder import rounded
 from dataselect_env.evaluation.statistics import mean_interval

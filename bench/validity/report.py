@@ -24,7 +24,8 @@ from dataselect_env.cli.console import progress
 from dataselect_env.core.data import WORLDS, dataset_number, world_of
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import PINNED
-from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.core.threads import cores
+from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import build_report, rounded
 from dataselect_env.policies import GROUPS, POLICIES, Policy

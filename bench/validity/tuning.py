@@ -17,7 +17,8 @@ import click
 from bench.validity.candidates import GRID, full_name
 from dataselect_env.cli.console import progress
 from dataselect_env.core.tasks import PINNED
-from dataselect_env.evaluation.evaluate import Plan, cores, evaluate
+from dataselect_env.core.threads import cores
+from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.evaluation.ladder import Report, build_report
 
 TARGET = Path(__file__).with_name("tuning.json")

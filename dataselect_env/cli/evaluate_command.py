@@ -192,8 +192,9 @@ def evaluate(
     depend on the number of processes.
     """
     from dataselect_env.cli.ladder import ladder_table
+    from dataselect_env.core.threads import cores
     from dataselect_env.custom.task_file import data_report
-    from dataselect_env.evaluation.evaluate import Plan, cores
+    from dataselect_env.evaluation.evaluate import Plan
     from dataselect_env.evaluation.ladder import build_report
 
     chosen = seed_range(split, first_seed, seeds)

@@ -32,7 +32,7 @@ GENERATOR = {
     "n_informative": 16,
     "n_redundant": 0,
     "n_clusters_per_class": 1,
-    "class_sep": 1.0,
+    "class_sep": generator.CLASS_SEP,
     "flip_y": 0.0,
 }
 WORLDS = ("core", "confident")

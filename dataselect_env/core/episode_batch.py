@@ -22,7 +22,7 @@ from dataselect_env.core.models import OBSERVED, EndReason, RewardMode
 from dataselect_env.core.noise_estimate import estimate_noise
 from dataselect_env.core.results import BatchResult
 from dataselect_env.core.strategies import sampling
-from dataselect_env.core.tasks import Task
+from dataselect_env.core.threads import cores
 
 LANE = np.dtype(
     [(name, np.int64) for name in ("budget", "max_steps", "min_batch", "max_batch", "pool_size")]
@@ -45,9 +45,8 @@ class EpisodeBatch:
         self.reward_mode = reward_mode
         self._episodes: list[Episode | None] = [None] * lanes
         self._handles: list[tuple[Any, Any] | None] = [None] * lanes  # what the kernel plays; None in other lanes
-        self._tasks: list[Task | None] = [None] * lanes
         self._lanes = np.zeros(lanes, dtype=LANE)
-        beside = min(threads or kernel.cores(), lanes // kernel.EPISODES_A_SHARE) - 1
+        beside = min(threads or cores(), lanes // kernel.EPISODES_A_SHARE) - 1
         self._threads = ThreadPoolExecutor(beside, "episodes") if beside > 0 else None
 
     def close(self) -> None:
@@ -59,7 +58,7 @@ class EpisodeBatch:
     def start(self, lane: int, episode: Episode) -> None:
         """Put an episode at its first step into a lane; only the batch may play it from now on."""
         task = episode.task
-        self._tasks[lane], self._episodes[lane], self._handles[lane] = task, episode, episode.handles
+        self._episodes[lane], self._handles[lane] = episode, episode.handles
         self._lanes[lane] = (
             *(task.budget, task.max_steps, task.min_batch, task.max_batch or task.budget, episode.samples_available),
             *(0, 0, 0, episode.samples_acquired, episode.learner.updates),
@@ -137,10 +136,10 @@ class EpisodeBatch:
         reached = (stop, used == lane["budget"], used == lane["pool_size"], lane["steps"] == lane["max_steps"])
         first = np.select(reached, range(len(reasons)), len(reasons))
         for place in np.flatnonzero(first < len(reasons)).tolist():
-            row, end, task = rows[place], lane[place], self._tasks[lanes[place]]
-            assert task is not None  # noqa: S101  (a lane is started before it is played)
+            row, end, episode = rows[place], lane[place], self._episodes[lanes[place]]
+            assert episode is not None  # noqa: S101  (a lane is started before it is played)
             trace = [TracePoint(int(end["used"]), int(end["mislabelled"]), float(end["performance"]))]
-            final = grade(task, trace)
+            final = grade(episode.task, trace)
             result.end_reasons[row], result.grades[row] = reasons[first[place]], final
             if self.reward_mode == "shaped":
                 result.terms["terminal"][row] = rewards.terminal(final.score)

@@ -36,12 +36,6 @@ class TracePoint:
     performance: float
 
 
-def average_noise(trace: Sequence[TracePoint]) -> float | None:
-    """Return the share of mislabelled samples among all bought, in [0, 1], or None if nothing was bought."""
-    bought = sum(point.bought for point in trace)
-    return sum(point.mislabelled for point in trace) / bought if bought else None
-
-
 class Scoring(NamedTuple, Generic[Number]):
     """The numbers of a task that its score depends on, or arrays, (n,), of those of n tasks.
 
@@ -118,7 +112,7 @@ def grade(task: Task, trace: Sequence[TracePoint]) -> Grade:
     """
     performance = trace[-1].performance
     used, mislabelled = (sum(getattr(point, name) for point in trace) for name in ("bought", "mislabelled"))
-    noise = average_noise(trace) if task.audited else None
+    noise = mislabelled / used if task.audited and used else None
     parts = score(scoring_of(task), used, mislabelled, performance)
     passed = performance > task.pass_performance
     if task.pass_noise is not None:

@@ -8,7 +8,6 @@ the last bit, because they add up in different orders.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Executor
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.learner import Learner
 from dataselect_env.core.strategies import sampling
+from dataselect_env.core.threads import cores
 from dataselect_env.core.training_set import TrainingSet
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
 
@@ -131,11 +131,6 @@ def learn(start: WarmStart, state: State, batch: Indices, passes: int) -> Outcom
 def is_compiled(start: WarmStart) -> bool:
     """Return whether the compiled kernel plays the episodes of a data set."""
     return start.dataset.n_classes == 2 and is_available()
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

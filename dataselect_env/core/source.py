@@ -43,7 +43,7 @@ BUILT_IN_SOURCE = BuiltInSource()
 def source_of(task: Task) -> Source:
     """Return the source of a task's data."""
     if task.drawn:
-        from dataselect_env.core.open.problems import SOURCE  # noqa: PLC0415  (imports scikit-learn's learner)
+        from dataselect_env.core.open.problems import SOURCE  # noqa: PLC0415  (unused by the other tasks)
 
         return SOURCE
     return BUILT_IN_SOURCE if task.source is None else task.source

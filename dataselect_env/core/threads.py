@@ -1,4 +1,4 @@
-"""Small matrix products on the calling thread alone.
+"""How many threads are of use: the number of cores, and small matrix products on the calling thread alone.
 
 BLAS libraries divide products among as many threads as there are cores. For the products of a pool's statistics this
 doubles the processor time, and on a machine with other work to do, the threads wait for each other.
@@ -6,6 +6,7 @@ doubles the processor time, and on a machine with other work to do, the threads 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import cache, wraps
@@ -17,6 +18,11 @@ T = TypeVar("T")
 _lock = threading.Lock()
 _running = 0  # calls of functions on one thread
 _limits: Any = None  # the limits while there are any
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_one_thread(function: Callable[P, T]) -> Callable[P, T]:

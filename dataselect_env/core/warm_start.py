@@ -56,7 +56,7 @@ class WarmStart:
 
 @cache
 def load_libraries() -> None:
-    """Import the libraries that the first episode would import otherwise, scikit-learn above all."""
+    """Import what the first episode would import otherwise; without the compiled kernel, that is scikit-learn."""
     make_warm_start(0)
 
 

@@ -78,11 +78,6 @@ class Job:
     best_constant: str | None = None
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def evaluate(
     plan: Plan, *, processes: int = 1, resume: Path | None = None, progress: Progress | None = None
 ) -> list[EpisodeRecord]:

@@ -37,7 +37,7 @@ PRUNE_PAUSE = 0.01
 def _load_libraries() -> None:
     """Import what episodes need, and leave it out of garbage collections from now on.
 
-    A full collection would examine 200,000 objects of the libraries, which keeps all threads waiting for 60 ms; a
+    A full collection would examine 80,000 objects of the libraries, which keeps all threads waiting for 30 ms; a
     request of the largest size causes one.
     """
     load_libraries()

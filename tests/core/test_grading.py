@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataselect_env.core.grading import COVERAGE, NOISE_CEILING, TracePoint, average_noise, grade
+from dataselect_env.core.grading import COVERAGE, NOISE_CEILING, TracePoint, grade
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import PINNED, TASKS, Task
 from tests.helpers.serving import ROOT, clean_environ
@@ -83,11 +83,11 @@ def test_noise_at_or_above_the_ceiling_scores_nothing() -> None:
 
 def test_average_noise_weighs_batches_by_their_size() -> None:
     trace = [TracePoint(0, 0, 0.5), TracePoint(10, 5, 0.5), TracePoint(30, 3, 0.6), TracePoint(0, 0, 0.6)]
-    assert average_noise(trace) == pytest.approx(0.2)
+    assert grade(MEDIUM, trace).breakdown.avg_noise_ratio == pytest.approx(0.2)
 
 
 def test_no_purchase_has_no_average_noise() -> None:
-    assert average_noise([TracePoint(0, 0, 0.5), TracePoint(0, 0, 0.5)]) is None
+    assert grade(MEDIUM, [TracePoint(0, 0, 0.5), TracePoint(0, 0, 0.5)]).breakdown.avg_noise_ratio is None
 
 
 def test_the_last_performance_counts_and_all_purchases() -> None:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dataselect_env.server.logs import facts
 from dataselect_env.server.middleware import PIECE, RequestMiddleware
+from tests.helpers.turns import growth_by_turn
 
 GET_ROUTES = [
     "/health",
@@ -141,7 +142,6 @@ def test_a_large_body_is_sent_in_pieces_that_the_server_can_wait_between(client:
 def test_others_have_their_turn_between_the_pieces_of_large_bodies(client: TestClient) -> None:
     """Twenty answers that the kernel takes without a pause were sent in one turn of the event loop."""
     sent = 0
-    since_last_turn: list[int] = []
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -153,19 +153,9 @@ def test_others_have_their_turn_between_the_pieces_of_large_bodies(client: TestC
         nonlocal sent
         sent += bool(message.get("body"))
 
-    async def look_on() -> None:
-        while True:
-            before = sent
-            await asyncio.sleep(0)
-            since_last_turn.append(sent - before)
-
-    async def serve() -> None:
-        middleware = RequestMiddleware(answer, client.app.state.get_service)  # type: ignore[attr-defined]
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
-        looking = asyncio.create_task(look_on())
-        await asyncio.gather(*(middleware(dict(scope), None, send) for _ in range(20)))  # type: ignore[arg-type]
-        looking.cancel()
-
-    asyncio.run(serve())
+    middleware = RequestMiddleware(answer, client.app.state.get_service)  # type: ignore[attr-defined]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    requests = [middleware(dict(scope), None, send) for _ in range(20)]  # type: ignore[arg-type]
+    by_turn = asyncio.run(growth_by_turn(lambda: sent, *requests))
     assert sent == 20 * 5 * 2
-    assert max(since_last_turn) == 1
+    assert max(by_turn) == 1

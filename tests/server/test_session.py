@@ -1,4 +1,3 @@
-import asyncio
 import dataclasses
 from asyncio import run
 from typing import Any, cast
@@ -22,6 +21,7 @@ from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.server.threads import SPACING
 from tests.helpers.actions import SCRIPT, select, stop
+from tests.helpers.turns import growth_by_turn
 
 
 def play(session: Session, actions: list[dict[str, Any]]) -> list[Reply]:
@@ -54,7 +54,6 @@ def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLite
 def test_others_have_their_turn_between_resets(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reset on new data takes milliseconds on the event loop, and many clients may reset at the same time."""
     resets = 0
-    since_last_turn: list[int] = []
     start = DataSelectEnv.start
 
     def count(env: DataSelectEnv, request: ResetRequest) -> Reply:
@@ -62,22 +61,12 @@ def test_others_have_their_turn_between_resets(store: SQLiteStore, monkeypatch: 
         resets += 1
         return start(env, request)
 
-    async def look_on() -> None:
-        while True:
-            before = resets
-            await asyncio.sleep(0)
-            since_last_turn.append(resets - before)
-
-    async def reset_all() -> None:
-        looking = asyncio.create_task(look_on())
-        await asyncio.gather(*(Session(store, "http").handle("reset", {"seed": seed}) for seed in range(20)))
-        looking.cancel()
-
     monkeypatch.setattr(DataSelectEnv, "start", count)
-    run(reset_all())
+    requests = [Session(store, "http").handle("reset", {"seed": seed}) for seed in range(20)]
+    by_turn = run(growth_by_turn(lambda: resets, *requests))
     assert resets == 20
-    assert max(since_last_turn) == 1
-    assert len(since_last_turn) > 20 * SPACING
+    assert max(by_turn) == 1
+    assert len(by_turn) > 20 * SPACING
 
 
 def test_an_action_may_come_wrapped_or_plain_and_name_its_episode(session: Session) -> None:

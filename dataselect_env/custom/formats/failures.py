@@ -61,7 +61,7 @@ def _message(title: str, path: Path, extra: str, error: BaseException) -> str | 
             text = f"{title} cannot be read: {error.strerror}. Save it in another place, and try again."
         case _ if _is_encrypted(path, error):
             text = f"{title} is encrypted. Save it without a password."
-        case NotImplementedError():
+        case NotImplementedError():  # how libraries report a feature of the format that they do not read
             text = f"{title} cannot be read: {reason}. Save it with the default settings of its format, or as .csv."
         case _:
             text = f"{title} cannot be read: it is damaged, or its suffix is wrong. Save it again, under the right one."
