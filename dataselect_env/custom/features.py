@@ -157,7 +157,8 @@ def _read_texts(frame: pandas.DataFrame, name: str, kind: str) -> tuple[str, str
         return "datetime", ", ".join(filter(None, (f'"{example}" as a date', marks))), None
     whole = np.isfinite(cells).all() and (cells == np.floor(cells)).all() and np.abs(cells).max() < MAX_EXACT
     frame[name] = cells.astype(np.int64) if whole else cells
-    example = '"{}" as {:.17g}'.format(*numbers.example)
+    text, value = numbers.example
+    example = f'"{text}" as {repr(value).removesuffix(".0")}'
     return inferred_kind(frame[name]), ", ".join(filter(None, (example, marks))), numbers.notation
 
 

@@ -56,3 +56,10 @@ def test_the_summary_lists_twenty_readings(tmp_path: Path) -> None:
     many = read(tmp_path, frame().assign(**{f"x{place}": ["$1", "$2", "$3"] * (N // 3) for place in range(30)})).report
     assert many.summary().endswith('"x19": "$1" as 1 and 10 more.')
     assert many.note == "separated by commas"
+
+
+def test_numbers_are_reported_with_as_many_digits_as_they_need(tmp_path: Path) -> None:
+    shares, prices = ["18.3%", "20.1%"] * (N // 2), ["$3,185.17", "$4.00"] * (N // 2)
+    summary = read(tmp_path, frame(share=shares, price=prices)).report.summary()
+    assert '"18.3%" as 18.3' in summary
+    assert '"$3,185.17" as 3185.17' in summary
