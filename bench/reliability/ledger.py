@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class Ledger:
     def _check(self, entry: Entry, store: EpisodeStore, alone: list[Reply]) -> list[str]:
         name, known = entry.script.episode_id, len(entry.replies)
         try:
-            stored = store.load(name)
+            stored = asyncio.run(store.load(name))
         except EpisodeNotFound:
             entry.sent = 0
             return [f"{name}: acknowledged and lost"] if known else []
@@ -118,7 +119,7 @@ class Ledger:
 
     def check_again(self, store: EpisodeStore) -> list[str]:
         """Return a sentence for each episode that has changed since it was checked."""
-        return [f"{name}: changed" for name, stored in self.kept.items() if store.load(name) != stored]
+        return [f"{name}: changed" for name, stored in self.kept.items() if asyncio.run(store.load(name)) != stored]
 
 
 def as_stored(entry: Entry, alone: list[Reply]) -> StoredEpisode:

@@ -10,13 +10,12 @@ writes retention.json. Takes minutes and 3 GB of disk.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def fill(store: SQLiteStore, first: int, count: int) -> None:
         connection.execute("COMMIT")
 
 
-def operations(store: SQLiteStore, episodes: int, tag: str) -> Iterator[tuple[str, Callable[[int], object]]]:
+def operations(store: SQLiteStore, episodes: int, tag: str) -> Iterator[tuple[str, Callable[[int], Awaitable[object]]]]:
     """Yield the operations of a server on its store, by name; each takes the number of the trial."""
 
     def name(trial: int) -> str:
@@ -81,14 +80,12 @@ def operations(store: SQLiteStore, episodes: int, tag: str) -> Iterator[tuple[st
     yield "latest", lambda _: store.latest("http")
 
 
-async def microseconds(operation: Callable[[int], object]) -> float:
+async def microseconds(operation: Callable[[int], Awaitable[object]]) -> float:
     """Return the median CPU time of an operation."""
     times = []
     for trial in range(TRIALS):
         began = time.process_time_ns()
-        done = operation(trial)
-        if inspect.isawaitable(done):
-            await done
+        await operation(trial)
         times.append(time.process_time_ns() - began)
     return statistics.median(times) / 1e9 * MICROSECONDS
 
@@ -127,7 +124,7 @@ def main(episodes: int) -> None:
         pairs = zip(operations(few, FEW, "new"), operations(full, episodes, "new"), strict=True)
         for (name, with_few), (_, with_many) in pairs:
             rows[name] = {"few_us": runner.run(microseconds(with_few)), "full_us": runner.run(microseconds(with_many))}
-        bytes_full = full.size()
+        bytes_full = runner.run(full.size())
         removal = runner.run(remove(full, keep))
         (left,) = full._connection.execute("SELECT count(*) FROM episodes").fetchone()
         fill(full, episodes + TRIALS, settings.keep_episodes)
@@ -137,7 +134,7 @@ def main(episodes: int) -> None:
             "steps_each": STEPS,
             "operations": rows,
             "bytes_full": bytes_full,
-            "bytes_after_more": full.size(),
+            "bytes_after_more": runner.run(full.size()),
             "removed": episodes + TRIALS - left,
             "left": left,
             "removal": removal,

@@ -117,7 +117,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def resume(self) -> None:
         """Continue in another session, rebuilt from the store, like another process."""
-        self.session = Session.resume(self.store, self.store.load(self.started[-1]))
+        self.session = Session.resume(self.store, asyncio.run(self.store.load(self.started[-1])))
 
     @invariant()
     def state_is_the_model_s(self) -> None:
@@ -127,6 +127,6 @@ class SessionMachine(RuleBasedStateMachine):
             return
         state = self.ask("state", None)
         assert state == json.loads(self.model.state.model_dump_json())
-        stored = self.store.load(self.started[-1])
+        stored = asyncio.run(self.store.load(self.started[-1]))
         assert len(stored.steps) == state["step_count"]
         assert (stored.grade is not None) == state["done"]

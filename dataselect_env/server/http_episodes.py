@@ -55,15 +55,15 @@ class HTTPEpisodes:
         session = await self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
         return await self._service.run(session, operation, data if operation == "step" else None)
 
-    def grade(self, data: object) -> GraderReply:
+    async def grade(self, data: object) -> GraderReply:
         """Return the grade of the finished episode that ``data`` names, by default the most recently started one.
 
         Raises as ``Service.grade``, and NoEpisode.
         """
-        chosen = parse(EpisodeChoice, data).episode_id or self._most_recent()
+        chosen = parse(EpisodeChoice, data).episode_id or await self._most_recent()
         if chosen is None:
             raise NoEpisode("There is no episode yet; reset starts one.")
-        return self._service.grade({"episode_id": chosen})
+        return await self._service.grade({"episode_id": chosen})
 
     async def _find(self, episode_id: str | None) -> Session:
         """Return the session of an episode, rebuilt when memory has none or an older state of it.
@@ -71,18 +71,18 @@ class HTTPEpisodes:
         Several processes may serve one store: each continues from the last stored step, whichever process played it.
         """
         if episode_id is None:
-            episode_id = self._most_recent()
+            episode_id = await self._most_recent()
             if episode_id is None:
                 raise NoEpisode("There is no episode yet; POST /reset starts one.")
         session = self._in_use.get(episode_id)
-        while session is None or session.step_count != self._store.step_count(episode_id):
+        while session is None or session.step_count != await self._store.step_count(episode_id):
             session = await self._rebuilding.run(episode_id, partial(self._rebuild, episode_id))
         self._keep(episode_id, session)
         return session
 
     async def _rebuild(self, episode_id: str) -> Session:
         """Return a session that continues a stored episode."""
-        stored = self._store.load(episode_id)
+        stored = await self._store.load(episode_id)
         if stored.header.transport != "http":
             raise EpisodeNotFound(
                 "episode_id: the episode belongs to a session; over HTTP it can only be graded",
@@ -90,14 +90,14 @@ class HTTPEpisodes:
             )
         return await PLAY.run(Session.resume, self._store, stored)
 
-    def _most_recent(self) -> str | None:
+    async def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.
 
         A server with one process prefers its own, since another server may use the same store.
         """
         if self._is_alone and self._latest is not None:
             return self._latest
-        return self._store.latest("http")
+        return await self._store.latest("http")
 
     def _keep(self, episode_id: str, session: Session) -> None:
         self._live[episode_id] = self._in_use[episode_id] = session

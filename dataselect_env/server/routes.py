@@ -46,7 +46,6 @@ from dataselect_env.server.catalogue import Health, Metadata, Readiness, SchemaR
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.service import Service
-from dataselect_env.server.threads import SHOW
 
 router = APIRouter()
 
@@ -207,7 +206,7 @@ async def state(
 )
 async def grader(request: Request) -> Response:
     """Return the grade of a finished episode of any transport, also after a restart."""
-    return json_reply(service_of(request).grade(await read_json(request)))
+    return json_reply(await service_of(request).grade(await read_json(request)))
 
 
 @router.get("/pool", response_model=PoolView, responses=errors(404, 409, 422), tags=["Episode"])
@@ -259,7 +258,7 @@ async def ready(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     """Return counters and gauges, of all workers together, in the text format of Prometheus."""
-    return Response(await SHOW.run(service_of(request).metrics_text), media_type=metrics.CONTENT_TYPE)
+    return Response(await service_of(request).metrics_text(), media_type=metrics.CONTENT_TYPE)
 
 
 @router.get("/metadata", response_model=Metadata, responses=errors(), tags=["Environment"])

@@ -97,7 +97,7 @@ class Service:
             await self._loading.run(None, partial(PLAY.run, _load_libraries))
             self._has_loaded = True
 
-    def grade(self, data: object) -> GraderReply:
+    async def grade(self, data: object) -> GraderReply:
         """Return the grade of a finished episode of any transport.
 
         Args:
@@ -110,7 +110,7 @@ class Service:
             EpisodeRunning: The episode is not over.
         """
         request = parse(GraderRequest, data)
-        stored = self._store.load(request.episode_id)
+        stored = await self._store.load(request.episode_id)
         played = stored.header.task_id
         if request.task_id is not None and get_task(request.task_id).task_id != played:
             raise TaskMismatch(f"task_id: the episode was played on task {played}", field="task_id")
@@ -148,12 +148,13 @@ class Service:
             EpisodeNotFound: There is no such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
         """
-        steps = self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
-        show = partial(SHOW.run, self._show_pool, episode_id, points=points)
+        steps = await self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
+        show = partial(self._show_pool, episode_id, points=points)
         return await self._showing.run((episode_id, steps, points), show)
 
-    def _show_pool(self, episode_id: str, *, points: bool) -> str:
-        return pool_view.view(self._store.load(episode_id), points=points).model_dump_json()
+    async def _show_pool(self, episode_id: str, *, points: bool) -> str:
+        stored = await self._store.load(episode_id)
+        return await SHOW.run(lambda: pool_view.view(stored, points=points).model_dump_json())
 
     async def check_ready(self) -> None:
         """Return when episodes can be played.
@@ -165,14 +166,14 @@ class Service:
         self.sessions.check_running()
         await self._store.check()
 
-    def metrics_text(self) -> bytes:
+    async def metrics_text(self) -> bytes:
         """Return the metrics of this process, or of all workers, in the text format of Prometheus."""
         gauges: dict[str, tuple[str, float]] = {"store_up": ("Whether the store can be read.", 1)}
         try:
-            gauges["store_bytes"] = ("Size of the store.", self._store.size())
+            gauges["store_bytes"] = ("Size of the store.", await self._store.size())
         except StoreUnavailable:
             gauges["store_up"] = (gauges["store_up"][0], 0)
-        return self.metrics.text(gauges)
+        return await SHOW.run(self.metrics.text, gauges)
 
     async def prune(self) -> None:
         """Close expired sessions and remove expired episodes, a few at a time, until the server stops."""

@@ -99,7 +99,7 @@ class Session:
                 return await self._reset(data)
             if self._env is None and self._header is not None:
                 await self._restore(self._header)
-            return await self._step(data) if operation == "step" else self._state(data)
+            return await self._step(data) if operation == "step" else await self._state(data)
 
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
@@ -139,11 +139,11 @@ class Session:
         self._actions.append(action)
         return reply
 
-    def _state(self, data: object) -> State:
+    async def _state(self, data: object) -> State:
         env, header = self._current("state")
         if data:
             raise InvalidInput("state takes no data")
-        self._store.step_count(header.episode_id)  # raises when the episode has expired, as a step would
+        await self._store.step_count(header.episode_id)  # raises when the episode has expired, as a step would
         return env.state
 
     def _current(self, operation: Operation) -> tuple[DataSelectEnv, EpisodeHeader]:
@@ -157,7 +157,8 @@ class Session:
     async def _restore(self, header: EpisodeHeader) -> None:
         """Rebuild an environment that was lost in a failed step."""
         if not self._is_known:
-            self._actions = [step.action for step in self._store.load(header.episode_id).steps]
+            stored = await self._store.load(header.episode_id)
+            self._actions = [step.action for step in stored.steps]
             self._is_known = True
         episode, _ = await PLAY.run(
             replay, get_task(header.task_id), header.seed, tuple(self._actions), header.reward_mode

@@ -62,7 +62,7 @@ def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLi
     restarted = Service(service.settings, store)
     assert steps_of(restarted) == 1
     run(restarted.http.handle("step", stop()))
-    assert restarted.grade({"episode_id": "a"}).episode_id == "a"
+    assert run(restarted.grade({"episode_id": "a"})).episode_id == "a"
 
 
 def test_services_that_share_a_store_take_turns_at_one_episode(service: Service, store: SQLiteStore) -> None:
@@ -87,7 +87,7 @@ def test_an_episode_of_a_session_is_not_played_over_http(service: Service) -> No
     with pytest.raises(EpisodeNotFound, match="session"):
         run(service.http.handle("step", {**select(), "episode_id": "own"}))
     run(session.handle("step", stop()))
-    assert service.grade({"episode_id": "own"}).score == 0
+    assert run(service.grade({"episode_id": "own"})).score == 0
 
 
 @pytest.mark.parametrize("chosen", ["", 5, ["a"], "x" * 300])
@@ -113,7 +113,7 @@ def test_an_episode_that_has_expired_is_gone_for_every_operation(
         lambda: run(player.handle("state", {})),
         lambda: run(player.handle("step", select())),
         lambda: run(player.handle("state", {})),
-        lambda: service.grade({"episode_id": "old"}),
+        lambda: run(service.grade({"episode_id": "old"})),
         lambda: run(service.pool("old", points=False)),
     ):
         with pytest.raises(EpisodeNotFound, match="removed when it had expired"):

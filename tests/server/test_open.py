@@ -156,7 +156,7 @@ def test_an_episode_goes_on_after_a_restart(tmp_path: Path, kind: str, seed: int
     if kind == "file":
         store.close()
         store = open_store(url)
-    resumed = Session.resume(store, store.load("one"))
+    resumed = Session.resume(store, run(store.load("one")))
     found = [cast("Reply", run(resumed.handle("step", action))) for action in SCRIPT[1:]]
     assert found == replies[2:]
     store.close()

@@ -1,5 +1,6 @@
 """The real server under the limits, and its stop."""
 
+import asyncio
 import json
 import socket
 import sys
@@ -88,7 +89,9 @@ def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, wor
             connect(server.ws_url)
     store = SQLiteStore(tmp_path / "episodes.db")
     for episode_id, steps in acknowledged.items():
-        assert steps <= len(store.load(episode_id).steps) <= steps + 1  # one may have been stored, its answer unread
+        assert (
+            steps <= len(asyncio.run(store.load(episode_id)).steps) <= steps + 1
+        )  # one may have been stored, its answer unread
     store.close()
 
 
@@ -107,7 +110,7 @@ def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_p
         with connect(server.ws_url) as another:
             assert tell(another, "reset")["type"] == "observation"
     store = SQLiteStore(tmp_path / "episodes.db")
-    assert store.load(episode_id).header.seed == 5
+    assert asyncio.run(store.load(episode_id)).header.seed == 5
     store.close()
 
 

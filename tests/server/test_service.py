@@ -34,17 +34,17 @@ def start(service: Service, episode_id: str, seed: int = 1) -> None:
 def test_what_cannot_be_graded_is_told_apart(service: Service) -> None:
     start(service, "a")
     with pytest.raises(InvalidInput, match="episode_id"):
-        service.grade({})
+        run(service.grade({}))
     with pytest.raises(EpisodeNotFound):
-        service.grade({"episode_id": "nobody"})
+        run(service.grade({"episode_id": "nobody"}))
     with pytest.raises(EpisodeRunning):
-        service.grade({"episode_id": "a"})
+        run(service.grade({"episode_id": "a"}))
     run(service.http.handle("step", stop()))
     with pytest.raises(TaskMismatch, match="easy"):
-        service.grade({"episode_id": "a", "task_id": "hard"})
+        run(service.grade({"episode_id": "a", "task_id": "hard"}))
     with pytest.raises(UnknownTask):
-        service.grade({"episode_id": "a", "task_id": "impossible"})
-    assert service.grade({"episode_id": "a", "task_id": "easy"}).passed is False
+        run(service.grade({"episode_id": "a", "task_id": "impossible"}))
+    assert run(service.grade({"episode_id": "a", "task_id": "easy"})).passed is False
 
 
 def test_a_server_that_stops_begins_nothing_and_leaves_long_work_undone(service: Service) -> None:

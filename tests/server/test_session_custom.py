@@ -41,7 +41,7 @@ def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteSt
     actions = script(task, 3)
     for action in actions[:2]:
         assert plain(ask(session, "step", action)) == plain(ask(through, "step", {"action": action}))
-    stored = store.load("one")
+    stored = run(store.load("one"))
     sent = [action["strategy_weights"] for action in actions[:2]]
     assert [dict(step.action.strategy_weights) for step in stored.steps] == sent
     resumed = Session.resume(store, stored)
@@ -51,7 +51,7 @@ def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteSt
         if after.done:
             break
     assert after.done
-    assert store.load("one").grade == info_of(after).grade
+    assert run(store.load("one")).grade == info_of(after).grade
 
 
 def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
     store.close()
     offered(**OWN["quotas"])  # as another process makes it
     again = SQLiteStore(tmp_path / "episodes.db")
-    stored = again.load("one")
+    stored = run(again.load("one"))
     assert stored.steps[0].action == action_model(task.extra_strategies).select(9, k_center=2, margin=1)
     assert stored.steps[0].reward == before.reward
     assert Session.resume(again, stored).step_count == 1
@@ -77,10 +77,10 @@ def test_an_episode_of_a_task_that_changed_is_not_continued(store: SQLiteStore) 
     ask(session, "step", select(9, random=1.0))
     offered(**{**OWN["wine"], "noise": {"uniform": 0.4}})
     with pytest.raises(DynamicsMismatch, match="definition"):
-        Session.resume(store, store.load("one"))
+        Session.resume(store, run(store.load("one")))
     del TASKS["mine"]
     with pytest.raises(UnknownTask):
-        Session.resume(store, store.load("one"))
+        Session.resume(store, run(store.load("one")))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -125,12 +125,12 @@ def test_an_episode_is_not_continued_when_its_task_has_changed(store: SQLiteStor
     session = Session(store, "http")
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     ask(session, "step", select(6, random=1))
-    assert Session.resume(store, store.load("one")).step_count == 1
+    assert Session.resume(store, run(store.load("one"))).step_count == 1
     offered(**{**definition, **change})
     with pytest.raises(DynamicsMismatch, match="another definition of its task"):
-        Session.resume(store, store.load("one"))
+        Session.resume(store, run(store.load("one")))
     offered(**definition)
-    assert Session.resume(store, store.load("one")).step_count == 1
+    assert Session.resume(store, run(store.load("one"))).step_count == 1
 
 
 class Blocked:
@@ -204,7 +204,7 @@ def test_a_step_that_was_stored_counts_although_its_request_was_cancelled(
         with monkeypatch.context() as patched:
             patched.setattr(store, "append", hang)
             step = asyncio.create_task(session.handle("step", select(9, random=1)))
-            while not store.step_count("one"):
+            while not await store.step_count("one"):
                 await asyncio.sleep(0.001)
             step.cancel()
             with pytest.raises(asyncio.CancelledError):

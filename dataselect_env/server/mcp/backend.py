@@ -27,7 +27,7 @@ class EpisodeBackend(Protocol):
     async def handle(self, operation: Operation, data: object) -> Reply | State:
         """Do one operation on the episode that ``data`` names, by default the client's latest."""
 
-    def grade(self, data: object) -> GraderReply:
+    async def grade(self, data: object) -> GraderReply:
         """Return the grade of the finished episode that ``data`` names, by default the client's latest."""
 
 
@@ -56,9 +56,9 @@ class SessionBackend:
             raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
         return await self._service.run(self._session, operation, None)
 
-    def grade(self, data: object) -> GraderReply:
+    async def grade(self, data: object) -> GraderReply:
         """Return the grade of a finished episode, by default the session's; raises as ``Service.grade``."""
         chosen = parse(EpisodeArguments, data).episode_id or self._session.episode_id
         if chosen is None:
             raise NoEpisode("There is no episode yet; start_episode starts one.")
-        return self._service.grade({"episode_id": chosen})
+        return await self._service.grade({"episode_id": chosen})

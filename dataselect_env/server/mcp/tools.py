@@ -170,7 +170,7 @@ async def _get_state(backend: EpisodeBackend, arguments: EpisodeArguments) -> To
 
 
 async def _get_grade(backend: EpisodeBackend, arguments: EpisodeArguments) -> ToolResult:
-    reply = backend.grade(arguments.model_dump())
+    reply = await backend.grade(arguments.model_dump())
     text = f"episode_id: {reply.episode_id}\ntask_id: {reply.task_id}\n{prompts.render_grade(reply)}"
     return ToolResult(text, reply.model_dump(mode="json"))
 

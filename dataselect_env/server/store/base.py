@@ -53,8 +53,8 @@ class StoredEpisode:
 class EpisodeStore(Protocol):
     """An episode store. All methods raise StoreUnavailable when the store cannot be reached or is closed.
 
-    Writes are awaited, and one that is cancelled is stored completely or not at all. Reads take microseconds and never
-    wait for a writer. :func:`dataselect_env.testing.check_store` checks an implementation.
+    A write that is cancelled is stored completely or not at all. Reads never wait for a writer.
+    :func:`dataselect_env.testing.check_store` checks an implementation.
     """
 
     @property
@@ -70,13 +70,13 @@ class EpisodeStore(Protocol):
         Raises EpisodeConflict if the store already has that step, EpisodeNotFound if there is no such episode.
         """
 
-    def load(self, episode_id: str) -> StoredEpisode:
+    async def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode. Raises EpisodeNotFound."""
 
-    def step_count(self, episode_id: str) -> int:
+    async def step_count(self, episode_id: str) -> int:
         """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
 
-    def latest(self, transport: Transport) -> str | None:
+    async def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``; None if there is none."""
 
     async def prune(self, keep: Retention) -> bool:
@@ -85,7 +85,7 @@ class EpisodeStore(Protocol):
     async def check(self) -> None:
         """Return if the store can be written, has what was written, and is what the next start opens."""
 
-    def size(self) -> int:
+    async def size(self) -> int:
         """Return the size of the store in bytes."""
 
     def close(self) -> None:

@@ -127,7 +127,7 @@ class SQLiteStore:
         with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
-    def load(self, episode_id: str) -> StoredEpisode:
+    async def load(self, episode_id: str) -> StoredEpisode:
         """Return an episode. Raises EpisodeNotFound."""
         found = self._read(LOAD_EPISODE, episode_id)
         if not found:
@@ -140,14 +140,14 @@ class SQLiteStore:
             grade=None if grade is None else Grade.model_validate_json(grade),
         )
 
-    def step_count(self, episode_id: str) -> int:
+    async def step_count(self, episode_id: str) -> int:
         """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
         found = self._read(COUNT_STEPS, episode_id)
         if not found:
             raise EpisodeNotFound(UNKNOWN, field="episode_id")
         return int(found[0][0])
 
-    def latest(self, transport: Transport) -> str | None:
+    async def latest(self, transport: Transport) -> str | None:
         """Return the id of the episode most recently started over ``transport``; None if there is none."""
         found = self._read(
             "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
@@ -195,7 +195,7 @@ class SQLiteStore:
             if found < written:  # it may be higher: other processes probe the same store
                 raise sqlite3.DatabaseError(f"probe {written} was written, and {found} read back")
 
-    def size(self) -> int:
+    async def size(self) -> int:
         """Return the size of the store in bytes."""
         with self._faults.converted():
             self._check_files()

@@ -62,7 +62,7 @@ def test_an_episode_is_the_one_of_every_other_transport(backend: SessionBackend,
     graded = told(call(backend, "get_grade", {}))
     assert graded["score"] == last["info"]["grade"]["score"]
     assert told(call(backend, "get_state", {}))["end_reason"] == "stop"
-    assert store.load("mine").header.transport == "mcp"
+    assert asyncio.run(store.load("mine")).header.transport == "mcp"
 
 
 def test_mistakes_are_told_in_our_sentences_and_cost_nothing(backend: SessionBackend) -> None:

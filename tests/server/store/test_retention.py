@@ -65,11 +65,11 @@ def test_the_newest_episodes_stay_whatever_happens(store: SQLiteStore) -> None:
         play(store, f"e{number}")
     prune(store, Retention(episodes=10, days=1, lifetime=1e9))
     assert names(store) == [f"e{number}" for number in range(20, 30)]
-    assert store.load("e29").grade == GRADE
+    assert asyncio.run(store.load("e29")).grade == GRADE
     (steps,) = store._connection.execute("SELECT count(*) FROM steps").fetchone()
     assert steps == 20
     with pytest.raises(EpisodeNotFound):
-        store.load("e19")
+        asyncio.run(store.load("e19"))
 
 
 def test_age_counts_for_finished_and_running_ones_apart(store: SQLiteStore) -> None:
@@ -213,7 +213,7 @@ def test_room_is_used_again(store: SQLiteStore) -> None:
         for number in range(100):
             play(store, f"e{block}-{number}")
         prune(store, keep)
-        sizes.append(store.size())
+        sizes.append(asyncio.run(store.size()))
     assert sizes[-1] == sizes[1]
 
 
