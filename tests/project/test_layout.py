@@ -33,6 +33,7 @@ WINGS: dict[str, set[str]] = {
     "core": {
         "_dataselect_env_compiled",
         "_dataselect_env_generator",
+        "cryptography",
         "numpy",
         "pydantic",
         "pydantic_core",
