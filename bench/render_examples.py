@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, GraderReply, Reply
+from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, Reply
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.validation import WireModel
 from dataselect_env.server.openapi import EPISODE_EXAMPLES

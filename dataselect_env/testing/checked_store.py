@@ -34,6 +34,14 @@ RULES: Final = {
         "Of concurrent calls for one id or one step one succeeds; others do not disturb each other.", _STORE
     ),
     "cancelled": Rule("A cancelled call is done in full or not at all, and disturbs no other call.", _STORE),
+    "agents": Rule(
+        "agents are those that were registered, with the last hash, and those of headers, without one; by name.", _STORE
+    ),
+    "attempts": Rule(
+        "The first episode of agent and place is an attempt with the last grade so far; sealed, it is the only one.",
+        _STORE,
+    ),
+    "standings": Rule("standings add up the attempts that are finished or whose episode was removed.", _STORE),
     "prune": Rule(
         "prune removes exactly the episodes that Retention does not keep, and returns False when it is done.",
         _RETENTION,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from dataselect_env.core.actions import stored_action
 from dataselect_env.core.errors import EpisodeNotFound
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import Synchronous
+from dataselect_env.server.store import attempts
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.boards import Agent, Attempt, Board, Standing
 from dataselect_env.server.store.commits import Committer
 from dataselect_env.server.store.faults import Faults
 from dataselect_env.server.store.files import DatabaseFiles
@@ -34,8 +37,8 @@ SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits while another process is writing. A write takes about a millisecond."""
 LOAD_EPISODE = (
-    "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest"
-    " FROM episodes WHERE episode_id = ?"
+    "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest, agent,"
+    " key_id, started_at FROM episodes WHERE episode_id = ?"
 )
 COUNT_STEPS = (
     "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE episode = number) FROM episodes WHERE episode_id = ?"
@@ -81,9 +84,11 @@ class SQLiteStore:
         """URL that opens the same store with ``open_store``, also in another process unless it is ``memory:``."""
         return MEMORY if self._path is None else f"{SQLITE_PREFIX}{self._path.absolute()}"
 
-    async def create(self, header: EpisodeHeader) -> None:
-        """Add an episode; on return it is stored. Raises EpisodeExists if its id is in use."""
-        started_at = as_text(utc_now())
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
+        """Add an episode, and an attempt if it has a board; on return they are stored.
+
+        Raises EpisodeExists if its id is in use, AttemptUsed if it is sealed and the agent has started it before.
+        """
         row = (
             header.episode_id,
             header.transport,
@@ -92,20 +97,29 @@ class SQLiteStore:
             header.reward_mode,
             header.dynamics_version,
             header.task_digest,
-            started_at,
+            header.started_at,
+            header.agent,
+            header.key_id,
         )
+        attempt = header.attempt(so_far)
 
         def insert(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO episodes (episode_id, transport, task_id, seed, reward_mode, dynamics_version,"
-                " task_digest, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " task_digest, started_at, agent, key_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
+            if header.agent is not None:
+                attempts.add_agent(connection, header.agent, header.started_at)
+            if attempt is not None:
+                attempts.add(connection, *attempt)
 
         with self._faults.converted(writes=True):
             await self._committer.make(insert)
 
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
         """Add step ``number`` (from 1) and, with the last step, the grade; on return both are stored.
 
         Raises EpisodeConflict if the store already has that step.
@@ -123,6 +137,8 @@ class SQLiteStore:
                 connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
                 )
+            if so_far is not None:
+                attempts.update(connection, episode_id, so_far, is_over=grade is not None)
 
         with self._faults.converted(writes=True):
             await self._committer.make(insert)
@@ -153,6 +169,37 @@ class SQLiteStore:
             "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
         )
         return str(found[0][0]) if found else None
+
+    async def agent(self, name: str) -> Agent | None:
+        """Return an agent that has played or is registered; None if there is none of this name."""
+        with self._faults.converted(), self._lock:
+            return next(iter(attempts.agents(self._connection, name)), None)
+
+    async def agents(self) -> list[Agent]:
+        """Return all agents, ordered by name."""
+        with self._faults.converted(), self._lock:
+            return attempts.agents(self._connection)
+
+    async def register(self, name: str, token_hash: str) -> None:
+        """Set the hash of an agent's token; adds the agent if there is none of this name."""
+        now = as_text(utc_now())
+        with self._faults.converted(writes=True):
+            await self._committer.make(lambda connection: attempts.register(connection, name, token_hash, now))
+
+    async def attempts(self, board: Board, agents: Collection[str]) -> list[Attempt]:
+        """Return the attempts of some agents on a board, ordered by agent and place."""
+        with self._faults.converted(), self._lock:
+            return attempts.attempts(self._connection, board, agents)
+
+    async def standings(self, board: Board) -> list[Standing]:
+        """Return the sums of all attempts on a board that count, one entry for each agent, ordered by agent."""
+        with self._faults.converted(), self._lock:
+            return attempts.standings(self._connection, board)
+
+    async def boards(self) -> list[Board]:
+        """Return the boards with attempts that count, in the order of their names."""
+        with self._faults.converted(), self._lock:
+            return attempts.boards(self._connection)
 
     async def prune(self, keep: Retention) -> bool:
         """Remove a few expired episodes; return whether there may be more."""
