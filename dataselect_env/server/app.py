@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
             await asyncio.gather(*tasks)
         finally:
             tasks.clear()
-            opened.pop().close()
+            await opened.pop().close()
 
     app = FastAPI(
         title=NAME,
@@ -186,7 +186,7 @@ def serve(settings: Settings) -> None:
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return
-    store.close()
+    asyncio.run(store.close())
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     if sys.platform == "win32":

@@ -204,6 +204,6 @@ class Service:
             logger.exception("expired episodes could not be removed; it is tried again later")
             return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Release the store; the service is not used afterwards."""
-        self._store.close()
+        await self._store.close()

@@ -23,6 +23,7 @@ RULES: Final = {
     "exact": Rule(
         "load returns headers, steps and grades, and step_count their number, exactly as they were written.", _STORE
     ),
+    "coroutines": Rule("All methods are coroutines; url alone is a property.", _STORE),
     "runs": Rule("A call that the protocol allows raises nothing.", _STORE),
     "ids": Rule("create raises EpisodeExists for an id in use, on the field episode_id, and changes nothing.", _STORE),
     "unknown": Rule("load, step_count and append raise EpisodeNotFound for an id that is not in the store.", _STORE),
@@ -66,20 +67,24 @@ def header(episode_id: str = "one", transport: Transport = "http", **changes: An
 
 
 class CheckedStore:
-    """A store under test: calls of it are awaited where that is needed, and their errors are judged."""
+    """A store under test, the errors of whose calls are judged."""
 
     def __init__(self, store: EpisodeStore) -> None:
         self.store = store
         self.is_open = True
 
     async def call(self, method: str, *arguments: object) -> Any:
-        """Return what a method returns."""
-        return await settled(getattr(self.store, method)(*arguments))
+        """Return what a method, which must be a coroutine, returns."""
+        value = getattr(self.store, method)(*arguments)
+        RULES["coroutines"].require(inspect.isawaitable(value), f"{call_text(method, *arguments)} is no coroutine")
+        return await value
 
     async def do(self, method: str, *arguments: object) -> Any:
         """Return what a method returns, which must not fail."""
         try:
             return await self.call(method, *arguments)
+        except AssertionError:  # of a rule
+            raise
         except Exception as error:
             RULES["runs"].raised(call_text(method, *arguments), error)
 

@@ -45,8 +45,7 @@ def check_store(
 ) -> None:
     """Check that a store of episodes keeps its contract.
 
-    Each group of rules runs in an event loop of its own, on a new store. Every method may be a coroutine function or a
-    plain one. The store's speed is not judged.
+    Each group of rules runs in an event loop of its own, on a new store. The store's speed is not judged.
 
     Args:
         make_store: Returns a new, empty store at each call, which the check closes.

@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import closing
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_an_application_works_where_nobody_tells_it_of_its_start(monkeypatch: py
     monkeypatch.setenv("DATASELECT_STORE", "memory:")
     app: FastAPI = create_app()
     assert TestClient(app).get("/health").status_code == 200
-    app.state.get_service().close()
+    asyncio.run(app.state.get_service().close())
 
 
 def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_one(
@@ -55,7 +56,7 @@ def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_
                 break
         else:
             pytest.fail("the episode stays")
-    app.state.get_service().close()
+    asyncio.run(app.state.get_service().close())
 
 
 def test_applications_share_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def test_it_is_said_once_connections_are_accepted(
     def run(served: FastAPI, settings: Settings, *__: object, on_start: Callable[[], None]) -> None:
         assert caplog.records == []
         on_start()
-        served.state.get_service().close()  # and the store with it, as at the end of a run
+        asyncio.run(served.state.get_service().close())  # and the store with it, as at the end of a run
 
     monkeypatch.setattr(app, "run", run)
     with caplog.at_level(logging.INFO):

@@ -94,7 +94,7 @@ class StoredEpisode:
 
 
 class EpisodeStore(Protocol):
-    """An episode store. All methods raise StoreUnavailable when the store cannot be reached or is closed.
+    """An episode store. All methods are coroutines, and raise StoreUnavailable when it cannot be reached or is closed.
 
     A write that is cancelled is stored completely or not at all. Reads never wait for a writer.
     :func:`dataselect_env.testing.check_store` checks an implementation.
@@ -174,5 +174,5 @@ class EpisodeStore(Protocol):
     async def size(self) -> int:
         """Return the size of the store in bytes."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Release the store; all methods raise StoreUnavailable afterwards."""

@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from dataselect_env.core.actions import stored_action
-from dataselect_env.core.errors import EpisodeNotFound
+from dataselect_env.core.errors import EnvError
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store import attempts
 from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.store.boards import Agent, Attempt, Board, Standing
 from dataselect_env.server.store.commits import Committer
-from dataselect_env.server.store.faults import Faults
+from dataselect_env.server.store.faults import Faults, conflict, exists, not_found
 from dataselect_env.server.store.files import DatabaseFiles
 from dataselect_env.server.store.retention import (
     MEMORY_EPISODES,
     Pass,
     Retention,
     as_text,
-    is_noted,
-    is_paused,
-    note_pass,
+    may_remove_by_age,
     remove,
     utc_now,
 )
@@ -44,7 +42,6 @@ COUNT_STEPS = (
     "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE episode = number) FROM episodes WHERE episode_id = ?"
 )
 LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
-UNKNOWN = "episode_id: there is no such episode, or it was removed when it had expired"
 
 
 class SQLiteStore:
@@ -63,7 +60,7 @@ class SQLiteStore:
 
     def __init__(self, path: Path | None, synchronous: Synchronous = "normal") -> None:
         self._path = path and path.absolute()
-        self._faults = Faults()
+        self._faults = Faults(sqlite3.Error, sqlite3.OperationalError, refusal=_refusal)
         self._lock = threading.RLock()  # event loops may run on several threads
         self._connection = connect(path, patience=0)
         self._patient = None if path is None else connect(path, patience=BUSY_TIMEOUT, synchronous=synchronous)
@@ -132,7 +129,7 @@ class SQLiteStore:
                 "INSERT INTO steps SELECT number, ?, ?, ?, ?, ?, ? FROM episodes WHERE episode_id = ?", row
             )
             if added.rowcount != 1:
-                raise EpisodeNotFound(UNKNOWN, field="episode_id")
+                raise not_found()
             if grade is not None:
                 connection.execute(
                     "UPDATE episodes SET grade = ? WHERE episode_id = ?", (grade.model_dump_json(), episode_id)
@@ -147,7 +144,7 @@ class SQLiteStore:
         """Return an episode. Raises EpisodeNotFound."""
         found = self._read(LOAD_EPISODE, episode_id)
         if not found:
-            raise EpisodeNotFound(UNKNOWN, field="episode_id")
+            raise not_found()
         number, grade, *header = found[0]
         steps = self._read(LOAD_STEPS, number)
         return StoredEpisode(
@@ -160,7 +157,7 @@ class SQLiteStore:
         """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
         found = self._read(COUNT_STEPS, episode_id)
         if not found:
-            raise EpisodeNotFound(UNKNOWN, field="episode_id")
+            raise not_found()
         return int(found[0][0])
 
     async def latest(self, transport: Transport) -> str | None:
@@ -210,7 +207,8 @@ class SQLiteStore:
 
         def prune_some(connection: sqlite3.Connection) -> None:
             nonlocal current, has_more
-            current = replace(self._pass or self._begin_pass(connection))  # a copy: this may be rolled back
+            begun = self._pass or Pass(self._passes, by_age=may_remove_by_age(connection))
+            current = replace(begun)  # a copy: this may be rolled back
             expired, has_more = current.find_expired(connection, keep)
             remove(connection, expired)
 
@@ -219,11 +217,6 @@ class SQLiteStore:
         self._passes += self._pass is None
         self._pass = current if has_more else None
         return has_more
-
-    def _begin_pass(self, connection: sqlite3.Connection) -> Pass:
-        if not is_noted(connection):
-            note_pass(connection)
-        return Pass(self._passes, by_age=not is_paused(connection))
 
     async def check(self) -> None:
         """Return if the store can be written, and has what was written; reads every table."""
@@ -249,7 +242,7 @@ class SQLiteStore:
         (pages,), (page_size,) = *self._read("PRAGMA page_count"), *self._read("PRAGMA page_size")
         return int(pages) * int(page_size)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Commit queued changes and close the database."""
         self._committer.close()
         self._close_connections()
@@ -262,6 +255,14 @@ class SQLiteStore:
     def _read(self, query: str, *parameters: object) -> list[Any]:
         with self._faults.converted(), self._lock:
             return self._connection.execute(query, parameters).fetchall()
+
+
+def _refusal(error: Exception) -> EnvError | None:
+    """Return the error for the client whose episode or step is in the database already."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_CONSTRAINT_UNIQUE":
+        return exists()
+    return conflict() if name == "SQLITE_CONSTRAINT_PRIMARYKEY" else None
 
 
 def _nothing_to_check() -> None:
