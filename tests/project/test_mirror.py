@@ -37,6 +37,7 @@ ELSEWHERE = {
     "custom/splitting": "custom/test_sources",
     "evaluation/ladder": "evaluation/test_evaluate",
     "evaluation/line_file": "evaluation/test_evaluate",
+    "evaluation/workers": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
     "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",
