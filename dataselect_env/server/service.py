@@ -14,6 +14,7 @@ from dataselect_env.core.validation import parse
 from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.server import pool_view
+from dataselect_env.server.episode_views import EpisodeViews
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
@@ -51,6 +52,7 @@ class Service:
         settings: Limits.
         sessions: Sessions of connected clients.
         http: Episodes that are played over HTTP.
+        views: What is shown of stored episodes.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
 
@@ -66,6 +68,7 @@ class Service:
         self.metrics.sessions_max.set(settings.max_sessions)
         self.sessions = Sessions(store, settings, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, settings)
+        self.views = EpisodeViews(store)
         self._store = store
         self._has_loaded = False
         self._loading: Once[None, None] = Once()
