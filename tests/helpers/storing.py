@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 from dataselect_env.core.errors import AttemptUsed, EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import SEALED
-from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
+from dataselect_env.server.store.base import (
+    EpisodeFilter,
+    EpisodeHeader,
+    EpisodePage,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+)
 from dataselect_env.server.store.boards import Agent, Attempt, AttemptState, Board, Standing, points_of
 from dataselect_env.server.store.retention import Retention
 
@@ -27,6 +34,15 @@ class Entry:
     started: float
     steps: list[StoredStep] = field(default_factory=list)
     grade: Grade | None = None
+
+
+def meets(entry: Entry, wanted: EpisodeFilter) -> bool:
+    header = entry.header
+    return (
+        wanted.task_id in (None, header.task_id)
+        and wanted.transport in (None, header.transport)
+        and wanted.finished in (None, entry.grade is not None)
+    )
 
 
 class DictStore:
@@ -124,6 +140,21 @@ class DictStore:
     async def latest(self, transport: str) -> str | None:
         found = [name for name, entry in self.open_episodes.items() if entry.header.transport == transport]
         return found[-1] if found else None
+
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        entries = [
+            entry
+            for entry in sorted(self.open_episodes.values(), key=lambda entry: -entry.number)
+            if (before is None or entry.number < before) and meets(entry, wanted)
+        ]
+        return EpisodePage(
+            tuple(self.listed(entry) for entry in entries[:limit]),
+            entries[limit - 1].number if len(entries) > limit else None,
+        )
+
+    def listed(self, entry: Entry) -> ListedEpisode:
+        performances = tuple(step.performance for step in entry.steps)
+        return ListedEpisode(entry.header, sum(step.bought for step in entry.steps), performances, entry.grade)
 
     async def prune(self, keep: Retention) -> bool:
         now = asyncio.get_running_loop().time()

@@ -83,4 +83,4 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_store_that_breaks_a_rule_of_boards_fails_by_it(rule: str) -> None:
     for store, shown in BROKEN[rule].items():
-        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # type: ignore[arg-type]  # noqa: B023
+        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # noqa: B023
