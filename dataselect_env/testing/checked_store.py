@@ -38,9 +38,11 @@ RULES: Final = {
     "conflict": Rule(
         "append raises EpisodeConflict for a step that is there, and stores neither step nor grade.", _STORE
     ),
-    "latest": Rule("latest is the id most recently created over a transport, or None.", _STORE),
+    "latest": Rule(
+        "latest is the id most recently created over a transport, or None; it is not that of a sealed episode.", _STORE
+    ),
     "recent": Rule(
-        "recent returns the episodes that meet its filter, most recently created first, each once over all pages.",
+        "recent returns the episodes that meet its filter and are not sealed, newest first, each once over all pages.",
         _STORE,
     ),
     "concurrent": Rule(

@@ -48,6 +48,7 @@ def meets(entry: Entry, wanted: EpisodeFilter) -> bool:
 class DictStore:
     """Episodes in this process: stores with the same url share them."""
 
+    shows_sealed = False
     places: ClassVar[dict[str, dict[str, Entry]]] = {}
 
     def __init__(self, url: str | None = None) -> None:
@@ -138,14 +139,20 @@ class DictStore:
         return len(self.entry(episode_id).steps)
 
     async def latest(self, transport: str) -> str | None:
-        found = [name for name, entry in self.open_episodes.items() if entry.header.transport == transport]
+        found = [
+            name
+            for name, entry in self.open_episodes.items()
+            if entry.header.transport == transport and (entry.header.key_id is None or self.shows_sealed)
+        ]
         return found[-1] if found else None
 
     async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
         entries = [
             entry
             for entry in sorted(self.open_episodes.values(), key=lambda entry: -entry.number)
-            if (before is None or entry.number < before) and meets(entry, wanted)
+            if (before is None or entry.number < before)
+            and meets(entry, wanted)
+            and (entry.header.key_id is None or self.shows_sealed)
         ]
         return EpisodePage(
             tuple(self.listed(entry) for entry in entries[:limit]),

@@ -173,7 +173,10 @@ class EpisodeStore(Protocol):
         """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
 
     async def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``; None if there is none."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none.
+
+        Sealed episodes do not count: their ids are known to their players alone.
+        """
 
     async def agent(self, name: str) -> Agent | None:
         """Return an agent that has played or is registered; None if there is none of this name."""
@@ -194,7 +197,7 @@ class EpisodeStore(Protocol):
         """Return the boards with attempts that count, in the order of their names."""
 
     async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
-        """Return at most ``limit`` episodes that meet a filter, most recently created first.
+        """Return at most ``limit`` episodes that meet a filter and are not sealed, most recently created first.
 
         A page may be shorter, or empty, before the end of the list: a store examines at most ``EXAMINED`` episodes a
         call. Who asks again with ``before=page.following`` until it is None gets each episode once.

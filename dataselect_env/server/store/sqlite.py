@@ -54,7 +54,7 @@ LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps
 LIST_EPISODES = (
     f"SELECT number, grade, {HEADER}"  # noqa: S608  (of constants)
     f" FROM (SELECT * FROM episodes WHERE number < ?1 ORDER BY number DESC LIMIT {EXAMINED})"
-    " WHERE (?2 IS NULL OR task_id = ?2) AND (?3 IS NULL OR transport = ?3)"
+    " WHERE key_id IS NULL AND (?2 IS NULL OR task_id = ?2) AND (?3 IS NULL OR transport = ?3)"
     " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) ORDER BY number DESC LIMIT ?5"
 )
 LAST_EXAMINED = "SELECT number FROM episodes WHERE number < ? ORDER BY number DESC LIMIT 1 OFFSET ?"
@@ -180,9 +180,13 @@ class SQLiteStore:
         return int(found[0][0])
 
     async def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``; None if there is none."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none.
+
+        Sealed episodes do not count: their ids are known to their players alone.
+        """
         found = self._read(
-            "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
+            "SELECT episode_id FROM episodes WHERE transport = ? AND key_id IS NULL ORDER BY number DESC LIMIT 1",
+            transport,
         )
         return str(found[0][0]) if found else None
 
