@@ -24,6 +24,8 @@ MessageType = Literal["reset", "step", "state", "mcp", "close"]
 StrategyName = Literal["uncertainty", "diversity", "random"]
 
 EPISODE_ID_LENGTH = 255
+AGENT_NAME = r"^[A-Za-z0-9._-]+$"
+LONGEST_AGENT_NAME = 64
 
 
 def _printable(text: str) -> str:
@@ -45,9 +47,10 @@ def _named_tasks(schema: dict[str, Any]) -> None:
 
 # Only the schemas list the names. Validation accepts any name, and the lookup raises a specific error if it is unknown.
 TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
-SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": [*SPLITS, SEALED]})]
+SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
+AnySplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": [*SPLITS, SEALED]})]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
-AgentName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]+$", examples=["my-agent"])]
+AgentName = Annotated[str, Field(max_length=LONGEST_AGENT_NAME, pattern=AGENT_NAME, examples=["my-agent"])]
 SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 
@@ -121,7 +124,7 @@ class ResetRequest(WireModel):
     )
     episode_id: EpisodeId | None = Field(None, description="Id for the episode, not yet in use; default: a random one.")
     reward_mode: RewardMode | None = Field(None, description="shaped (default), or grade: rewards add up to the grade.")
-    split: SplitName | None = Field(None, description="Split that the seed is drawn from or the index refers to.")
+    split: AnySplitName | None = Field(None, description="Split that the seed is drawn from or the index refers to.")
     index: SpecIndex | None = Field(
         None,
         description="Index of a task spec in the split (see the Task API). In the sealed split, which has its own"

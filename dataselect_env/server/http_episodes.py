@@ -53,7 +53,8 @@ class HTTPEpisodes:
             session = Session(self._store, "http", self._entries)
             reply = await self._service.run(session, "reset", data)
             self._keep(reply.episode_id, session)
-            self._latest = reply.episode_id
+            if reply.seed is not None:  # a sealed one belongs to whoever knows its id
+                self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = await self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)

@@ -16,6 +16,7 @@ from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.server import pool_view
 from dataselect_env.server.entries import Entries
+from dataselect_env.server.episode_views import EpisodeViews
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.limits import RateLimiter
@@ -56,6 +57,7 @@ class Service:
         http: Episodes that are played over HTTP.
         keyring: Keys of the sealed split and of receipts.
         entries: Decides about the start of episodes.
+        views: What is shown of stored episodes.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
 
@@ -73,6 +75,7 @@ class Service:
         self.entries = Entries(store, settings, self.keyring)
         self.sessions = Sessions(store, self.entries, settings, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, self.entries, settings)
+        self.views = EpisodeViews(store)
         self._store = store
         self._has_loaded = False
         self._loading: Once[None, None] = Once()

@@ -11,7 +11,7 @@ from dataselect_env.core.errors import AttemptUsed
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SEALED, SPLITS, TASKS
-from dataselect_env.server.store.base import EpisodeHeader
+from dataselect_env.server.store.base import EpisodeFilter, EpisodeHeader
 from dataselect_env.server.store.boards import Attempt, Board, Standing, points_of
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.testing.checked_store import GRADE, RULES, STEP, CheckedStore, header
@@ -21,6 +21,8 @@ AT_ONCE: Final = 10
 START: Final = grade(TASKS["easy"], [TracePoint(0, 0, 0.6)])
 """A grade unlike GRADE."""
 PLACES: Final = 3
+MOST: Final = 100
+"""More episodes than the check has written."""
 
 Prune = Callable[[CheckedStore, Retention], Awaitable[None]]
 
@@ -43,6 +45,7 @@ async def check_boards(store: CheckedStore, prune: Prune) -> None:
     await _check_agents(store)
     await _check_attempts(store)
     await _check_lapsed(store, prune)
+    await _check_hidden(store)
     await _check_open(store)
 
 
@@ -101,6 +104,16 @@ async def _check_lapsed(store: CheckedStore, prune: Prune) -> None:
     standings = [_standing("a", [START, START]), _standing("new", [START, GRADE, START])]
     await _require_standings(store, standings)
     await store.refuse("attempts", AttemptUsed, "create", sealed("again", "new", 2), START)
+
+
+async def _check_hidden(store: CheckedStore) -> None:
+    """Check that only its player comes across a sealed episode."""
+    await store.do("create", sealed("hidden", "new", PLACES), START)
+    found = await store.do("latest", "http")
+    RULES["latest"].require(found != "hidden", "latest is the id of a sealed episode")
+    page = await store.do("recent", EpisodeFilter(), MOST, None)
+    shown = [one.header.episode_id for one in page.episodes if one.header.key_id is not None]
+    RULES["recent"].require(not shown, f"recent returned the sealed episodes {shown}")
 
 
 async def _check_open(store: CheckedStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from itertools import product
 from typing import Any, Final
 
 from dataselect_env.core.actions import action_model
@@ -12,7 +13,14 @@ from dataselect_env.core.errors import EnvError, EpisodeConflict, EpisodeExists,
 from dataselect_env.core.models import EPISODE_ID_LENGTH, Action
 from dataselect_env.core.tasks import SEED_LIMIT
 from dataselect_env.server.store import open_store
-from dataselect_env.server.store.base import EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import (
+    EpisodeFilter,
+    EpisodeStore,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+    Transport,
+)
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import MEMORY
 from dataselect_env.testing.boards import check_boards
@@ -54,7 +62,7 @@ def check_store(
     Raises:
         AssertionError: The store breaks a rule; the message says which, and by which call.
     """
-    for group in (_round_trip, _identity, _steps, _latest, _concurrency, _cancellation, _pruning, _closing):
+    for group in (_round_trip, _identity, _steps, _latest, _recent, _concurrency, _cancellation, _pruning, _closing):
         asyncio.run(_with_store(make_store, group))
     asyncio.run(_with_store(make_store, lambda store: check_boards(store, _prune_all)))
     asyncio.run(_with_store(make_store, lambda store: _reopening(store, reopen)))
@@ -136,6 +144,43 @@ async def _latest(store: CheckedStore) -> None:
         for asked, wanted in expected.items():
             found = await store.do("latest", asked)
             RULES["latest"].require(found == wanted, f"latest({asked!r}) is {found!r}, not {wanted!r}")
+
+
+async def _recent(store: CheckedStore) -> None:
+    """Check lists of episodes, by every filter and in pages."""
+    RULES["recent"].require(await store.listed(EpisodeFilter(), 3) == [], "recent of an empty store has episodes")
+    transports: tuple[Transport, ...] = ("http", "websocket", "mcp")
+    expected: list[ListedEpisode] = []
+    for place in range(12):
+        made = header(f"e{place}", transports[place % 3], task_id="easy" if place % 4 else "hard")
+        steps = () if place == 0 else (STEP,) * (place % 3 + 1)
+        grade = GRADE if place % 2 else None
+        await store.do("create", made)
+        for number, step in enumerate(steps, start=1):
+            await store.do("append", made.episode_id, number, step, grade if number == len(steps) else None)
+        bought, performances = sum(step.bought for step in steps), tuple(step.performance for step in steps)
+        expected.insert(0, ListedEpisode(made, bought, performances, grade))
+    filters = [
+        EpisodeFilter(task_id, transport, finished)
+        for task_id, transport, finished in product(
+            (None, "easy", "hard", "none"), (None, *transports), (None, True, False)
+        )
+    ]
+    for wanted, limit in product(filters, (1, 3, 12, 100)):
+        found = await store.listed(wanted, limit)
+        right = [one for one in expected if _meets(one, wanted)]
+        what = f"recent({wanted}) in pages of {limit} returned {found}, not {right}"
+        RULES["recent"].require(found == right, what)
+
+
+def _meets(one: ListedEpisode, wanted: EpisodeFilter) -> bool:
+    made = one.header
+    conditions = (
+        (wanted.task_id, made.task_id),
+        (wanted.transport, made.transport),
+        (wanted.finished, one.grade is not None),
+    )
+    return all(condition in (None, value) for condition, value in conditions)
 
 
 async def _concurrency(store: CheckedStore) -> None:
@@ -255,6 +300,7 @@ async def _closing(store: CheckedStore) -> None:
         ("load", "one"),
         ("step_count", "one"),
         ("latest", "http"),
+        ("recent", EpisodeFilter(), 10, None),
         ("prune", KEEP_ALL),
         ("check",),
         ("size",),

@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 from dataselect_env.core.errors import AttemptUsed, EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import SEALED
-from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
+from dataselect_env.server.store.base import (
+    EpisodeFilter,
+    EpisodeHeader,
+    EpisodePage,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+)
 from dataselect_env.server.store.boards import Agent, Attempt, AttemptState, Board, Standing, points_of
 from dataselect_env.server.store.retention import Retention
 
@@ -29,9 +36,19 @@ class Entry:
     grade: Grade | None = None
 
 
+def meets(entry: Entry, wanted: EpisodeFilter) -> bool:
+    header = entry.header
+    return (
+        wanted.task_id in (None, header.task_id)
+        and wanted.transport in (None, header.transport)
+        and wanted.finished in (None, entry.grade is not None)
+    )
+
+
 class DictStore:
     """Episodes in this process: stores with the same url share them."""
 
+    shows_sealed = False
     places: ClassVar[dict[str, dict[str, Entry]]] = {}
 
     def __init__(self, url: str | None = None) -> None:
@@ -122,8 +139,29 @@ class DictStore:
         return len(self.entry(episode_id).steps)
 
     async def latest(self, transport: str) -> str | None:
-        found = [name for name, entry in self.open_episodes.items() if entry.header.transport == transport]
+        found = [
+            name
+            for name, entry in self.open_episodes.items()
+            if entry.header.transport == transport and (entry.header.key_id is None or self.shows_sealed)
+        ]
         return found[-1] if found else None
+
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        entries = [
+            entry
+            for entry in sorted(self.open_episodes.values(), key=lambda entry: -entry.number)
+            if (before is None or entry.number < before)
+            and meets(entry, wanted)
+            and (entry.header.key_id is None or self.shows_sealed)
+        ]
+        return EpisodePage(
+            tuple(self.listed(entry) for entry in entries[:limit]),
+            entries[limit - 1].number if len(entries) > limit else None,
+        )
+
+    def listed(self, entry: Entry) -> ListedEpisode:
+        performances = tuple(step.performance for step in entry.steps)
+        return ListedEpisode(entry.header, sum(step.bought for step in entry.steps), performances, entry.grade)
 
     async def prune(self, keep: Retention) -> bool:
         now = asyncio.get_running_loop().time()

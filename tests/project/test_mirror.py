@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.helpers.serving import ROOT
 
 ELSEWHERE = {
+    "cli/agents_command": "cli/test_agents",
     # Modules without a file of tests under their own name, and where they are tested.
     "__main__": "cli/test_cli",
     "cli/asking": "cli/test_curate",

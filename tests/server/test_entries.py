@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from asyncio import run
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from dataselect_env.core.errors import (
     DynamicsMismatch,
     EnvError,
     InvalidInput,
+    NoEpisode,
     SealedEpisode,
     TaskIndexOutOfRange,
     UnknownSplit,
@@ -28,6 +30,7 @@ from dataselect_env.server.entries import hash_of, new_token
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import EpisodeFilter
 from dataselect_env.server.store.boards import Board, points_of
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
@@ -190,6 +193,28 @@ def test_the_pool_of_a_sealed_episode_is_never_shown(service: Service, session: 
                 run(service.pool(episode_id, points=points))
         if ask(session, "state").step_count == 0:
             ask(session, "step", STOP)
+
+
+def test_over_http_only_the_id_leads_to_a_sealed_episode(service: Service, store: SQLiteStore) -> None:
+    sealed_id = run(service.http.handle("reset", {"split": SEALED, "agent": "me", "task_id": "medium"})).episode_id
+    with pytest.raises(NoEpisode):
+        run(service.http.handle("step", STOP))
+    assert run(service.views.recent(EpisodeFilter(), 10, None)).episodes == []
+    open_id = run(service.http.handle("reset", {"seed": 1})).episode_id
+    assert run(service.http.handle("step", STOP)).episode_id == open_id
+    assert run(service.http.handle("step", {**STOP, "episode_id": sealed_id})).episode_id == sealed_id
+    assert run(make_service(store).http.handle("state", None)).episode_id == open_id
+
+
+def test_its_player_may_see_the_steps_of_a_sealed_episode_as_they_were_told(service: Service, session: Session) -> None:
+    episode_id = reset(session, index=2).episode_id
+    reply = ask(session, "step", select(30, uncertainty=1))
+    shown = json.loads(run(service.views.show(episode_id)))
+    assert (shown["seed"], shown["index"], shown["split"], shown["agent"]) == (None, 2, SEALED, "me")
+    assert shown["not_replayed"] == "The episode is sealed: a replay could identify its data."
+    (step,) = shown["steps"]
+    assert (step["reward"], step["performance"]) == (reply.reward, reply.observation.current_performance)
+    assert (step["mislabelled"], step["observation"]) == (reply.info.mislabelled, None)
 
 
 # --- attempts, grades and receipts ----------------------------------------------------------------------------------

@@ -63,6 +63,16 @@ class KnowsNoBoards(DictStore):
         return []
 
 
+class ShowsSealedEpisodes(DictStore):
+    shows_sealed = True
+
+
+class ListsSealedEpisodes(ShowsSealedEpisodes):
+    async def latest(self, transport: str) -> str | None:
+        found = await super().latest(transport)
+        return None if found == "hidden" else found
+
+
 BROKEN: dict[str, dict[type[DictStore], str]] = {
     "agents": {
         FindsNoAgents: "agent('new') is None",
@@ -73,6 +83,8 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
         CountsWhenStarted: "episode_id='s-0', started_at='', points=250000, passed=False, state='running')], not [",
         ForgetsUnfinishedAttempts: "attempts of new are [",
     },
+    "latest": {ShowsSealedEpisodes: "latest is the id of a sealed episode"},
+    "recent": {ListsSealedEpisodes: "recent returned the sealed episodes ["},
     "standings": {
         CountsOneTooMany: "standings are [Standing(agent='new', episodes=3, ",
         KnowsNoBoards: "boards returned [], not [Board(",
@@ -83,4 +95,4 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_store_that_breaks_a_rule_of_boards_fails_by_it(rule: str) -> None:
     for store, shown in BROKEN[rule].items():
-        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # type: ignore[arg-type]  # noqa: B023
+        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # noqa: B023

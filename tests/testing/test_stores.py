@@ -13,7 +13,7 @@ import pytest
 from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, StoreUnavailable
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import SettingsError
-from dataselect_env.server.store.base import EpisodeHeader, StoredStep
+from dataselect_env.server.store.base import EpisodeFilter, EpisodeHeader, EpisodePage, StoredStep
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.testing import check_store
@@ -135,6 +135,30 @@ class LatestByName(DictStore):
 class LatestOfAll(DictStore):
     async def latest(self, transport: str) -> str | None:
         return next(reversed(self.open_episodes), None) or await super().latest(transport)
+
+
+class ListsOldestFirst(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(wanted, limit, before)
+        return replace(page, episodes=page.episodes[::-1])
+
+
+class RepeatsTheLast(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(wanted, limit, before)
+        return replace(page, following=page.following and page.following + 1)
+
+
+class FiltersAfterTheLimit(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(EpisodeFilter(), limit, before)
+        kept = [one for one in page.episodes if wanted.task_id in (None, one.header.task_id)]
+        return EpisodePage(tuple(kept), None)
+
+
+class ListsEverything(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        return await super().recent(wanted, limit + 1_000, before)
 
 
 class LooksThenWrites(DictStore):
@@ -270,6 +294,12 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
         GradesFirst: "the grade of a step in conflict is in the store",
     },
     "latest": {LatestByName: "latest('http') is 'z', not 'a'", LatestOfAll: "latest('websocket') is 'z', not None"},
+    "recent": {
+        ListsOldestFirst: "in pages of 3 returned",
+        RepeatsTheLast: "the list has not ended after 100 pages",
+        FiltersAfterTheLimit: "in pages of 1 returned",
+        ListsEverything: "a page has 12 episodes, and the limit is 1",
+    },
     "concurrent": {
         LooksThenWrites: "10 of 10 concurrent calls of create succeeded",
         AppendsTwice: "10 of 10 concurrent calls of append succeeded",

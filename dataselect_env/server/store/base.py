@@ -93,6 +93,37 @@ class StoredEpisode:
     grade: Grade | None
 
 
+@dataclass(frozen=True, slots=True)
+class EpisodeFilter:
+    """Conditions on episodes in a list; None admits any."""
+
+    task_id: str | None = None
+    transport: Transport | None = None
+    finished: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEpisode:
+    """An episode in a list: samples bought so far, and the performance after each step."""
+
+    header: EpisodeHeader
+    bought: int
+    performances: tuple[float, ...]
+    grade: Grade | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodePage:
+    """A part of a list of episodes. ``following`` is the argument ``before`` for the next part; None at the end."""
+
+    episodes: tuple[ListedEpisode, ...]
+    following: int | None
+
+
+EXAMINED = 5_000
+"""Episodes that one call of ``EpisodeStore.recent`` may examine: a filter that few of them meet costs milliseconds."""
+
+
 class EpisodeStore(Protocol):
     """An episode store. All methods are coroutines, and raise StoreUnavailable when it cannot be reached or is closed.
 
@@ -142,7 +173,10 @@ class EpisodeStore(Protocol):
         """Return the number of stored steps of an episode. Raises EpisodeNotFound."""
 
     async def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``; None if there is none."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none.
+
+        Sealed episodes do not count: their ids are known to their players alone.
+        """
 
     async def agent(self, name: str) -> Agent | None:
         """Return an agent that has played or is registered; None if there is none of this name."""
@@ -161,6 +195,13 @@ class EpisodeStore(Protocol):
 
     async def boards(self) -> list[Board]:
         """Return the boards with attempts that count, in the order of their names."""
+
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        """Return at most ``limit`` episodes that meet a filter and are not sealed, most recently created first.
+
+        A page may be shorter, or empty, before the end of the list: a store examines at most ``EXAMINED`` episodes a
+        call. Who asks again with ``before=page.following`` until it is None gets each episode once.
+        """
 
     async def prune(self, keep: Retention) -> bool:
         """Remove a few expired episodes; return whether there may be more.

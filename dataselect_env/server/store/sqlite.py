@@ -14,7 +14,17 @@ from dataselect_env.core.errors import EnvError
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import Synchronous
 from dataselect_env.server.store import attempts
-from dataselect_env.server.store.base import STORED_ACTION_FIELDS, EpisodeHeader, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import (
+    EXAMINED,
+    STORED_ACTION_FIELDS,
+    EpisodeFilter,
+    EpisodeHeader,
+    EpisodePage,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+    Transport,
+)
 from dataselect_env.server.store.boards import Agent, Attempt, Board, Standing
 from dataselect_env.server.store.commits import Committer
 from dataselect_env.server.store.faults import Faults, conflict, exists, not_found
@@ -34,14 +44,23 @@ MEMORY = "memory:"
 SQLITE_PREFIX = "sqlite:///"
 BUSY_TIMEOUT = 2.0
 """Seconds that a write waits while another process is writing. A write takes about a millisecond."""
-LOAD_EPISODE = (
-    "SELECT number, grade, episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest, agent,"
-    " key_id, started_at FROM episodes WHERE episode_id = ?"
-)
+HEADER = "episode_id, transport, task_id, seed, reward_mode, dynamics_version, task_digest, agent, key_id, started_at"
+"""Columns of a header, in the order of its fields."""
+LOAD_EPISODE = f"SELECT number, grade, {HEADER} FROM episodes WHERE episode_id = ?"  # noqa: S608  (of constants)
 COUNT_STEPS = (
     "SELECT (SELECT coalesce(max(step), 0) FROM steps WHERE episode = number) FROM episodes WHERE episode_id = ?"
 )
 LOAD_STEPS = "SELECT action, bought, mislabelled, performance, reward FROM steps WHERE episode = ? ORDER BY step"
+LIST_EPISODES = (
+    f"SELECT number, grade, {HEADER}"  # noqa: S608  (of constants)
+    f" FROM (SELECT * FROM episodes WHERE number < ?1 ORDER BY number DESC LIMIT {EXAMINED})"
+    " WHERE key_id IS NULL AND (?2 IS NULL OR task_id = ?2) AND (?3 IS NULL OR transport = ?3)"
+    " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) ORDER BY number DESC LIMIT ?5"
+)
+LAST_EXAMINED = "SELECT number FROM episodes WHERE number < ? ORDER BY number DESC LIMIT 1 OFFSET ?"
+LIST_STEPS = "SELECT bought, performance FROM steps WHERE episode = ? ORDER BY step"
+NEWEST = 2**63 - 1
+"""More than the number of any episode."""
 
 
 class SQLiteStore:
@@ -161,9 +180,13 @@ class SQLiteStore:
         return int(found[0][0])
 
     async def latest(self, transport: Transport) -> str | None:
-        """Return the id of the episode most recently started over ``transport``; None if there is none."""
+        """Return the id of the episode most recently started over ``transport``; None if there is none.
+
+        Sealed episodes do not count: their ids are known to their players alone.
+        """
         found = self._read(
-            "SELECT episode_id FROM episodes WHERE transport = ? ORDER BY number DESC LIMIT 1", transport
+            "SELECT episode_id FROM episodes WHERE transport = ? AND key_id IS NULL ORDER BY number DESC LIMIT 1",
+            transport,
         )
         return str(found[0][0]) if found else None
 
@@ -197,6 +220,22 @@ class SQLiteStore:
         """Return the boards with attempts that count, in the order of their names."""
         with self._faults.converted(), self._lock:
             return attempts.boards(self._connection)
+
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        """Return at most ``limit`` episodes that meet a filter, most recently created first; examines ``EXAMINED``."""
+        start = NEWEST if before is None else before
+        found = self._read(LIST_EPISODES, start, wanted.task_id, wanted.transport, wanted.finished, limit)
+        more = found[-1:] if len(found) == limit else self._read(LAST_EXAMINED, start, EXAMINED - 1)
+        return EpisodePage(tuple(self._listed(*row) for row in found), more[0][0] if more else None)
+
+    def _listed(self, number: int, grade: str | None, *header: Any) -> ListedEpisode:
+        steps = self._read(LIST_STEPS, number)
+        return ListedEpisode(
+            header=EpisodeHeader(*header),
+            bought=sum(bought for bought, _ in steps),
+            performances=tuple(performance for _, performance in steps),
+            grade=None if grade is None else Grade.model_validate_json(grade),
+        )
 
     async def prune(self, keep: Retention) -> bool:
         """Remove a few expired episodes; return whether there may be more."""
