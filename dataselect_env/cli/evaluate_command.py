@@ -19,10 +19,12 @@ from dataselect_env.cli.console import (
     say,
 )
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
+from dataselect_env.cli.worker_options import worker_options, workers
 from dataselect_env.core.tasks import BUILT_IN, PINNED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.core.models import RewardMode
+    from dataselect_env.evaluation.cluster import Cluster
     from dataselect_env.evaluation.evaluate import Plan
     from dataselect_env.evaluation.journal import EpisodeRecord
     from dataselect_env.evaluation.ladder import Report
@@ -146,7 +148,7 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
 @click.option("--seeds", type=click.IntRange(2, 100_000), default=50, show_default=True, help="Seeds per task.")
 @click.option("--split", type=click.Choice(list(SPLITS)), help="Split of the seeds. Default: test.")
 @click.option("--first-seed", type=click.IntRange(0, SEED_LIMIT - 1), help="First seed. Default: that of the split.")
-@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. Default: one per core.")
+@worker_options
 @reward_mode_option("Rewards that make up the return.")
 @click.option(
     "--reference", help=f"Policy to compare the others with. Default: {DEFAULT_REFERENCE}, if it is evaluated."
@@ -175,6 +177,7 @@ def evaluate(
     split: str | None,
     first_seed: int | None,
     processes: int | None,
+    ray: str | None,
     reward_mode: RewardMode,
     reference: str | None,
     json_file: Path,
@@ -189,10 +192,9 @@ def evaluate(
 
     Prints the mean score with its 95 % interval, the pass rate, performance, noise ratio, samples bought, return, and
     the difference in score to a reference, paired by seed. Writes the same as JSON and as a picture. The figures do not
-    depend on the number of processes.
+    depend on the number of processes, nor on whether they are those of a Ray cluster.
     """
     from dataselect_env.cli.ladder import ladder_table
-    from dataselect_env.core.threads import cores
     from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan
     from dataselect_env.evaluation.ladder import build_report
@@ -205,12 +207,12 @@ def evaluate(
     names = chosen_tasks(tasks, own)
     policies = with_strategies(policies, names)
     compared = reference_of(policies, reference)
-    workers = processes or cores()
     try:
-        best = best_constants(names, workers) if DEFAULT_REFERENCE in policies else {}
-        plan = Plan(policies=policies, tasks=names, seeds=chosen, reward_mode=reward_mode, best_constants=best)
-        report_absent(plan)
-        records = play(plan, workers, resume)
+        with workers(processes, ray, policies) as chosen_workers:
+            best = best_constants(names, chosen_workers) if DEFAULT_REFERENCE in policies else {}
+            plan = Plan(policies=policies, tasks=names, seeds=chosen, reward_mode=reward_mode, best_constants=best)
+            report_absent(plan)
+            records = play(plan, chosen_workers, resume)
     except KeyboardInterrupt as error:
         go_on = "Run the same command again to continue" if resume else "With --resume FILE a run can be continued"
         raise Interrupted(f"Interrupted. {go_on}.") from error
@@ -308,7 +310,7 @@ def write(report: Report, targets: Targets) -> None:
         click.echo(f"Wrote {' and '.join(written)}.", err=True)
 
 
-def best_constants(tasks: tuple[str, ...], processes: int) -> dict[str, str]:
+def best_constants(tasks: tuple[str, ...], processes: int | Cluster) -> dict[str, str]:
     """Return the best constant policy of each task that is not pinned, found on seeds of the train split."""
     from dataselect_env.evaluation.tuning import episode_count, find_best_constant
 
@@ -336,7 +338,7 @@ def report_absent(plan: Plan) -> None:
         raise UsageError("--policies: none of them can play any of the tasks")
 
 
-def play(plan: Plan, processes: int, resume: Path | None) -> list[EpisodeRecord]:
+def play(plan: Plan, processes: int | Cluster, resume: Path | None) -> list[EpisodeRecord]:
     """Play a plan with a progress bar."""
     from dataselect_env.evaluation.evaluate import evaluate
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import get_task
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.workers import run
@@ -69,15 +70,18 @@ class Job:
     reward_mode: RewardMode
     best_constant: str | None = None
 
+    def __str__(self) -> str:
+        return f"{', '.join(self.policies)} on {self.task_id} with seed {self.seed}"
+
 
 def evaluate(
-    plan: Plan, *, processes: int = 1, resume: Path | None = None, progress: Progress | None = None
+    plan: Plan, *, processes: int | Cluster = 1, resume: Path | None = None, progress: Progress | None = None
 ) -> list[EpisodeRecord]:
     """Play all episodes of a plan.
 
     Args:
         plan: What to play.
-        processes: Number of worker processes; 1 plays in this process. The records do not depend on it.
+        processes: Number of worker processes, or a cluster; 1 plays in this process. The records do not depend on it.
         resume: File that keeps finished episodes. Episodes of the plan that it already holds are not played again.
         progress: Called with the number of episodes finished since the last call; these add up to ``len(plan)``.
 
@@ -87,6 +91,7 @@ def evaluate(
     Raises:
         EnvError: There is no such policy or task, or a policy returned something that is not an action.
         PolicyError: A user's own policy failed.
+        ClusterError: The cluster cannot play it.
         JournalError: ``resume`` cannot be read or written, or is not the file of such an evaluation.
     """
     for name in plan.policies:
