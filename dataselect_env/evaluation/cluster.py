@@ -121,7 +121,7 @@ class Cluster:
     def _sent(self) -> dict[str, Any]:
         """Return Ray's runtime environment: what it sends to the nodes."""
         tops = dict.fromkeys(name.partition(".")[0] for name in self._modules)
-        modules = {"py_modules": [importlib.import_module(name) for name in tops]} if tops else {}
+        modules = {"py_modules": [_place(importlib.import_module(name)) for name in tops]} if tops else {}
         return modules | ({} if self._folder is None else {"working_dir": str(self._folder)})
 
     def _count_cpus(self) -> int:
@@ -177,6 +177,11 @@ class Cluster:
         if results is None:
             raise ClusterError(_refusal(node, found))
         return results, seconds
+
+
+def _place(module: Any) -> str:
+    """Return the folder of a package, or the file of a module."""
+    return str(next(iter(module.__path__))) if hasattr(module, "__path__") else str(module.__file__)
 
 
 class _Pace:
