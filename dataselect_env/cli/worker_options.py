@@ -49,7 +49,7 @@ def worker_options(command: AnyCommand) -> AnyCommand:
     processes = click.option(
         "--processes",
         type=click.IntRange(1, 100_000),
-        help="Worker processes, or CPUs of the Ray cluster. Default: one per core, or all CPUs.",
+        help="Worker processes; with --url connections, with --ray CPUs. Default: one per core, or all CPUs.",
     )
     return processes(ray_option(command))
 

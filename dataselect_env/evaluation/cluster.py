@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import TASKS, Task, register
 from dataselect_env.core.threads import cores
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 
 LOCAL = "local"
 """Address that starts a cluster on this machine, which ends with the run."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
-from dataselect_env.core.tasks import Task, get_task, register
+from dataselect_env.core.tasks import TASKS, Task, register
 from dataselect_env.evaluation.cluster import Cluster
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -31,7 +31,7 @@ def run(
         processes: Number of worker processes, or a cluster; 1 runs the jobs in this process, in order.
         tasks: Names of the tasks that the jobs need; custom ones among them are sent to the workers.
     """
-    custom = [task for task in map(get_task, tasks) if not task.built_in]
+    custom = [TASKS[name] for name in tasks if name in TASKS and not TASKS[name].built_in]
     if isinstance(processes, Cluster):
         yield from processes.run(jobs, function, custom)
         return

@@ -135,6 +135,10 @@ def test_records_are_those_of_processes_and_a_run_goes_on(nodes: Any, own: str, 
     plan = Plan(policies=(*PLAN.policies, f"{own}:random"), tasks=("easy", "mine"), seeds=PLAN.seeds)
     expected, done = evaluate(plan), list[int]()
 
+    def node_name(_: int) -> str:
+        time.sleep(0.05)
+        return os.environ[NODE_VARIABLE]
+
     def stop(count: int) -> None:
         done.append(count)
         if len(done) == 5:
@@ -142,8 +146,7 @@ def test_records_are_those_of_processes_and_a_run_goes_on(nodes: Any, own: str, 
 
     with Cluster(nodes.address, modules=[own]) as cluster:
         assert str(cluster) == "2 nodes with 2 CPUs"
-        where = set(cluster.run(range(40), lambda _: (time.sleep(0.05), os.environ[NODE_VARIABLE])[1]))
-        assert where == {"head", "second"}
+        assert set(cluster.run(range(40), node_name)) == {"head", "second"}
         assert evaluate(plan, processes=cluster) == expected
         with pytest.raises(InterruptedError):
             evaluate(plan, processes=cluster, resume=tmp_path / "run.jsonl", progress=stop)
