@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, GraderReply, Reply
+from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, Reply
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.validation import WireModel
 from dataselect_env.server import episode_views, pool_view
@@ -25,7 +26,15 @@ BATCH = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3)
 
 def answers() -> Iterator[WireModel]:
     """Yield an example of each answer about an episode: state, reply, grade and views."""
-    header = EpisodeHeader("my-episode-1", "http", "medium", 7, DEFAULT_REWARD_MODE, DYNAMICS_VERSION)
+    header = EpisodeHeader(
+        episode_id="my-episode-1",
+        transport="http",
+        task_id="medium",
+        seed=7,
+        reward_mode=DEFAULT_REWARD_MODE,
+        dynamics_version=DYNAMICS_VERSION,
+        started_at="2026-11-28T02:00:00.000+00:00",
+    )
     env = DataSelectEnv()
     env.reset(task_id=header.task_id, seed=header.seed, episode_id=header.episode_id)
     bought = stored(env.step(BATCH))

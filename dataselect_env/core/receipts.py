@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import RewardMode
+from dataselect_env.core.models import Grade, RewardMode
 from dataselect_env.core.validation import WireModel
 
 if TYPE_CHECKING:
@@ -69,15 +69,32 @@ class Receipt(WireModel):
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  (an extra)
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-        key = Ed25519PublicKey.from_public_bytes(_key_bytes(public_key))
+        key = Ed25519PublicKey.from_public_bytes(key_bytes(public_key))
         try:
             key.verify(base64.b64decode(self.signature, validate=True), self.message())
-        except (InvalidSignature, binascii.Error):
+        except (InvalidSignature, ValueError):  # no base64, or a number that is not finite
             return False
         return True
 
 
-def _key_bytes(public_key: str) -> bytes:
+class GraderReply(Grade):
+    """A grade with its episode and task, and a receipt if the server has a secret."""
+
+    episode_id: str = Field(description="Id of the graded episode.")
+    task_id: str = Field(description="Task of the episode.")
+    receipt: Receipt | None = Field(
+        None,
+        exclude_if=lambda receipt: receipt is None,
+        description="Signed statement about the episode; absent if the server has no secret for it.",
+    )
+
+
+def key_bytes(public_key: str) -> bytes:
+    """Return the bytes of a public key.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
     try:
         found = base64.b64decode(public_key, validate=True)
     except (binascii.Error, ValueError):

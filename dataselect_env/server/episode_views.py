@@ -20,7 +20,7 @@ from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.errors import DynamicsMismatch, UnknownTask
 from dataselect_env.core.models import GradeBreakdown, ObservationFields, RewardMode, StepInfo
 from dataselect_env.core.problem import Problem
-from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task, split_of
+from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.core.validation import WireModel
 from dataselect_env.server.replay import rebuild
 from dataselect_env.server.store.base import (
@@ -47,8 +47,11 @@ class EpisodeSummary(WireModel):
 
     episode_id: str = Field(description="Id of the episode.")
     task_id: str = Field(description="Task of the episode.")
-    seed: int = Field(description="Seed of the episode.")
+    seed: int | None = Field(description="Seed of the episode; null on the sealed split.")
     split: str | None = Field(description="Split that the seed belongs to; null if it belongs to none.")
+    index: int | None = Field(description="Index in the sealed split; null on the other splits.")
+    agent: str | None = Field(description="Name of the agent that plays it; null if it gave none.")
+    started_at: str = Field(description="Start of the episode in UTC, ISO 8601.")
     transport: Transport = Field(description="Transport over which it was started.")
     reward_mode: RewardMode = Field(description="Reward mode of the episode.")
     step_count: int = Field(ge=0, description="Actions so far.")
@@ -106,8 +109,11 @@ def _summary(one: ListedEpisode) -> dict[str, Any]:
     return {
         "episode_id": header.episode_id,
         "task_id": header.task_id,
-        "seed": header.seed,
-        "split": split_of(header.seed),
+        "seed": header.seed if header.key_id is None else None,
+        "split": header.split,
+        "index": None if header.key_id is None else header.seed,
+        "agent": header.agent,
+        "started_at": header.started_at,
         "transport": header.transport,
         "reward_mode": header.reward_mode,
         "step_count": len(one.performances),
@@ -176,6 +182,8 @@ def _replayed(stored: StoredEpisode, steps: list[PlayedStep]) -> tuple[Problem |
         DynamicsMismatch, UnknownTask: The episode cannot be replayed.
     """
     header = stored.header
+    if header.key_id is not None:
+        raise DynamicsMismatch("The episode is sealed: a replay could identify its data.")
     _, results = rebuild(stored)
     start = DataSelectEnv().reset(task_id=header.task_id, seed=header.seed)
     reset = PlayedStep(

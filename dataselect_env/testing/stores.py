@@ -23,6 +23,7 @@ from dataselect_env.server.store.base import (
 )
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import MEMORY
+from dataselect_env.testing.boards import check_boards
 from dataselect_env.testing.checked_store import (
     GRADE,
     NOTHING_BOUGHT,
@@ -52,8 +53,7 @@ def check_store(
 ) -> None:
     """Check that a store of episodes keeps its contract.
 
-    Each group of rules runs in an event loop of its own, on a new store. Every method may be a coroutine function or a
-    plain one. The store's speed is not judged.
+    Each group of rules runs in an event loop of its own, on a new store. The store's speed is not judged.
 
     Args:
         make_store: Returns a new, empty store at each call, which the check closes.
@@ -64,6 +64,7 @@ def check_store(
     """
     for group in (_round_trip, _identity, _steps, _latest, _recent, _concurrency, _cancellation, _pruning, _closing):
         asyncio.run(_with_store(make_store, group))
+    asyncio.run(_with_store(make_store, lambda store: check_boards(store, _prune_all)))
     asyncio.run(_with_store(make_store, lambda store: _reopening(store, reopen)))
 
 
@@ -82,13 +83,15 @@ async def _round_trip(store: CheckedStore) -> None:
     headers = (
         header(seed=SEED_LIMIT - 1),
         header("x" * EPISODE_ID_LENGTH, "websocket", seed=0, reward_mode="grade"),
-        header("Grüße 🦊 'quoted' %s", "mcp", task_id="of-ones-own", task_digest="0123abcd"),
+        header("Grüße 🦊 'quoted' %s", "mcp", task_id="of-ones-own", task_digest="0123abcd", agent="me", key_id="k"),
     )
     tiny = StoredStep(action_model(("margin",)).select(5, random=0.1, margin=1 / 3), 5, 0, 1.0, 5e-324)
     last = StoredStep(Action.stop(), 0, 0, 0.1 + 0.2, -1e300)
     for one in headers:
         await store.do("create", one)
         await store.require(StoredEpisode(one, (), None))
+        found = (await store.do("load", one.episode_id)).header.started_at
+        RULES["exact"].require(found == one.started_at, f"started_at is {found}, not {one.started_at}")
     for one, end in zip(headers, (GRADE, NOTHING_BOUGHT, None), strict=True):
         steps = (STEP, tiny, last)
         for number, step in enumerate(steps, start=1):
@@ -266,13 +269,16 @@ async def _pruning(store: CheckedStore) -> None:
     RULES["size"].require(grown, f"size is {after!r} with 400 more steps, and was {before!r} before")
 
 
-async def _prune(store: CheckedStore, keep: Retention, *, stay: Iterable[str], leave: Iterable[str]) -> None:
-    """Prune until nothing more is to do, and check what is left."""
+async def _prune_all(store: CheckedStore, keep: Retention) -> None:
     for _ in range(MOST_CALLS):
         if not await store.do("prune", keep):
-            break
-    else:
-        RULES["prune"].broken(f"prune({keep}) still returns True after {MOST_CALLS} calls")
+            return
+    RULES["prune"].broken(f"prune({keep}) still returns True after {MOST_CALLS} calls")
+
+
+async def _prune(store: CheckedStore, keep: Retention, *, stay: Iterable[str], leave: Iterable[str]) -> None:
+    """Prune until nothing more is to do, and check what is left."""
+    await _prune_all(store, keep)
     for name in stay:
         RULES["prune"].require(await store.has(name), f"prune({keep}) removed {name}, which should stay")
         RULES["prune"].require(await store.do("step_count", name) == 1, f"prune({keep}) removed the steps of {name}")
