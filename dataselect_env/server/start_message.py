@@ -6,6 +6,7 @@ import ipaddress
 import logging
 
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store import masked
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def log_start(settings: Settings, store_url: str) -> None:
         settings: Settings of the server.
         store_url: URL of the store that is open; it may differ from that of the settings.
     """
-    logger.info("Open http://%s:%d/ in a browser; episode store: %s", _host(settings), settings.port, store_url)
+    logger.info("Open http://%s:%d/ in a browser; episode store: %s", _host(settings), settings.port, masked(store_url))
     if _on_all_addresses(settings.host) and settings.token is None:
         logger.warning(
             "The server listens on all addresses without a token: anyone who can reach it can use it. Set"

@@ -48,6 +48,8 @@ ELSEWHERE = {
     "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
+    "server/store/postgres_pool": "server/store/test_postgres",
+    "server/store/postgres_retention": "server/store/test_retention",
     "server/store/schema": "server/store/test_sqlite",
     "testing/checked_store": "testing/test_stores",
 }

@@ -108,7 +108,8 @@ class Faults:
             self._logged = now
         is_expected = isinstance(error, self._expected)
         how_often = "" if self._failures == 1 else f"; {self._failures} failures since it last worked"
-        logger.error("the episode store failed: %s%s", error, how_often, exc_info=is_new and not is_expected)
+        text = " ".join(str(error).split())  # some have several lines
+        logger.error("the episode store failed: %s%s", text, how_often, exc_info=is_new and not is_expected)
 
     def _note_recovery(self) -> None:
         with self._lock:
