@@ -16,7 +16,8 @@ from dataselect_env.server.settings import Settings
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
 ROUTES = {
     *("/reset", "/step", "/state", "/pool", "/tasks", "/grader", "/baseline"),
-    *("/health", "/ready", "/metrics", "/metadata", "/schema", "/mcp", "/list_environments"),
+    *("/episodes", "/episodes/{episode_id}", "/episodes/{episode_id}/trace"),
+    *("/health", "/ready", "/metrics", "/metadata", "/schema", "/keys", "/mcp", "/list_environments"),
     *(f"/{{env_name}}/{name}" for name in TASK_ROUTES),
 }
 

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from dataselect_env.core.errors import EnvError, EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.errors import (
+    AttemptUsed,
+    EnvError,
+    EpisodeConflict,
+    EpisodeExists,
+    EpisodeNotFound,
+    StoreUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +33,13 @@ SETTLED = 10.0
 def exists() -> EpisodeExists:
     """Return the error of an id that is in use."""
     return EpisodeExists("episode_id: is already in use; choose another or leave it out", field="episode_id")
+
+
+def attempt_used(agent: str) -> AttemptUsed:
+    """Return the error of a sealed episode that an agent has started before."""
+    return AttemptUsed(
+        f"index: {agent} has started this episode before, and only the first attempt counts", field="index"
+    )
 
 
 def conflict() -> EpisodeConflict:

@@ -118,6 +118,6 @@ class GroupStatement:
         rows = json.dumps([request.row for request in group])
 
         async def execute(connection: Connection) -> list[tuple[Any, ...]]:
-            return await (await connection.execute(self._statement, (rows,), prepare=True)).fetchall()
+            return await (await connection.execute(self._statement.encode(), (rows,), prepare=True)).fetchall()
 
         return {row[0]: row[1:] for row in await self._connections.run(execute, writes=self._writes)}

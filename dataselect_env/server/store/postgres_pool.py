@@ -131,6 +131,11 @@ class Connections:
         self._opened.add(connection)
 
 
+async def rows_of(connection: Connection, query: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+    """Return the rows that a query gives."""
+    return await (await connection.execute(query.encode(), parameters)).fetchall()
+
+
 class _Attempt(Generic[T]):
     """One execution of an operation.
 

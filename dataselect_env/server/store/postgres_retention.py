@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from dataselect_env.server.store.postgres_boards import COUNT
 from dataselect_env.server.store.postgres_pool import Connection
-from dataselect_env.server.store.retention import Retention, has_jumped, is_paused, must_be_noted
+from dataselect_env.server.store.retention import Retention, as_text, has_jumped, is_paused, must_be_noted
 
 REMOVED_AT_ONCE = 100
 """Episodes that one transaction removes, which takes some milliseconds; steps of other episodes need not wait."""
@@ -16,17 +17,23 @@ REMOVED_AT_ONCE = 100
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('dataselect-env prune'), hashtext(current_schema()))"
 MARKS = "SELECT now(), (SELECT value FROM marks WHERE name = 'pass'), (SELECT value FROM marks WHERE name = 'jump')"
 NOTE = "INSERT INTO marks VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-REMOVE = """
-WITH limits AS (SELECT coalesce(max(number), 0) - %(episodes)s AS surplus FROM episodes)
-DELETE FROM episodes WHERE number IN (
-    SELECT number FROM episodes WHERE
+REMOVE = f"""
+WITH limits AS (
+    SELECT coalesce(max(number), 0) - %(episodes)s AS surplus FROM episodes
+), expired AS (
+    SELECT number, episode_id FROM episodes WHERE
         (number <= (SELECT surplus FROM limits) AND grade IS NOT NULL)
         OR number <= (SELECT surplus - %(episodes)s FROM limits)
         OR (started_at < %(finished_since)s AND grade IS NOT NULL)
         OR (started_at < %(running_since)s AND grade IS NULL)
     ORDER BY number LIMIT %(most)s FOR UPDATE SKIP LOCKED
-)
-"""
+), scored AS (
+    UPDATE attempts SET state = 'lapsed'
+    WHERE episode_id = ANY (ARRAY(SELECT episode_id FROM expired)) AND state = 'running' RETURNING *
+), counted AS ({COUNT})
+DELETE FROM episodes WHERE number = ANY (ARRAY(SELECT number FROM expired))
+"""  # noqa: S608  (of constants)
+"""Attempts of episodes that were running count with their scores so far."""
 
 
 async def prune(connection: Connection, keep: Retention) -> bool:
@@ -43,11 +50,11 @@ async def prune(connection: Connection, keep: Retention) -> bool:
         now = await _time_for_ages(connection)
         limits = {
             "episodes": keep.episodes,
-            "finished_since": now and now - timedelta(days=keep.days),
-            "running_since": now and now - timedelta(seconds=keep.lifetime),
+            "finished_since": now and as_text(now - timedelta(days=keep.days)),
+            "running_since": now and as_text(now - timedelta(seconds=keep.lifetime)),
             "most": REMOVED_AT_ONCE,
         }
-        removed = await connection.execute(REMOVE, limits)
+        removed = await connection.execute(REMOVE.encode(), limits)
         return removed.rowcount == REMOVED_AT_ONCE
 
 

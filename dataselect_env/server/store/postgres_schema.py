@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dataselect_env.server.settings import SettingsError
 
-TABLES = ("episodes", "steps", "marks")
+TABLES = ("episodes", "steps", "marks", "agents", "attempts", "standings")
 CONNECT_TIMEOUT = 5
 """Seconds that a connection may take, unless the URL has ``connect_timeout``."""
 PARAMETERS: dict[str, str | int] = {
@@ -35,11 +35,13 @@ MIGRATIONS = (
         reward_mode      text NOT NULL,
         dynamics_version integer NOT NULL,
         task_digest      text,
-        started_at       timestamptz NOT NULL DEFAULT now(),
+        agent            text,
+        key_id           text,
+        started_at       text COLLATE "C" NOT NULL,
         grade            text,
         token            bigint NOT NULL
     );
-    CREATE INDEX episodes_by_transport ON episodes (transport, number);
+    CREATE INDEX episodes_by_transport ON episodes (transport, number) WHERE key_id IS NULL;
     CREATE INDEX episodes_by_start ON episodes (started_at);
     CREATE INDEX episodes_running ON episodes (started_at) WHERE grade IS NULL;
     CREATE TABLE steps (
@@ -52,6 +54,35 @@ MIGRATIONS = (
         reward      double precision NOT NULL,
         token       bigint NOT NULL,
         PRIMARY KEY (episode, step)
+    );
+    CREATE TABLE agents (
+        name       text COLLATE "C" PRIMARY KEY,
+        token_hash text,
+        added_at   text NOT NULL
+    );
+    CREATE TABLE attempts (
+        board      text COLLATE "C" NOT NULL,
+        agent      text COLLATE "C" NOT NULL,
+        place      bigint NOT NULL,
+        episode_id text COLLATE "C" NOT NULL,
+        started_at text COLLATE "C" NOT NULL,
+        points     bigint NOT NULL,
+        passed     boolean NOT NULL,
+        state      text NOT NULL,
+        token      bigint NOT NULL,
+        PRIMARY KEY (board, agent, place)
+    );
+    CREATE INDEX attempts_by_episode ON attempts (episode_id);
+    CREATE TABLE standings (
+        board    text COLLATE "C" NOT NULL,
+        agent    text COLLATE "C" NOT NULL,
+        episodes bigint NOT NULL,
+        points   bigint NOT NULL,
+        squares  bigint NOT NULL,
+        passed   bigint NOT NULL,
+        first_at text COLLATE "C" NOT NULL,
+        last_at  text COLLATE "C" NOT NULL,
+        PRIMARY KEY (board, agent)
     );
     INSERT INTO marks VALUES ('probes', '0'), ('pass', to_json(now()) #>> '{}');
     """,

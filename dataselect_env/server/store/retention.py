@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dataselect_env.server.store.attempts import lapse
 from dataselect_env.server.store.schema import read_mark, write_mark
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,8 @@ def may_remove_by_age(connection: sqlite3.Connection) -> bool:
 
 
 def remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
-    """Delete episodes and their steps; runs inside the caller's transaction."""
+    """Delete episodes and their steps; attempts that were running count. Runs inside the caller's transaction."""
+    lapse(connection, numbers)
     rows = [(number,) for number in numbers]
     connection.executemany("DELETE FROM steps WHERE episode = ?", rows)
     connection.executemany("DELETE FROM episodes WHERE number = ?", rows)

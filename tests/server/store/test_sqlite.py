@@ -13,7 +13,7 @@ from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.settings import SettingsError
 from dataselect_env.server.store import open_store
-from dataselect_env.server.store.base import EpisodeHeader, StoredStep, Transport
+from dataselect_env.server.store.base import EXAMINED, EpisodeFilter, EpisodeHeader, StoredStep, Transport
 from dataselect_env.server.store.sqlite import SQLiteStore
 
 STEP = StoredStep(Action.select(10, diversity=0.1, random=0.2), 10, 3, 0.612345678901234567, -0.1234567890123456)
@@ -62,6 +62,20 @@ def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(play, range(40))) == [8] * 40
     run(store.close())
+
+
+def test_a_call_of_recent_examines_a_bounded_number_of_episodes(store: SQLiteStore) -> None:
+    async def play() -> None:
+        await store.create(header("first", "mcp"))
+        for place in range(EXAMINED):
+            await store.create(header(f"e{place}"))
+        page = await store.recent(EpisodeFilter(transport="mcp"), 10)
+        assert (page.episodes, page.following) == ((), 2)  # it has looked at all but the first
+        page = await store.recent(EpisodeFilter(transport="mcp"), 10, page.following)
+        assert [one.header.episode_id for one in page.episodes] == ["first"]
+        assert page.following is None
+
+    run(play())
 
 
 def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
