@@ -54,6 +54,9 @@ ELSEWHERE = {
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
     "server/store/boards": "server/test_entries",
+    "server/store/postgres_boards": "testing/test_stores",
+    "server/store/postgres_pool": "server/store/test_postgres",
+    "server/store/postgres_retention": "server/store/test_retention",
     "server/store/schema": "server/store/test_sqlite",
     "testing/checked_store": "testing/test_stores",
 }
