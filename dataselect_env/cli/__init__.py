@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: curate, serve, mcp, baseline, play, evaluate and tasks.
+"""The command line, ``dataselect-env``: agents, curate, serve, mcp, baseline, play, evaluate, verify and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataselect_env import __version__
+from dataselect_env.cli.agents_command import agents
 from dataselect_env.cli.console import (
     Command,
     Commands,
@@ -25,6 +26,7 @@ from dataselect_env.cli.curate_command import curate
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.task_options import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
+from dataselect_env.cli.verify_command import verify
 from dataselect_env.core.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
 
 if TYPE_CHECKING:
@@ -149,6 +151,8 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 
+main.add_command(agents)
 main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)
+main.add_command(verify)

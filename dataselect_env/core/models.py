@@ -24,6 +24,8 @@ MessageType = Literal["reset", "step", "state", "mcp", "close"]
 StrategyName = Literal["uncertainty", "diversity", "random"]
 
 EPISODE_ID_LENGTH = 255
+AGENT_NAME = r"^[A-Za-z0-9._-]+$"
+LONGEST_AGENT_NAME = 64
 
 
 def _printable(text: str) -> str:
@@ -48,9 +50,7 @@ TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
 AnySplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": [*SPLITS, SEALED]})]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
-AGENT_NAME_LENGTH = 64
-AGENT_NAME = r"^[A-Za-z0-9._-]+$"
-AgentName = Annotated[str, Field(max_length=AGENT_NAME_LENGTH, pattern=AGENT_NAME, examples=["my-agent"])]
+AgentName = Annotated[str, Field(max_length=LONGEST_AGENT_NAME, pattern=AGENT_NAME, examples=["my-agent"])]
 SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 

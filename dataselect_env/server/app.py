@@ -37,6 +37,7 @@ from dataselect_env.server import (
     websocket,
 )
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.mcp import routes as mcp_routes
 from dataselect_env.server.middleware import RequestMiddleware
 from dataselect_env.server.process import options, run
@@ -190,11 +191,13 @@ def serve(settings: Settings) -> None:
     """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store or task file cannot be used, or several workers cannot share the store.
+        SettingsError: The configured store, task file or secret cannot be used, or several workers cannot share the
+            store.
         SystemExit: The server could not start, or did not stop in time.
     """
-    load_custom_tasks(settings)
-    store = open_store(settings.store, settings.synchronous)  # before the start, so that an error is one sentence
+    load_custom_tasks(settings)  # this and the next two before the start, so that an error is one sentence
+    Keyring.of(settings)
+    store = open_store(settings.store, settings.synchronous)
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return

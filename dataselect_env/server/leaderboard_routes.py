@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from dataselect_env.core.models import AGENT_NAME, AGENT_NAME_LENGTH
+from dataselect_env.core.models import AGENT_NAME, LONGEST_AGENT_NAME
 from dataselect_env.server.leaderboard import MOST_ATTEMPTS, MOST_ROWS
 from dataselect_env.server.leaderboard_views import (
     AgentAttempts,
@@ -95,7 +95,7 @@ async def _with(first: str, others: AsyncIterator[str]) -> AsyncIterator[str]:
 async def attempts(
     request: Request,
     board: ChosenBoard,
-    agent: Annotated[str, Path(max_length=AGENT_NAME_LENGTH, pattern=AGENT_NAME, description="Name of the agent.")],
+    agent: Annotated[str, Path(max_length=LONGEST_AGENT_NAME, pattern=AGENT_NAME, description="Name of the agent.")],
     *,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_ATTEMPTS, description="Most attempts in the response.")] = 100,

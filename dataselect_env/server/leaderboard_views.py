@@ -71,8 +71,8 @@ class ListedAttempt(WireModel):
     state: AttemptState = Field(
         description="running: does not count yet. lapsed: was not finished in time, counts as if it had been stopped."
     )
-    score: float | None = Field(description="Score; null while the episode runs.")
-    passed: bool | None = Field(description="Whether the episode passed; null while it runs.")
+    score: float | None = Field(description="Score; null while the episode runs, and on a sealed split.")
+    passed: bool | None = Field(description="Whether the episode passed; null while it runs, and on a sealed split.")
     episode_id: str | None = Field(
         description="Id of the episode; null on a sealed split, where its actions could be copied."
     )
@@ -99,13 +99,13 @@ def fields_of(board: Board) -> dict[str, Any]:
 
 
 def listed(one: Attempt, *, is_sealed: bool) -> ListedAttempt:
-    """Return an attempt as it may be shown."""
-    is_over = one.state != "running"
+    """Return an attempt as it may be shown; on a sealed split no score by index."""
+    has_score = one.state != "running" and not is_sealed
     return ListedAttempt(
         place=one.place,
         state=one.state,
-        score=one.points / POINTS if is_over else None,
-        passed=one.passed if is_over else None,
+        score=one.points / POINTS if has_score else None,
+        passed=one.passed if has_score else None,
         episode_id=None if is_sealed else one.episode_id,
         started_at=one.started_at,
     )

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from pydantic import Field
 
-from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, TASKS
+from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SEALED, TASKS
 from dataselect_env.core.validation import WireModel
 from dataselect_env.evaluation.statistics import (
     DRAWS,
@@ -67,7 +67,8 @@ class Row(WireModel):
     passed: float = Field(ge=0, le=1, description="Share of the episodes that passed.")
     next: Comparison | None = Field(description="Comparison with the next ranked agent; null if there is none.")
     scores: list[float] = Field(
-        description=f"Scores in the order of their places; of more than {MOST_SCORES}, means of neighbours."
+        description="Scores by seed on the open split; in ascending order on a sealed split, where no score is shown by"
+        f" index. Of more than {MOST_SCORES}, means of neighbours."
     )
     first_at: str = Field(description="Earliest start of an episode in UTC, ISO 8601.")
     last_at: str = Field(description="Latest start of an episode in UTC, ISO 8601.")
@@ -145,7 +146,7 @@ def _row(board: Board, size: int, entry: Entry, attempts: Sequence[Attempt], fol
         coverage=min(1.0, len(attempts) / size),
         passed=sum(one.passed for one in attempts) / len(attempts),
         next=following,
-        scores=_few(scores),
+        scores=_few(sorted(scores) if board.split == SEALED else scores),
         first_at=min(starts),
         last_at=max(starts),
     )

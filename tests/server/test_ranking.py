@@ -171,7 +171,7 @@ def test_hidden_worlds_are_strata_on_the_open_split_alone() -> None:
 
 @pytest.mark.parametrize(("count", "shown"), [(1, 1), (60, 60), (61, 60), (1_000, 60)])
 def test_the_picture_has_few_scores(count: int, shown: int) -> None:
-    (row,) = rows_of(BOARD, 2_000, {"one": [1_000_000 * place // count for place in range(count)]})
+    (row,) = rows_of(OPEN, 2_000, {"one": [1_000_000 * place // count for place in range(count)]})
     assert len(row.scores) == shown
     assert row.scores == sorted(row.scores)
 
@@ -179,3 +179,13 @@ def test_the_picture_has_few_scores(count: int, shown: int) -> None:
 def test_fifty_comparisons_of_many_episodes_can_be_significant() -> None:
     smallest = 2 / (ranking.FEWEST_DRAWS + 1)
     assert smallest * BLOCK < 0.05
+
+
+def test_scores_stand_by_seed_on_the_open_split_alone() -> None:
+    """On a sealed split nobody learns which index is easy."""
+    points = [900_000, 100_000, 500_000]
+    (opened,), (sealed,) = (
+        rows_of(OPEN, 3, {"one": points}, SPLITS["test"].first_seed),
+        rows_of(BOARD, 3, {"one": points}),
+    )
+    assert (opened.scores, sealed.scores) == ([0.9, 0.1, 0.5], [0.1, 0.5, 0.9])

@@ -13,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from dataselect_env.server import app
-from dataselect_env.server.settings import Settings
+from dataselect_env.server.keyring import Keyring
+from dataselect_env.server.settings import Settings, SettingsError
 from dataselect_env.server.start_message import log_start
 
 OPEN = "The server listens on all addresses without a token"
@@ -40,6 +41,18 @@ def test_the_address_can_be_opened(caplog: pytest.LogCaptureFixture, host: str, 
     level, text = messages(caplog, host=host)[0]
     assert level == logging.INFO
     assert text == f"Open http://{shown}:8123/ in a browser; episode store: sqlite:////folder/episodes.db"
+
+
+def test_the_sealed_split_is_named_by_its_key_and_not_by_its_secret(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("cryptography")
+    shown = [text for _, text in messages(caplog, host="127.0.0.1", secret="s" * 32, sealed_size=7)]
+    key_id = Keyring(["s" * 32]).current
+    assert shown[1:] == [f"Sealed split: 7 episodes of each task under key {key_id}; agents: anyone"]
+
+
+def test_a_secret_that_cannot_be_used_is_one_sentence_before_the_start() -> None:
+    with pytest.raises(SettingsError, match="DATASELECT_SECRET: each secret should have at least 32 characters"):
+        app.serve(Settings.load(store="memory:", secret="short"))  # noqa: S106
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "::1", "example.org"])  # noqa: S104
