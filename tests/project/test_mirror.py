@@ -50,6 +50,7 @@ ELSEWHERE = {
     "policies/reference": "policies/test_policies",
     "rendering/palette": "rendering/test_plots",
     "server/catalogue": "project/test_manifest",
+    "server/leaderboard_views": "server/test_leaderboard_routes",
     "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
