@@ -242,6 +242,10 @@ class PostgresStore:
         """Return the sums of all attempts on a board that count, one entry for each agent, ordered by agent."""
         return await self._run(boards.standings, board)
 
+    async def counted(self, board: Board) -> int:
+        """Return the number of attempts on a board that count."""
+        return await self._run(boards.counted, board)
+
     async def boards(self) -> list[Board]:
         """Return the boards with attempts that count, in the order of their names."""
         return await self._run(boards.boards)

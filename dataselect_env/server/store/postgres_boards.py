@@ -49,6 +49,7 @@ WHERE board = %s AND agent = ANY(%s) ORDER BY agent, place
 STANDINGS = """
 SELECT agent, episodes, points, squares, passed, first_at, last_at FROM standings WHERE board = %s ORDER BY agent
 """
+COUNTED = "SELECT coalesce(sum(episodes), 0) FROM standings WHERE board = %s"
 BOARDS = "SELECT DISTINCT board FROM standings ORDER BY board"
 
 
@@ -95,6 +96,12 @@ async def attempts(connection: Connection, board: Board, names: Collection[str])
 async def standings(connection: Connection, board: Board) -> list[Standing]:
     """Return the sums of all attempts on a board that count, ordered by agent."""
     return [Standing(*row) for row in await rows_of(connection, STANDINGS, (board.name,))]
+
+
+async def counted(connection: Connection, board: Board) -> int:
+    """Return the number of attempts on a board that count."""
+    ((found,),) = await rows_of(connection, COUNTED, (board.name,))
+    return int(found)
 
 
 async def boards(connection: Connection) -> list[Board]:
