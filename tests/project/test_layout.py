@@ -53,6 +53,8 @@ WINGS: dict[str, set[str]] = {
         "numpy",
         "platformdirs",
         "prometheus_client",
+        "psycopg",
+        "psycopg_pool",
         "pydantic",
         "pydantic_settings",
         "starlette",
