@@ -13,19 +13,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, GraderReply, Reply
+from dataselect_env.core.models import DEFAULT_REWARD_MODE, Action, Reply
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.validation import WireModel
+from dataselect_env.server import episode_views, pool_view
 from dataselect_env.server.openapi import EPISODE_EXAMPLES
-from dataselect_env.server.pool_view import view
-from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
+from dataselect_env.server.store.base import EpisodeHeader, EpisodePage, ListedEpisode, StoredEpisode, StoredStep
 
 BATCH = Action.select(20, uncertainty=0.2, diversity=0.5, random=0.3)
 
 
 def answers() -> Iterator[WireModel]:
-    """Yield an example of each answer about an episode: state, reply, grade and view of the pool."""
-    header = EpisodeHeader("my-episode-1", "http", "medium", 7, DEFAULT_REWARD_MODE, DYNAMICS_VERSION)
+    """Yield an example of each answer about an episode: state, reply, grade and views."""
+    header = EpisodeHeader(
+        episode_id="my-episode-1",
+        transport="http",
+        task_id="medium",
+        seed=7,
+        reward_mode=DEFAULT_REWARD_MODE,
+        dynamics_version=DYNAMICS_VERSION,
+        started_at="2026-11-28T02:00:00.000+00:00",
+    )
     env = DataSelectEnv()
     env.reset(task_id=header.task_id, seed=header.seed, episode_id=header.episode_id)
     bought = stored(env.step(BATCH))
@@ -35,7 +44,11 @@ def answers() -> Iterator[WireModel]:
     assert last.info.grade is not None  # noqa: S101  (the last one)
     yield last
     yield GraderReply(episode_id=last.episode_id, task_id=last.task_id, **last.info.grade.model_dump())
-    yield view(StoredEpisode(header, (bought,), last.info.grade), points=False)
+    episode = StoredEpisode(header, (bought,), last.info.grade)
+    yield pool_view.view(episode, points=False)
+    yield episode_views.view(episode)
+    summary = ListedEpisode(header, bought.bought, (bought.performance,), last.info.grade)
+    yield episode_views.listed(EpisodePage((summary,), following=None))
 
 
 def stored(reply: Reply) -> StoredStep:

@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.validity import pin_datasets
 from dataselect_env import __version__
 from dataselect_env.core import data, errors, grading, learner, models, noise_estimate, reward
 from dataselect_env.core.models import Action, ObservationFields, StepInfo
@@ -143,7 +142,7 @@ def constants() -> str:
     generator = ", ".join(f"{name} {value}" for name, value in data.GENERATOR.items())
     rows = {
         "generator": generator,
-        "warm-started performance of an accepted data set": "{:.2f} to {:.2f}".format(*pin_datasets.WARM_START_BAND),
+        "warm-started performance of an accepted data set": "{:.2f} to {:.2f}".format(*data.WARM_START_BAND),
         "seeds in the confident world": f"{data.CONFIDENT_SEEDS_A_BLOCK} of every {data.SEEDS_A_BLOCK}",
         "sharpness of the worlds": data.SHARPNESS,
         "noise trap, in nats": ", ".join(f"{name} {trap_strength(TASKS[name].flip_y):g}" for name in PINNED),

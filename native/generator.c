@@ -35,14 +35,6 @@ typedef struct {
 
 /* --- numbers ----------------------------------------------------------------------------------------------------- */
 
-/* Seed as `RandomState(seed)` does. */
-static void start(twister_t *twister, uint32_t seed) {
-    twister->state[0] = seed;
-    for (uint32_t k = 1; k < WORDS; k++)
-        twister->state[k] = 1812433253u * (twister->state[k - 1] ^ (twister->state[k - 1] >> 30)) + k;
-    twister->place = WORDS;
-}
-
 #define TWISTED(high, low, other)                                                                                      \
     ((other) ^ ((((high) & 0x80000000u) | ((low) & 0x7fffffffu)) >> 1) ^ ((0u - ((low) & 1u)) & 0x9908b0dfu))
 
@@ -158,12 +150,14 @@ static void normal(twister_t *twister, double *X, index_t n, index_t d, index_t 
 
 /* --- what Python calls ------------------------------------------------------------------------------------------- */
 
-/* Write the draws of table `number`, as `Draws` describes them; n is even, n_informative from 8 to 30. */
-static void draw(uint32_t number, index_t n, index_t d, index_t n_informative, index_t *corners, double *normals,
+/* Write the draws of the table of a new `RandomState` with this state, as `Draws` describes them; n is even,
+ * n_informative from 8 to 30.
+ */
+static void draw(const uint32_t *state, index_t n, index_t d, index_t n_informative, index_t *corners, double *normals,
                  double *mixing, index_t *rows, index_t *columns) {
-    twister_t twister;
+    twister_t twister = {.place = WORDS};
     uint32_t highest = (1u << n_informative) - 1u;
-    start(&twister, number);
+    memcpy(twister.state, state, sizeof twister.state);
     corners[0] = interval(&twister, highest);
     do corners[1] = interval(&twister, highest);
     while (corners[1] == corners[0]);

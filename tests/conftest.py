@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ def store() -> Iterator[SQLiteStore]:
 
     store = SQLiteStore(None)
     yield store
-    store.close()
+    asyncio.run(store.close())
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def make_app() -> Iterator[Callable[..., FastAPI]]:
 
     yield make
     for app in made:
-        app.state.get_service().close()
+        asyncio.run(app.state.get_service().close())
 
 
 @pytest.fixture

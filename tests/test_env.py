@@ -168,8 +168,10 @@ def test_global_random_streams_are_neither_read_nor_moved(task_id: str) -> None:
 @pytest.mark.parametrize("split", [None, *SPLITS])
 def test_a_reset_without_seed_reports_one_of_its_split_and_replays(split: str | None) -> None:
     replies = played(SCRIPT, split=split)
-    assert replies[0].seed in SPLITS[split or "train"]
-    assert solo(SCRIPT, seed=replies[0].seed) == nameless(replies)
+    seed = replies[0].seed
+    assert seed is not None
+    assert seed in SPLITS[split or "train"]
+    assert solo(SCRIPT, seed=seed) == nameless(replies)
 
 
 def test_an_index_names_task_and_seed() -> None:

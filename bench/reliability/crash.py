@@ -71,6 +71,15 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, e
     return ends
 
 
+def with_store(path: Path, check: Callable[[SQLiteStore], list[str]]) -> list[str]:
+    """Return the problems that a check finds in the store at ``path``."""
+    store = SQLiteStore(path)
+    try:
+        return check(store)
+    finally:
+        asyncio.run(store.close())
+
+
 def check_file(path: Path) -> list[str]:
     """Return the errors that SQLite finds in the database."""
     with closing(sqlite3.connect(path)) as connection:
@@ -135,8 +144,7 @@ class Run:
             asyncio.run(clients.finish_all(server, self.book))
             self._check(server, self._alone(play_alone))
             self.problems += asyncio.run(clients.grade_again(server, self.book.grades))
-            with closing(SQLiteStore(self._path)) as store:
-                self.problems += self.book.check_again(store)
+            self.problems += with_store(self._path, self.book.check_again)
         self.problems += check_strangers(self._path, self.book)
         self.book.counts["finished and graded"] = len(self.book.grades)
         self.book.counts["in the store"] = len(self.book.kept)
@@ -148,8 +156,7 @@ class Run:
     def _check(self, server: Server, alone: Iterator[list[Reply]]) -> None:
         before = set(self.book.grades)
         replies = dict(zip(self.book.touched, alone, strict=True))
-        with closing(SQLiteStore(self._path)) as store:
-            self.problems += self.book.check(store, replies)
+        self.problems += with_store(self._path, lambda store: self.book.check(store, replies))
         self.problems += check_file(self._path)
         fresh = {name: grade for name, grade in self.book.grades.items() if name not in before}
         self.problems += asyncio.run(clients.grade_again(server, fresh))

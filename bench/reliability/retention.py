@@ -139,8 +139,8 @@ def main(episodes: int) -> None:
             "left": left,
             "removal": removal,
         }
-        few.close()
-        full.close()
+        runner.run(few.close())
+        runner.run(full.close())
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     for name, row in rows.items():
         click.echo(f"{name:22} {row['few_us']:8.1f} us with {FEW:,} {row['full_us']:8.1f} us with {episodes:,}")

@@ -51,7 +51,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Release the store."""
-        self.store.close()
+        asyncio.run(self.store.close())
         self.runner.close()
 
     def ask(self, operation: Operation, data: object) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def measure(path: Path) -> dict[str, dict[str, float]]:
         asyncio.run(play(service))  # fills caches
         return {name: quartiles(values, MICROSECONDS) for name, values in asyncio.run(play(service)).items()}
     finally:
-        service.close()
+        asyncio.run(service.close())
 
 
 def main() -> None:
@@ -99,7 +99,7 @@ def main() -> None:
     sizes: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-stored-") as folder:
         path, filled = Path(folder) / "episodes.db", 0
-        open_store(f"sqlite:///{path}").close()
+        asyncio.run(open_store(f"sqlite:///{path}").close())
         with click.progressbar(STORED, label="Measuring", file=sys.stderr) as bar:
             for stored in bar:
                 fill(path, stored - filled)

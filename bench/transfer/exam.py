@@ -46,7 +46,7 @@ from bench.transfer.contenders import (
 from bench.transfer.problems import kinds_of, make
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.errors import TaskDefinitionError
-from dataselect_env.evaluation.evaluate import THREAD_LIMITS
+from dataselect_env.evaluation.workers import THREAD_LIMITS
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 DECIMALS = 4

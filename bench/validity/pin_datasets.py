@@ -17,11 +17,11 @@ from pathlib import Path
 
 import click
 
+from dataselect_env.core.data import WARM_START_BAND
 from dataselect_env.core.tasks import DYNAMICS_VERSION
 from dataselect_env.core.warm_start import warm_start
 
 TARGET = Path(__file__).parents[2] / "dataselect_env" / "core" / "datasets.json"
-WARM_START_BAND = (0.44, 0.51)
 WANTED = {"train": 1024, "validation": 128, "test": 256}
 """Accepted data sets by split; a seed picks one by its remainder."""
 

@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: curate, serve, mcp, baseline, play, evaluate and tasks.
+"""The command line, ``dataselect-env``: agents, curate, serve, mcp, baseline, play, evaluate and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataselect_env import __version__
+from dataselect_env.cli.agents_command import agents
 from dataselect_env.cli.console import (
     Command,
     Commands,
@@ -149,6 +150,7 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
     say(f"\n{terminal.verdict(chosen, last, episode_return)}")
 
 
+main.add_command(agents)
 main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)

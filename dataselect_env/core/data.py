@@ -35,6 +35,8 @@ GENERATOR = {
     "class_sep": generator.CLASS_SEP,
     "flip_y": 0.0,
 }
+WARM_START_BAND = (0.44, 0.51)
+"""Performance of the warm start for which a data set is accepted: it neither knows the answer already nor is lost."""
 WORLDS = ("core", "confident")
 """Hidden worlds: where mislabelled pool samples lie. An agent can infer the world of an episode only from replies.
 

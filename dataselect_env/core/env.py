@@ -12,6 +12,7 @@ from dataselect_env.core.episode import Episode
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
+    Grade,
     Reply,
     ResetRequest,
     RewardMode,
@@ -19,8 +20,9 @@ from dataselect_env.core.models import (
 )
 from dataselect_env.core.order import Operation, check_order
 from dataselect_env.core.results import StepResult
+from dataselect_env.core.sealed import SealedSeed, rounded
 from dataselect_env.core.specs import choose
-from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, split_of
+from dataselect_env.core.tasks import DEFAULT_SPLIT, DYNAMICS_VERSION, SPLITS, Task, split_of
 from dataselect_env.core.validation import parse
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class DataSelectEnv:
     def __init__(self) -> None:
         self._episode: Episode | None = None
         self._episode_id = ""
+        self._sealed: SealedSeed | None = None
 
     def reset(
         self,
@@ -83,21 +86,31 @@ class DataSelectEnv:
         }
         return self.start(parse(ResetRequest, choices))
 
-    def start(self, request: ResetRequest) -> Reply:
-        """Start an episode from a validated request; see :meth:`reset`."""
-        task, seed = choose(request.task_id, request.seed, request.split, request.index)
+    def start(self, request: ResetRequest, sealed: tuple[Task, SealedSeed] | None = None) -> Reply:
+        """Start an episode from a validated request; see :meth:`reset`.
+
+        Args:
+            request: The request.
+            sealed: Task and seed of a sealed episode, in place of those that the request names.
+        """
+        seed: int | None
+        if sealed is not None:
+            task, seed = sealed[0], sealed[1].seed
+        else:
+            task, seed = choose(request.task_id, request.seed, request.split, request.index)
         if seed is None:
             split = SPLITS[request.split or DEFAULT_SPLIT]
             seed = split.first_seed + secrets.randbelow(split.seeds)
         self._episode = Episode(task, seed, request.reward_mode or DEFAULT_REWARD_MODE)
         self._episode_id = request.episode_id or uuid.uuid4().hex
+        self._sealed = None if sealed is None else sealed[1]
         return self._reply(None)
 
     @classmethod
-    def going_on(cls, episode: Episode, episode_id: str) -> Self:
-        """Return an environment that continues ``episode`` under the id ``episode_id``."""
+    def going_on(cls, episode: Episode, episode_id: str, sealed: SealedSeed | None = None) -> Self:
+        """Return an environment that continues ``episode`` under the id ``episode_id``; a sealed one with its seed."""
         env = cls()
-        env._episode, env._episode_id = episode, episode_id
+        env._episode, env._episode_id, env._sealed = episode, episode_id, sealed
         return env
 
     def step(self, action: Action | Mapping[str, object]) -> Reply:
@@ -146,19 +159,20 @@ class DataSelectEnv:
         Raises:
             NoEpisode: There is no episode yet.
         """
-        episode = self._checked("state")
+        episode, sealed = self._checked("state"), self._sealed
         return State(
             episode_id=self._episode_id,
             task_id=episode.task.task_id,
-            seed=episode.seed,
+            seed=episode.seed if sealed is None else None,
             split=split_of(episode.seed),
+            index=None if sealed is None else sealed.index,
             reward_mode=episode.reward_mode,
             step_count=episode.steps,
             max_steps=episode.task.max_steps,
             done=episode.end_reason is not None,
             end_reason=episode.end_reason,
             remaining_budget=episode.remaining_budget,
-            current_performance=episode.performance,
+            current_performance=episode.performance if sealed is None else rounded(episode.performance),
             pool_size=episode.samples_available,
             dynamics_version=DYNAMICS_VERSION,
         )
@@ -172,6 +186,15 @@ class DataSelectEnv:
         """
         return self._checked("state").learner.model
 
+    @property
+    def grade(self) -> Grade:
+        """Grade of the current episode, of a running one as if it ended now.
+
+        Raises:
+            NoEpisode: There is no episode yet.
+        """
+        return self._checked("state").grade()
+
     def _checked(self, operation: Operation) -> Episode:
         """Return the episode if ``operation`` is allowed in its phase; raise the error of the table otherwise."""
         check_order(operation, "none" if self._episode is None else self._episode.phase)
@@ -180,17 +203,19 @@ class DataSelectEnv:
 
     def _reply(self, result: StepResult | None) -> Reply:
         """Return the reply to a step; None stands for the reset."""
-        episode = self._checked("state")
-        return Reply.build(
+        episode, sealed = self._checked("state"), self._sealed
+        reply = Reply.build(
             observation=episode.observation if result is None else result.observation,
             reward=None if result is None else result.reward,
             done=result is not None and result.done,
             metadata={
                 "episode_id": self._episode_id,
                 "task_id": episode.task.task_id,
-                "seed": episode.seed,
+                "seed": episode.seed if sealed is None else None,
+                "index": None if sealed is None else sealed.index,
                 "step": episode.steps,
                 "info": None if result is None else result.info,
                 "problem": episode.describe() if result is None and episode.task.described else None,
             },
         )
+        return reply if sealed is None else Reply.model_validate(rounded(reply.model_dump()))

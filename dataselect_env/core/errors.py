@@ -104,6 +104,24 @@ class EpisodeNotFound(EnvError):
     code, status = "EPISODE_NOT_FOUND", 404
 
 
+class AttemptUsed(EnvError):
+    """The agent has already started this episode of the sealed split, or all of them."""
+
+    code, status = "ATTEMPT_USED", 409
+
+
+class AgentRefused(EnvError):
+    """The agent is not registered, its token is missing or wrong, or the server has too many agents."""
+
+    code, status = "AGENT_REFUSED", 403
+
+
+class SealedEpisode(EnvError):
+    """What was asked for could identify the data of a sealed episode, and is never shown."""
+
+    code, status = "SEALED_EPISODE", 403
+
+
 class TaskMismatch(EnvError):
     """The episode belongs to another task."""
 

@@ -27,6 +27,8 @@ except ImportError:  # built without a C compiler
 
 CLASS_SEP: Final = 1.0
 """The clusters of the two classes lie around corners of a hypercube with sides of twice this length."""
+WORD: Final = 32
+"""Bits of a number that seeds a stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,22 @@ class Draws(NamedTuple):
     columns: Indices
 
 
+def stream(number: int) -> np.random.RandomState:
+    """Return the random stream of table ``number``: that of ``make_classification`` for ``random_state=number``.
+
+    Args:
+        number: At least 0. From 2^32 on, it is divided into words of 32 bits, the lowest first.
+    """
+    if number < 2**WORD:
+        return np.random.RandomState(number)
+    words = [number >> shift & 2**WORD - 1 for shift in range(0, number.bit_length(), WORD)]
+    return np.random.RandomState(np.array(words, dtype=np.uint32))
+
+
 def by_numpy(number: int, size: Size) -> Draws:
-    """Return the draws of table ``number``, in [0, 2^32)."""
+    """Return the draws of table ``number``."""
     n, d, k = size.n_samples, size.n_features, size.n_informative
-    rng = np.random.RandomState(number)  # the stream of make_classification
+    rng = stream(number)
     first = second = rng.randint(2**k)
     while second == first:
         second = rng.randint(2**k)
@@ -80,11 +94,11 @@ def by_numpy(number: int, size: Size) -> Draws:
 
 
 def compiled(number: int, size: Size) -> Draws:
-    """Return the draws of table ``number``, in [0, 2^32), from compiled code."""
+    """Return the draws of table ``number`` from compiled code."""
     n, d, k = size.n_samples, size.n_features, size.n_informative
     corners, rows, columns = (np.empty(count, dtype=np.intp) for count in (2, n, d))
     draws = Draws(corners, np.empty((n, d)), np.empty((2, k, k)), rows, columns)
-    _compiled.draw(number, *draws)
+    _compiled.draw(stream(number).get_state(legacy=False)["state"]["key"], *draws)
     return draws
 
 
@@ -103,7 +117,7 @@ def generate(number: int, size: Size) -> tuple[Floats, Labels]:
     """Return the features and labels that ``make_classification`` returns for ``random_state=number``.
 
     Args:
-        number: Seed of the table, in [0, 2^32).
+        number: Seed of the table; see :func:`stream`.
         size: Size of the table.
 
     Returns:
@@ -120,7 +134,7 @@ def generate_standardised(number: int, size: Size, known: Mask) -> tuple[Floats,
     Compiled code adds up in another order than numpy, so values agree to 1e-12 and not to the last bit.
 
     Args:
-        number: Seed of the table, in [0, 2^32).
+        number: Seed of the table; see :func:`stream`.
         size: Size of the table.
         known: Mask of the known rows, (n_samples,).
     """

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from dataselect_env.core.numbers import Count, Integer, Weight, as_integer
 from dataselect_env.core.problem import Problem
-from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEED_LIMIT, SPLITS, TASKS
+from dataselect_env.core.tasks import DEFAULT_TASK, MIN_BATCH, SEALED, SEED_LIMIT, SPLITS, TASKS
 from dataselect_env.core.validation import WireModel
 
 RewardMode = Literal["shaped", "grade"]
@@ -24,6 +24,8 @@ MessageType = Literal["reset", "step", "state", "mcp", "close"]
 StrategyName = Literal["uncertainty", "diversity", "random"]
 
 EPISODE_ID_LENGTH = 255
+AGENT_NAME = r"^[A-Za-z0-9._-]+$"
+LONGEST_AGENT_NAME = 64
 
 
 def _printable(text: str) -> str:
@@ -46,7 +48,9 @@ def _named_tasks(schema: dict[str, Any]) -> None:
 # Only the schemas list the names. Validation accepts any name, and the lookup raises a specific error if it is unknown.
 TaskName = Annotated[str, Field(max_length=64, json_schema_extra=_named_tasks)]
 SplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SPLITS)})]
+AnySplitName = Annotated[str, Field(max_length=64, json_schema_extra={"enum": [*SPLITS, SEALED]})]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT), BeforeValidator(as_integer)]
+AgentName = Annotated[str, Field(max_length=LONGEST_AGENT_NAME, pattern=AGENT_NAME, examples=["my-agent"])]
 SpecIndex = Annotated[Integer, Field(json_schema_extra={"minimum": 0})]
 
 
@@ -120,8 +124,18 @@ class ResetRequest(WireModel):
     )
     episode_id: EpisodeId | None = Field(None, description="Id for the episode, not yet in use; default: a random one.")
     reward_mode: RewardMode | None = Field(None, description="shaped (default), or grade: rewards add up to the grade.")
-    split: SplitName | None = Field(None, description="Split that the seed is drawn from or the index refers to.")
-    index: SpecIndex | None = Field(None, description="Index of a task spec in the split (see the Task API).")
+    split: AnySplitName | None = Field(None, description="Split that the seed is drawn from or the index refers to.")
+    index: SpecIndex | None = Field(
+        None,
+        description="Index of a task spec in the split (see the Task API). In the sealed split, which has its own"
+        " indices for every task, the default is the next one in the server's order.",
+    )
+    agent: AgentName | None = Field(
+        None, description="Name under which the episode counts on the leaderboard; the sealed split requires it."
+    )
+    agent_token: SecretStr | None = Field(
+        None, max_length=256, description="Token of a registered agent; others have none."
+    )
 
 
 class StepRequest(Action):
@@ -251,7 +265,12 @@ class ReplyMetadata(WireModel):
 
     episode_id: str = Field(description="Id of the episode; /grader needs it.")
     task_id: str = Field(description="Task of the episode.")
-    seed: int = Field(description="Seed of the episode, given or drawn.")
+    seed: int | None = Field(description="Seed of the episode, given or drawn; null on the sealed split.")
+    index: int | None = Field(
+        None,
+        exclude_if=lambda index: index is None,
+        description="Index of the episode in the sealed split; absent on other splits.",
+    )
     step: int = Field(ge=0, description="Actions so far; 0 after a reset.")
     info: StepInfo | None = Field(description="Reward terms and audit of the step; null after a reset.")
     problem: Problem | None = Field(
@@ -259,6 +278,11 @@ class ReplyMetadata(WireModel):
         exclude_if=lambda problem: problem is None,
         description="The problem, in the reply to a reset of the task open or a custom task; absent otherwise.",
     )
+
+    @property
+    def place(self) -> str:
+        """Seed or, on the sealed split, index of the episode, for people."""
+        return f"index {self.index}" if self.seed is None else f"seed {self.seed}"
 
 
 class ReplyBody(WireModel):
@@ -291,8 +315,13 @@ class State(WireModel):
 
     episode_id: str = Field(description="Id of the episode.")
     task_id: str = Field(description="Task of the episode.")
-    seed: int = Field(description="Seed of the episode.")
+    seed: int | None = Field(description="Seed of the episode; null on the sealed split.")
     split: str | None = Field(description="Split that the seed belongs to; null if it belongs to none.")
+    index: int | None = Field(
+        None,
+        exclude_if=lambda index: index is None,
+        description="Index of the episode in the sealed split; absent on other splits.",
+    )
     reward_mode: RewardMode = Field(description="Reward mode of the episode.")
     step_count: int = Field(ge=0, description="Actions so far.")
     max_steps: int = Field(ge=1, description="Actions after which the episode ends.")
@@ -302,13 +331,6 @@ class State(WireModel):
     current_performance: float = Field(ge=0, le=1, description="1 / (1 + log loss) on the validation split.")
     pool_size: int = Field(ge=0, description="Samples left in the pool.")
     dynamics_version: int = Field(ge=1, description="Version of the environment's dynamics.")
-
-
-class GraderReply(Grade):
-    """A grade with its episode and task."""
-
-    episode_id: str = Field(description="Id of the graded episode.")
-    task_id: str = Field(description="Task of the episode.")
 
 
 class ErrorBody(WireModel):

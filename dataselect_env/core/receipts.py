@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dataselect_env.core.errors import InvalidInput
-from dataselect_env.core.models import RewardMode
+from dataselect_env.core.models import Grade, RewardMode
 from dataselect_env.core.validation import WireModel
 
 if TYPE_CHECKING:
@@ -75,6 +75,18 @@ class Receipt(WireModel):
         except (InvalidSignature, binascii.Error):
             return False
         return True
+
+
+class GraderReply(Grade):
+    """A grade with its episode and task, and a receipt if the server has a secret."""
+
+    episode_id: str = Field(description="Id of the graded episode.")
+    task_id: str = Field(description="Task of the episode.")
+    receipt: Receipt | None = Field(
+        None,
+        exclude_if=lambda receipt: receipt is None,
+        description="Signed statement about the episode; absent if the server has no secret for it.",
+    )
 
 
 def _key_bytes(public_key: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dataselect_env.core import sealed
 from dataselect_env.core.data import Pool, dataset_number, make_pool, world_of
 from dataselect_env.core.tasks import Task
 from dataselect_env.core.warm_start import WarmStart, warm_start
@@ -29,7 +30,7 @@ class BuiltInSource:
 
     def start(self, seed: int) -> WarmStart:
         """Return the warm start of the seed's data set."""
-        return warm_start(dataset_number(seed))
+        return warm_start(sealed.dataset_number(seed) if sealed.is_sealed(seed) else dataset_number(seed))
 
     def pool(self, task: Task, seed: int, rng: np.random.Generator) -> Pool:
         """Return the pool with an exact share of wrong labels, placed by the seed's world."""

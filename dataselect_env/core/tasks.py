@@ -24,9 +24,11 @@ POOL_SIZE = 1_100
 """Samples in the pool of a built-in task."""
 
 SEED_LIMIT = 2**32
-"""Seeds are integers in [0, SEED_LIMIT)."""
+"""Seeds are integers in [0, SEED_LIMIT), except those of the sealed split."""
 
 SplitName = Literal["train", "validation", "test"]
+SEALED = "sealed"
+"""The split whose seeds are secret; only servers offer it (:mod:`dataselect_env.core.sealed`)."""
 Mixing = Literal["quotas", "ranks"]
 
 
@@ -285,11 +287,18 @@ def get_split(name: str) -> Split:
         UnknownSplit: There is none; the message lists the splits.
     """
     split = SPLITS.get(name)
+    if name == SEALED:
+        raise UnknownSplit(
+            f"split: {SEALED} is offered only by servers that have a secret; choose one of {', '.join(SPLITS)}",
+            field="split",
+        )
     if split is None:
         raise UnknownSplit(f"split: there is no such split; choose one of {', '.join(SPLITS)}", field="split")
     return split
 
 
-def split_of(seed: int) -> str | None:
-    """Return the name of the split that contains ``seed``, or None if no split does."""
+def split_of(seed: int | None) -> str | None:
+    """Return the name of the split that contains ``seed``; None if no split does. A hidden seed, None, is sealed."""
+    if seed is None or seed >= SEED_LIMIT:
+        return SEALED
     return next((split.name for split in SPLITS.values() if seed in split), None)

@@ -17,6 +17,7 @@ from typing import Self
 
 import numpy as np
 
+from dataselect_env.core import generator
 from dataselect_env.core.arrays import Floats, Labels
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.learner import ALPHA
@@ -132,7 +133,8 @@ class GeneratorSource(CustomSource):
 
         parameters, sizes = self.generator.model_dump(), self.sizes
         shares = parameters.pop("class_shares")
-        X, y = make_classification(**parameters, weights=shares, n_samples=sizes.total, flip_y=0.0, random_state=seed)
+        rng = generator.stream(seed)
+        X, y = make_classification(**parameters, weights=shares, n_samples=sizes.total, flip_y=0.0, random_state=rng)
         validation = slice(sizes.seed, sizes.seed + sizes.validation)
         known = np.concatenate([X[: sizes.seed], X[validation.stop :]])
         X = np.ascontiguousarray((X - known.mean(axis=0)) / known.std(axis=0))

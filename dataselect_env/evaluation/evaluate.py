@@ -5,28 +5,20 @@ Every policy plays every task on the same seeds, so that policies can be compare
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import cache
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
-from typing import Any
 
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import get_task
-from dataselect_env.custom.task_file import TaskRecipe, restore, task_recipes
 from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
 from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.evaluation.workers import run
 from dataselect_env.policies import POLICIES, get_policy, plays
 from dataselect_env.policies.policy import AnyPolicy, guarded
-
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables that keep a worker to one core: the arrays are small, and threads of several workers would compete."""
 
 Progress = Callable[[int], None]
 
@@ -105,7 +97,8 @@ def evaluate(
         jobs = jobs_of(plan, records)
         if progress is not None:
             progress(len(plan) - sum(len(job.policies) for job in jobs))
-        for done in stack.enter_context(closing(_play_all(jobs, processes))):
+        tasks = {job.task_id for job in jobs}
+        for done in stack.enter_context(closing(run(jobs, play_job, processes=processes, tasks=tasks))):
             records |= {one.key: one for one in done}
             if journal is not None:
                 journal.add(done)
@@ -141,79 +134,3 @@ def play_job(job: Job) -> list[EpisodeRecord]:
 def _policy(name: str) -> AnyPolicy:
     policy = get_policy(name)
     return policy if name in POLICIES else guarded(policy)
-
-
-def _play_all(jobs: list[Job], processes: int) -> Generator[list[EpisodeRecord], None, None]:
-    """Yield the records of each job as it finishes, in any order; closing it ends the workers at once."""
-    if processes == 1:
-        yield from map(play_job, jobs)
-        return
-    tasks = {job.task_id for job in jobs}
-    needed = tuple(recipe for recipe in task_recipes() if recipe.name in tasks)
-    context = _Spawning()
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,))
-    try:
-        with _single_threaded(), _interrupts_held():
-            futures = [executor.submit(play_job, job) for job in jobs]  # which starts the workers
-        for future in as_completed(futures):
-            yield future.result()
-    except BaseException:  # a failure or an interrupt: jobs that run may take minutes
-        context.terminate()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-class _Spawning(SpawnContext):
-    """Starts processes anew (a fork of a program that has threads may hang), and keeps them to terminate them.
-
-    From Python 3.14 on ``ProcessPoolExecutor.terminate_workers`` does that.
-    """
-
-    def __init__(self) -> None:
-        self.started: list[SpawnProcess] = []
-
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        """Return a new process."""
-        self.started.append(SpawnProcess(*args, **options))
-        return self.started[-1]
-
-    def terminate(self) -> None:
-        """End all processes."""
-        for process in self.started:
-            if process.pid is not None:
-                process.terminate()
-
-
-def _prepare(custom_tasks: tuple[TaskRecipe, ...]) -> None:
-    """Register the parent's own tasks in a worker process, and leave interrupts to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _interrupts_held cannot do it
-    restore(custom_tasks)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back, in this thread until the end of the context, in processes that it starts for good."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Limit processes that start in this context to one core each."""
-    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
-    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -93,7 +93,7 @@ def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Rep
     if isinstance(policy, OraclePolicy) and not isinstance(env, OracleEnv):
         raise InvalidInput(f"policy: {policy.name} sees hidden labels and needs an OracleEnv", field="policy")
     task = as_described(get_task(first.task_id), first.problem)
-    found: Any = policy.start(task, policy_rng(policy.name, first.seed))
+    found: Any = policy.start(task, policy_rng(policy.name, first.index or 0 if first.seed is None else first.seed))
     if not callable(found):
         name, kind = policy.name, type(found).__name__
         raise InvalidInput(f"policy: the start of {name} returned {kind}, not a function that plays", field="policy")

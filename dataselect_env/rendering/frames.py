@@ -78,7 +78,7 @@ def as_picture(task: Task, replies: Sequence[Reply]) -> NDArray[np.uint8]:
 def _title(task: Task, replies: Sequence[Reply]) -> str:
     if not replies:
         return f"{task.task_id}: no episode yet"
-    title = f"{task.task_id}, seed {replies[0].seed}, step {replies[-1].step} of {task.max_steps}"
+    title = f"{task.task_id}, {replies[0].place}, step {replies[-1].step} of {task.max_steps}"
     grade = replies[-1].info.grade if replies[-1].info is not None else None
     return title if grade is None else f"{title}: grade {grade.score:.3f}, {'' if grade.passed else 'not '}passed"
 

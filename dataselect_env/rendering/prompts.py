@@ -130,7 +130,7 @@ def render_reply(task: Task, reply: Reply) -> str:
         reply: The reply.
     """
     lines = [] if reply.problem is None else [describe_problem(reply.problem)]
-    lines.append(f"step: {reply.step} of {task.max_steps}")
+    lines.append(f"step: {reply.step} of {'at most ' if task.varies else ''}{task.max_steps}")
     info = reply.info
     if info is not None and info.batch_size:
         chosen = ", ".join(f"{name} {count}" for name, count in info.bought_by.items())

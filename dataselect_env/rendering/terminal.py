@@ -45,7 +45,11 @@ def header(task: Task, policy: AnyPolicy, first: Reply, reward_mode: RewardMode)
     facts = [
         ("Task", f"{task.task_id}: {task.summary}"),
         ("Policy", f"{policy.name}: {policy.description}"),
-        ("Seed", f"{first.seed}{f' ({split} split)' if split else ''}; rewards: {reward_mode}"),
+        (
+            "Seed" if first.index is None else "Index",
+            f"{first.seed if first.index is None else first.index}{f' ({split} split)' if split else ''};"
+            f" rewards: {reward_mode}",
+        ),
         (
             "Budget",
             f"{task.budget} samples in at most {task.max_steps} steps; {task.flip_y:.0%} of the labels are "

@@ -218,7 +218,7 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_re
         limiter: The rate limiter; None for a server without one.
         on_refusal: Called with the error of each refused request.
     """
-    guard = Guard(app, settings.secret, limiter, on_refusal)
+    guard = Guard(app, settings.bearer, limiter, on_refusal)
     cors = CORSMiddleware(
         guard,
         allow_origins=sorted(settings.origins),
@@ -232,7 +232,7 @@ def protect(app: ASGIApp, settings: Settings, limiter: RateLimiter | None, on_re
         from_browser = scope["type"] == "http" and _header(scope, b"origin") is not None
         await (cors if from_browser else guard)(scope, receive, send)
 
-    return OriginCheck(inner, settings.origins, on_refusal, checks_host=settings.secret is None)
+    return OriginCheck(inner, settings.origins, on_refusal, checks_host=settings.bearer is None)
 
 
 def _is_page(scope: Scope) -> bool:

@@ -25,8 +25,9 @@ from starlette.routing import Match
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
-from dataselect_env.server import documents, metrics, openapi, page, routes, task_api, websocket
+from dataselect_env.server import documents, episode_routes, metrics, openapi, page, routes, task_api, websocket
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.mcp import routes as mcp_routes
 from dataselect_env.server.middleware import RequestMiddleware
 from dataselect_env.server.process import options, run
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
             await asyncio.gather(*tasks)
         finally:
             tasks.clear()
-            opened.pop().close()
+            await opened.pop().close()
 
     app = FastAPI(
         title=NAME,
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     )
     app.state.get_service = get_service
     app.include_router(routes.router)
+    app.include_router(episode_routes.router)
     app.include_router(mcp_routes.router)
     app.include_router(page.router)
     app.include_router(documents.router)
@@ -178,15 +180,17 @@ def serve(settings: Settings) -> None:
     """Serve until interrupted, with one process or several.
 
     Raises:
-        SettingsError: The configured store or task file cannot be used, or several workers cannot share the store.
+        SettingsError: The configured store, task file or secret cannot be used, or several workers cannot share the
+            store.
         SystemExit: The server could not start, or did not stop in time.
     """
-    load_custom_tasks(settings)
-    store = open_store(settings.store, settings.synchronous)  # before the start, so that an error is one sentence
+    load_custom_tasks(settings)  # this and the next two before the start, so that an error is one sentence
+    Keyring.of(settings)
+    store = open_store(settings.store, settings.synchronous)
     if settings.workers == 1:
         serve_app(create_app(settings, store), settings, on_start=partial(log_start, settings, store.url))
         return
-    store.close()
+    asyncio.run(store.close())
     if store.url == MEMORY:
         raise SettingsError("DATASELECT_WORKERS: several processes cannot share a store in memory; name a file for it.")
     if sys.platform == "win32":

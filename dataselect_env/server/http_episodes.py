@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
-from dataselect_env.core.models import EpisodeChoice, GraderReply, Operation, Reply, State
+from dataselect_env.core.models import EpisodeChoice, Operation, Reply, State
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.validation import parse
+from dataselect_env.server.entries import Entries
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
@@ -25,12 +27,14 @@ class HTTPEpisodes:
     Args:
         service: Runs the operations.
         store: Where episodes are stored.
+        entries: Decides about the start of episodes.
         settings: Number of episodes in memory, and whether other processes serve the same store.
     """
 
-    def __init__(self, service: Service, store: EpisodeStore, settings: Settings) -> None:
+    def __init__(self, service: Service, store: EpisodeStore, entries: Entries, settings: Settings) -> None:
         self._service = service
         self._store = store
+        self._entries = entries
         self._limit = settings.max_live_episodes
         self._is_alone = settings.workers == 1
         self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
@@ -46,10 +50,11 @@ class HTTPEpisodes:
         """
         await self._service.load_libraries()  # rebuilding an episode needs them
         if operation == "reset":
-            session = Session(self._store, "http")
+            session = Session(self._store, "http", self._entries)
             reply = await self._service.run(session, "reset", data)
             self._keep(reply.episode_id, session)
-            self._latest = reply.episode_id
+            if reply.seed is not None:  # a sealed one belongs to whoever knows its id
+                self._latest = reply.episode_id
             return reply
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = await self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
@@ -88,7 +93,7 @@ class HTTPEpisodes:
                 "episode_id: the episode belongs to a session; over HTTP it can only be graded",
                 field="episode_id",
             )
-        return await PLAY.run(Session.resume, self._store, stored)
+        return await PLAY.run(Session.resume, self._store, stored, self._entries)
 
     async def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.

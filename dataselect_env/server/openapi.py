@@ -23,6 +23,7 @@ from dataselect_env.core.validation import WireModel
 from dataselect_env.server import catalogue, task_api
 from dataselect_env.server.access import OPEN_PATHS
 from dataselect_env.server.catalogue import NAME
+from dataselect_env.server.keyring import KeyList, PublicKey
 from dataselect_env.server.settings import ENV_PREFIX, Settings
 
 EPISODE_EXAMPLES = Path(__file__).with_name("examples.json")
@@ -109,6 +110,7 @@ def example_answers() -> dict[str, Any]:
         catalogue.metadata(),
         catalogue.health(3, 256),
         catalogue.readiness(),
+        KeyList(keys=[PublicKey(key_id="d2bb5dd27bbe35b7", public_key=f"{'A' * 43}=", current=True)]),
         task_api.TaskCount(num_tasks=get_split("test").num_tasks),
         task_api.SplitDescription(name="test", type="test"),
         task_api.OneTask(task=specs[0]),

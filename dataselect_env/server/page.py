@@ -102,7 +102,7 @@ async def reference(request: Request) -> Response:
     """Send what the page knows of tasks and policies; without the token of the server only what is built in."""
     custom = [task for task in TASKS.values() if not task.built_in]
     settings: Settings = request.app.state.get_service().settings
-    if not custom or not shows_token(request.scope, settings.secret):
+    if not custom or not shows_token(request.scope, settings.bearer):
         return await _send(request, REFERENCE)
     return Response(await SHOW.run(reference_with, custom), media_type=MEDIA_TYPES[".json"], headers=HEADERS)
 

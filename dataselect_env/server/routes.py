@@ -32,7 +32,6 @@ from dataselect_env.core.models import (
     EPISODE_ID_LENGTH,
     Action,
     ErrorBody,
-    GraderReply,
     GraderRequest,
     Reply,
     ResetRequest,
@@ -40,10 +39,12 @@ from dataselect_env.core.models import (
     StepEnvelope,
     StepRequest,
 )
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.evaluation.baseline import BaselineReport
 from dataselect_env.server import catalogue, metrics
 from dataselect_env.server.catalogue import Health, Metadata, Readiness, SchemaReply, TaskList
 from dataselect_env.server.json_input import parse_json
+from dataselect_env.server.keyring import KeyList
 from dataselect_env.server.pool_view import PoolView
 from dataselect_env.server.service import Service
 
@@ -222,6 +223,12 @@ async def pool(
 ) -> Response:
     """Return the positions of the pool's samples and, once the episode is over, what was bought."""
     return Response(await service_of(request).pool(episode_id, points=points), media_type="application/json")
+
+
+@router.get("/keys", response_model=KeyList, responses=errors(), tags=["Environment"])
+async def keys(request: Request) -> Response:
+    """List the public keys that check receipts; empty if the server has no secret."""
+    return json_reply(KeyList(keys=service_of(request).keyring.public_keys()))
 
 
 @router.get("/tasks", response_model=TaskList, responses=errors(), tags=["Environment"])

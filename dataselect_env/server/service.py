@@ -7,14 +7,18 @@ import logging
 import time
 from functools import cache, partial
 
-from dataselect_env.core.errors import EnvError, EpisodeRunning, StoreUnavailable, TaskMismatch
-from dataselect_env.core.models import GraderReply, GraderRequest, Operation, Reply, State
+from dataselect_env.core.errors import EnvError, EpisodeRunning, SealedEpisode, StoreUnavailable, TaskMismatch
+from dataselect_env.core.models import GraderRequest, Operation, Reply, State
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.tasks import get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.core.warm_start import load_libraries
 from dataselect_env.evaluation.baseline import BaselineReport, baseline_report
 from dataselect_env.server import pool_view
+from dataselect_env.server.entries import Entries
+from dataselect_env.server.episode_views import EpisodeViews
 from dataselect_env.server.http_episodes import HTTPEpisodes
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
@@ -51,6 +55,9 @@ class Service:
         settings: Limits.
         sessions: Sessions of connected clients.
         http: Episodes that are played over HTTP.
+        keyring: Keys of the sealed split and of receipts.
+        entries: Decides about the start of episodes.
+        views: What is shown of stored episodes.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
 
@@ -64,8 +71,11 @@ class Service:
         self.metrics = Metrics()
         self.limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self.metrics.sessions_max.set(settings.max_sessions)
-        self.sessions = Sessions(store, settings, self.metrics.sessions.set)
-        self.http = HTTPEpisodes(self, store, settings)
+        self.keyring = Keyring.of(settings)
+        self.entries = Entries(store, settings, self.keyring)
+        self.sessions = Sessions(store, self.entries, settings, self.metrics.sessions.set)
+        self.http = HTTPEpisodes(self, store, self.entries, settings)
+        self.views = EpisodeViews(store)
         self._store = store
         self._has_loaded = False
         self._loading: Once[None, None] = Once()
@@ -126,6 +136,7 @@ class Service:
             score=grade.score,
             passed=grade.passed,
             breakdown=grade.breakdown,
+            receipt=self.keyring.receipt(stored, grade),
         )
 
     async def baseline(self) -> BaselineReport:
@@ -147,6 +158,7 @@ class Service:
         Raises:
             EpisodeNotFound: There is no such episode.
             DynamicsMismatch: It was recorded under other dynamics or numerical libraries.
+            SealedEpisode: It is sealed.
         """
         steps = await self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
         show = partial(self._show_pool, episode_id, points=points)
@@ -154,6 +166,8 @@ class Service:
 
     async def _show_pool(self, episode_id: str, *, points: bool) -> str:
         stored = await self._store.load(episode_id)
+        if stored.header.key_id is not None:
+            raise SealedEpisode("episode_id: the pool of a sealed episode is never shown", field="episode_id")
         return await SHOW.run(lambda: pool_view.view(stored, points=points).model_dump_json())
 
     async def check_ready(self) -> None:
@@ -193,6 +207,6 @@ class Service:
             logger.exception("expired episodes could not be removed; it is tried again later")
             return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Release the store; the service is not used afterwards."""
-        self._store.close()
+        await self._store.close()

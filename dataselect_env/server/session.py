@@ -12,7 +12,7 @@ from typing import Final
 from dataselect_env.core.actions import request_models
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.episode import replay
-from dataselect_env.core.errors import EpisodeConflict, EpisodeNotFound, EpisodeOver, InvalidInput
+from dataselect_env.core.errors import AttemptUsed, EpisodeConflict, EpisodeNotFound, EpisodeOver, InvalidInput
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -24,10 +24,13 @@ from dataselect_env.core.models import (
     StepRequest,
 )
 from dataselect_env.core.order import check_order
-from dataselect_env.core.specs import choose
+from dataselect_env.core.sealed import SealedSeed
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
+from dataselect_env.server.entries import Entries, Place
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.replay import rebuild
+from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.threads import PLAY, Turns, is_quick
 
@@ -44,30 +47,35 @@ class Session:
     Args:
         store: Store of the episodes.
         transport: Transport of the client.
+        entries: Decides about the start of episodes; by default as the settings of the environment have it, without a
+            sealed split.
     """
 
-    def __init__(self, store: EpisodeStore, transport: Transport) -> None:
+    def __init__(self, store: EpisodeStore, transport: Transport, entries: Entries | None = None) -> None:
         self._store = store
         self._transport: Final[Transport] = transport
+        self._entries = entries or Entries(store, Settings(), Keyring())
         self._lock = asyncio.Lock()
         self._env: DataSelectEnv | None = None
         self._header: EpisodeHeader | None = None
+        self._sealed: SealedSeed | None = None
         self._actions: list[Action] = []
         self._is_known = True  # whether the store has these actions and no others
 
     @classmethod
-    def resume(cls, store: EpisodeStore, stored: StoredEpisode) -> Session:
+    def resume(cls, store: EpisodeStore, stored: StoredEpisode, entries: Entries | None = None) -> Session:
         """Return a session that continues a stored episode, which is rebuilt by replay.
 
         Raises:
             DynamicsMismatch: The episode was recorded under other dynamics or another definition of its task, or the
                 replay gives other rewards.
         """
-        session = cls(store, stored.header.transport)
+        session = cls(store, stored.header.transport, entries)
         session._header = stored.header
+        session._sealed = session._entries.sealed(stored.header)
         session._actions = [step.action for step in stored.steps]
-        episode, _ = rebuild(stored)
-        session._env = DataSelectEnv.going_on(episode, stored.header.episode_id)
+        episode, _ = rebuild(stored, session._sealed)
+        session._env = DataSelectEnv.going_on(episode, stored.header.episode_id, session._sealed)
         return session
 
     @property
@@ -103,24 +111,38 @@ class Session:
 
     async def _reset(self, data: object) -> Reply:
         request = parse(ResetRequest, data)
-        env = DataSelectEnv()
-        task, _ = choose(request.task_id, request.seed, request.split, request.index)
-        if is_quick(task):
+        async for place in self._entries.places(request):
+            try:
+                return await self._begin(request, place)
+            except AttemptUsed:  # another request of this agent came first
+                continue
+        raise AssertionError("the last place has raised")
+
+    async def _begin(self, request: ResetRequest, place: Place) -> Reply:
+        env, sealed = DataSelectEnv(), place.sealed
+        if sealed is not None:
+            reply = await PLAY.run(env.start, request, (place.task, sealed))
+        elif is_quick(place.task):
             await RESETS.next()
             reply = env.start(request)
         else:
             reply = await PLAY.run(env.start, request)
+        place_in_split = reply.seed if sealed is None else sealed.index
+        assert place_in_split is not None  # noqa: S101  (only sealed episodes hide their seed)
         header = EpisodeHeader(
             episode_id=reply.episode_id,
             transport=self._transport,
             task_id=reply.task_id,
-            seed=reply.seed,
+            seed=place_in_split,
             reward_mode=request.reward_mode or DEFAULT_REWARD_MODE,
             dynamics_version=DYNAMICS_VERSION,
             task_digest=get_task(reply.task_id).digest,
+            agent=request.agent,
+            key_id=place.key_id,
         )
-        await self._store.create(header)
-        self._env, self._header, self._actions, self._is_known = env, header, [], True
+        await self._store.create(header, None if header.board is None else env.grade)
+        self._env, self._header, self._sealed = env, header, sealed
+        self._actions, self._is_known = [], True
         return reply
 
     async def _step(self, data: object) -> Reply:
@@ -129,7 +151,7 @@ class Session:
         action = self._parse_action(data, task, header)
         try:
             reply = env.step(action) if is_quick(task) else await PLAY.run(env.step, action)
-            await self._record(header.episode_id, action, reply)
+            await self._record(header, action, reply, env)
         except EpisodeOver:
             raise
         except BaseException as error:  # includes cancellation of the request
@@ -160,10 +182,9 @@ class Session:
             stored = await self._store.load(header.episode_id)
             self._actions = [step.action for step in stored.steps]
             self._is_known = True
-        episode, _ = await PLAY.run(
-            replay, get_task(header.task_id), header.seed, tuple(self._actions), header.reward_mode
-        )
-        self._env = DataSelectEnv.going_on(episode, header.episode_id)
+        seed = header.seed if self._sealed is None else self._sealed.seed
+        episode, _ = await PLAY.run(replay, get_task(header.task_id), seed, tuple(self._actions), header.reward_mode)
+        self._env = DataSelectEnv.going_on(episode, header.episode_id, self._sealed)
 
     def _parse_action(self, data: object, task: Task, header: EpisodeHeader) -> Action:
         request: StepEnvelope | StepRequest
@@ -177,9 +198,10 @@ class Session:
             raise EpisodeNotFound("episode_id: this session plays another episode", field="episode_id")
         return action
 
-    async def _record(self, episode_id: str, action: Action, reply: Reply) -> None:
+    async def _record(self, header: EpisodeHeader, action: Action, reply: Reply, env: DataSelectEnv) -> None:
         info, reward = reply.info, reply.reward
         assert info is not None  # noqa: S101  (every step has both)
         assert reward is not None  # noqa: S101
         step = StoredStep(action, info.batch_size, info.mislabelled or 0, reply.observation.current_performance, reward)
-        await self._store.append(episode_id, reply.step, step, info.grade)
+        so_far = None if header.board is None else info.grade or env.grade
+        await self._store.append(header.episode_id, reply.step, step, info.grade, so_far)

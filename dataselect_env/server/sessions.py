@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dataselect_env.core.errors import CapacityReached, EnvError, ServerStopping, SessionExpired, SessionNotFound
+from dataselect_env.server.entries import Entries
 from dataselect_env.server.limits import SessionTimeout
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
@@ -39,6 +40,7 @@ class Sessions:
 
     Args:
         store: Where their episodes are stored.
+        entries: Decides about the start of episodes.
         settings: Number of slots, idle timeout and lifetime.
         on_change: Called with the number of taken slots whenever it may have changed.
         clock: Returns monotonic seconds.
@@ -47,11 +49,13 @@ class Sessions:
     def __init__(
         self,
         store: EpisodeStore,
+        entries: Entries,
         settings: Settings,
         on_change: Callable[[int], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._entries = entries
         self._limit = settings.max_sessions
         self._idle, self._lifetime = settings.idle_timeout, settings.session_lifetime
         self._on_change = on_change
@@ -91,7 +95,7 @@ class Sessions:
         others.add(timeout)
         self._on_change(len(self))
         try:
-            yield Session(self._store, "websocket") if shared is None else shared.session
+            yield Session(self._store, "websocket", self._entries) if shared is None else shared.session
         finally:
             self._connections.discard(timeout)
             others.discard(timeout)
@@ -109,7 +113,7 @@ class Sessions:
         self.check_running()
         self._make_room()
         session_id, now = secrets.token_urlsafe(24), self._clock()
-        self._mcp[session_id] = _McpSession(Session(self._store, "mcp"), now, now)
+        self._mcp[session_id] = _McpSession(Session(self._store, "mcp", self._entries), now, now)
         self._on_change(len(self))
         return session_id
 

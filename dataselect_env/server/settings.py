@@ -83,6 +83,25 @@ class Settings(BaseSettings):
         description="Token that requests must send as Authorization: Bearer TOKEN; /health, /ready and the page are "
         "exempt. Default: no token.",
     )
+    secret: SecretStr | None = Field(
+        None,
+        description="Secret of the sealed split and of receipts, at least 32 random characters; needs the extra sealed."
+        " Several are separated by spaces or lines: the first is for new episodes, the others for those that were"
+        " started under them. Default: no sealed split and no receipts.",
+    )
+    secret_file: str | None = Field(None, description="File with what DATASELECT_SECRET would have.")
+    sealed_size: int = Field(100, ge=2, le=100_000, description="Episodes of each task in the sealed split.")
+    sealed_order: Literal["agent", "server"] = Field(
+        "agent",
+        description="Who chooses the index of a sealed episode. agent: a reset may name it. server: it may not, and"
+        " each agent gets another order.",
+    )
+    agents: Literal["anyone", "registered"] = Field(
+        "anyone",
+        description="Which agents may play under a name. registered: those of dataselect-env agents add, with their"
+        " tokens. anyone: also names that nobody has registered.",
+    )
+    max_agents: int = Field(10_000, ge=1, description="Names of agents that the store takes.")
     allowed_origins: str = Field(
         "",
         description="Web pages that may use the server from a browser, besides its own and those of localhost: origins "
@@ -183,7 +202,7 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def secret(self) -> str | None:
+    def bearer(self) -> str | None:
         """The token itself."""
         return None if self.token is None else self.token.get_secret_value()
 

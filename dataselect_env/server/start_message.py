@@ -1,10 +1,11 @@
-"""Log messages at the start of the server: the address to open, the store, and a warning when anyone can connect."""
+"""Log messages at the start: the address to open, the store, the sealed split, and a warning if anyone can connect."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
 
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,14 @@ def log_start(settings: Settings, store_url: str) -> None:
         store_url: URL of the store that is open; it may differ from that of the settings.
     """
     logger.info("Open http://%s:%d/ in a browser; episode store: %s", _host(settings), settings.port, store_url)
+    keyring = Keyring.of(settings)
+    if keyring:
+        logger.info(
+            "Sealed split: %d episodes of each task under key %s; agents: %s",
+            settings.sealed_size,
+            keyring.current,
+            settings.agents,
+        )
     if _on_all_addresses(settings.host) and settings.token is None:
         logger.warning(
             "The server listens on all addresses without a token: anyone who can reach it can use it. Set"

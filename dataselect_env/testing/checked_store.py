@@ -11,7 +11,15 @@ from dataselect_env.core.errors import EnvError, EpisodeNotFound
 from dataselect_env.core.grading import TracePoint, grade
 from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
-from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import (
+    EpisodeFilter,
+    EpisodeHeader,
+    EpisodeStore,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+    Transport,
+)
 from dataselect_env.testing.rules import Rule
 
 ResultT = TypeVar("ResultT")
@@ -23,17 +31,32 @@ RULES: Final = {
     "exact": Rule(
         "load returns headers, steps and grades, and step_count their number, exactly as they were written.", _STORE
     ),
+    "coroutines": Rule("All methods are coroutines; url alone is a property.", _STORE),
     "runs": Rule("A call that the protocol allows raises nothing.", _STORE),
     "ids": Rule("create raises EpisodeExists for an id in use, on the field episode_id, and changes nothing.", _STORE),
     "unknown": Rule("load, step_count and append raise EpisodeNotFound for an id that is not in the store.", _STORE),
     "conflict": Rule(
         "append raises EpisodeConflict for a step that is there, and stores neither step nor grade.", _STORE
     ),
-    "latest": Rule("latest is the id most recently created over a transport, or None.", _STORE),
+    "latest": Rule(
+        "latest is the id most recently created over a transport, or None; it is not that of a sealed episode.", _STORE
+    ),
+    "recent": Rule(
+        "recent returns the episodes that meet its filter and are not sealed, newest first, each once over all pages.",
+        _STORE,
+    ),
     "concurrent": Rule(
         "Of concurrent calls for one id or one step one succeeds; others do not disturb each other.", _STORE
     ),
     "cancelled": Rule("A cancelled call is done in full or not at all, and disturbs no other call.", _STORE),
+    "agents": Rule(
+        "agents are those that were registered, with the last hash, and those of headers, without one; by name.", _STORE
+    ),
+    "attempts": Rule(
+        "The first episode of agent and place is an attempt with the last grade so far; sealed, it is the only one.",
+        _STORE,
+    ),
+    "standings": Rule("standings add up the attempts that are finished or whose episode was removed.", _STORE),
     "prune": Rule(
         "prune removes exactly the episodes that Retention does not keep, and returns False when it is done.",
         _RETENTION,
@@ -46,6 +69,8 @@ RULES: Final = {
 }
 """The rules of :func:`check_store` by name."""
 
+MOST_PAGES: Final = 100
+"""Pages of a list after which it should have come to an end."""
 STEP: Final = StoredStep(Action.select(10, diversity=0.1, random=0.2), 10, 3, 0.612345678901234567, -0.1234567890123456)
 GRADE: Final = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(10, 3, 0.7)])
 NOTHING_BOUGHT: Final = grade(TASKS["easy"], [TracePoint(0, 0, 0.5), TracePoint(0, 0, 0.5)])
@@ -58,20 +83,24 @@ def header(episode_id: str = "one", transport: Transport = "http", **changes: An
 
 
 class CheckedStore:
-    """A store under test: calls of it are awaited where that is needed, and their errors are judged."""
+    """A store under test, the errors of whose calls are judged."""
 
     def __init__(self, store: EpisodeStore) -> None:
         self.store = store
         self.is_open = True
 
     async def call(self, method: str, *arguments: object) -> Any:
-        """Return what a method returns."""
-        return await settled(getattr(self.store, method)(*arguments))
+        """Return what a method, which must be a coroutine, returns."""
+        value = getattr(self.store, method)(*arguments)
+        RULES["coroutines"].require(inspect.isawaitable(value), f"{call_text(method, *arguments)} is no coroutine")
+        return await value
 
     async def do(self, method: str, *arguments: object) -> Any:
         """Return what a method returns, which must not fail."""
         try:
             return await self.call(method, *arguments)
+        except AssertionError:  # of a rule
+            raise
         except Exception as error:
             RULES["runs"].raised(call_text(method, *arguments), error)
 
@@ -100,6 +129,21 @@ class CheckedStore:
         except EpisodeNotFound:
             return False
         return True
+
+    async def listed(self, wanted: EpisodeFilter, limit: int) -> list[ListedEpisode]:
+        """Return all episodes that meet a filter, from all pages."""
+        found: list[ListedEpisode] = []
+        before = None
+        for _ in range(MOST_PAGES):
+            page = await self.do("recent", wanted, limit, before)
+            what = f"a page has {len(page.episodes)} episodes, and the limit is {limit}"
+            RULES["recent"].require(len(page.episodes) <= limit, what)
+            found.extend(page.episodes)
+            before = page.following
+            if before is None:
+                break
+        RULES["recent"].require(before is None, f"the list has not ended after {MOST_PAGES} pages")
+        return found
 
     async def require(self, expected: StoredEpisode) -> None:
         """Require that load returns exactly this episode."""

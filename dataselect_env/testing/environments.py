@@ -302,7 +302,8 @@ def _check_modes(shaped: list[Reply], graded: list[Reply], task: Task) -> None:
 
 def _check_drawn_seed(env: Any, task: Task) -> None:
     first = _reset(env, task, None)
-    RULES["drawn"].require(0 <= first.seed < SEED_LIMIT, f"reset without a seed reported the seed {first.seed}")
+    is_seed = first.seed is not None and 0 <= first.seed < SEED_LIMIT
+    RULES["drawn"].require(is_seed, f"reset without a seed reported the seed {first.seed}")
     again = _reset(env, task, first.seed)
     _require_same(RULES["drawn"], [again], [first], f"reset with the seed {first.seed} that was drawn")
     RULES["reset"].require(again.episode_id != first.episode_id, "two episodes have the same episode_id")

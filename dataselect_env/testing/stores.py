@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from itertools import product
 from typing import Any, Final
 
 from dataselect_env.core.actions import action_model
@@ -12,9 +13,17 @@ from dataselect_env.core.errors import EnvError, EpisodeConflict, EpisodeExists,
 from dataselect_env.core.models import EPISODE_ID_LENGTH, Action
 from dataselect_env.core.tasks import SEED_LIMIT
 from dataselect_env.server.store import open_store
-from dataselect_env.server.store.base import EpisodeStore, StoredEpisode, StoredStep, Transport
+from dataselect_env.server.store.base import (
+    EpisodeFilter,
+    EpisodeStore,
+    ListedEpisode,
+    StoredEpisode,
+    StoredStep,
+    Transport,
+)
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import MEMORY
+from dataselect_env.testing.boards import check_boards
 from dataselect_env.testing.checked_store import (
     GRADE,
     NOTHING_BOUGHT,
@@ -44,8 +53,7 @@ def check_store(
 ) -> None:
     """Check that a store of episodes keeps its contract.
 
-    Each group of rules runs in an event loop of its own, on a new store. Every method may be a coroutine function or a
-    plain one. The store's speed is not judged.
+    Each group of rules runs in an event loop of its own, on a new store. The store's speed is not judged.
 
     Args:
         make_store: Returns a new, empty store at each call, which the check closes.
@@ -54,8 +62,9 @@ def check_store(
     Raises:
         AssertionError: The store breaks a rule; the message says which, and by which call.
     """
-    for group in (_round_trip, _identity, _steps, _latest, _concurrency, _cancellation, _pruning, _closing):
+    for group in (_round_trip, _identity, _steps, _latest, _recent, _concurrency, _cancellation, _pruning, _closing):
         asyncio.run(_with_store(make_store, group))
+    asyncio.run(_with_store(make_store, lambda store: check_boards(store, _prune_all)))
     asyncio.run(_with_store(make_store, lambda store: _reopening(store, reopen)))
 
 
@@ -74,13 +83,15 @@ async def _round_trip(store: CheckedStore) -> None:
     headers = (
         header(seed=SEED_LIMIT - 1),
         header("x" * EPISODE_ID_LENGTH, "websocket", seed=0, reward_mode="grade"),
-        header("Grüße 🦊 'quoted' %s", "mcp", task_id="of-ones-own", task_digest="0123abcd"),
+        header("Grüße 🦊 'quoted' %s", "mcp", task_id="of-ones-own", task_digest="0123abcd", agent="me", key_id="k"),
     )
     tiny = StoredStep(action_model(("margin",)).select(5, random=0.1, margin=1 / 3), 5, 0, 1.0, 5e-324)
     last = StoredStep(Action.stop(), 0, 0, 0.1 + 0.2, -1e300)
     for one in headers:
         await store.do("create", one)
         await store.require(StoredEpisode(one, (), None))
+        found = (await store.do("load", one.episode_id)).header.started_at
+        RULES["exact"].require(found == one.started_at, f"started_at is {found}, not {one.started_at}")
     for one, end in zip(headers, (GRADE, NOTHING_BOUGHT, None), strict=True):
         steps = (STEP, tiny, last)
         for number, step in enumerate(steps, start=1):
@@ -133,6 +144,43 @@ async def _latest(store: CheckedStore) -> None:
         for asked, wanted in expected.items():
             found = await store.do("latest", asked)
             RULES["latest"].require(found == wanted, f"latest({asked!r}) is {found!r}, not {wanted!r}")
+
+
+async def _recent(store: CheckedStore) -> None:
+    """Check lists of episodes, by every filter and in pages."""
+    RULES["recent"].require(await store.listed(EpisodeFilter(), 3) == [], "recent of an empty store has episodes")
+    transports: tuple[Transport, ...] = ("http", "websocket", "mcp")
+    expected: list[ListedEpisode] = []
+    for place in range(12):
+        made = header(f"e{place}", transports[place % 3], task_id="easy" if place % 4 else "hard")
+        steps = () if place == 0 else (STEP,) * (place % 3 + 1)
+        grade = GRADE if place % 2 else None
+        await store.do("create", made)
+        for number, step in enumerate(steps, start=1):
+            await store.do("append", made.episode_id, number, step, grade if number == len(steps) else None)
+        bought, performances = sum(step.bought for step in steps), tuple(step.performance for step in steps)
+        expected.insert(0, ListedEpisode(made, bought, performances, grade))
+    filters = [
+        EpisodeFilter(task_id, transport, finished)
+        for task_id, transport, finished in product(
+            (None, "easy", "hard", "none"), (None, *transports), (None, True, False)
+        )
+    ]
+    for wanted, limit in product(filters, (1, 3, 12, 100)):
+        found = await store.listed(wanted, limit)
+        right = [one for one in expected if _meets(one, wanted)]
+        what = f"recent({wanted}) in pages of {limit} returned {found}, not {right}"
+        RULES["recent"].require(found == right, what)
+
+
+def _meets(one: ListedEpisode, wanted: EpisodeFilter) -> bool:
+    made = one.header
+    conditions = (
+        (wanted.task_id, made.task_id),
+        (wanted.transport, made.transport),
+        (wanted.finished, one.grade is not None),
+    )
+    return all(condition in (None, value) for condition, value in conditions)
 
 
 async def _concurrency(store: CheckedStore) -> None:
@@ -221,13 +269,16 @@ async def _pruning(store: CheckedStore) -> None:
     RULES["size"].require(grown, f"size is {after!r} with 400 more steps, and was {before!r} before")
 
 
-async def _prune(store: CheckedStore, keep: Retention, *, stay: Iterable[str], leave: Iterable[str]) -> None:
-    """Prune until nothing more is to do, and check what is left."""
+async def _prune_all(store: CheckedStore, keep: Retention) -> None:
     for _ in range(MOST_CALLS):
         if not await store.do("prune", keep):
-            break
-    else:
-        RULES["prune"].broken(f"prune({keep}) still returns True after {MOST_CALLS} calls")
+            return
+    RULES["prune"].broken(f"prune({keep}) still returns True after {MOST_CALLS} calls")
+
+
+async def _prune(store: CheckedStore, keep: Retention, *, stay: Iterable[str], leave: Iterable[str]) -> None:
+    """Prune until nothing more is to do, and check what is left."""
+    await _prune_all(store, keep)
     for name in stay:
         RULES["prune"].require(await store.has(name), f"prune({keep}) removed {name}, which should stay")
         RULES["prune"].require(await store.do("step_count", name) == 1, f"prune({keep}) removed the steps of {name}")
@@ -249,6 +300,7 @@ async def _closing(store: CheckedStore) -> None:
         ("load", "one"),
         ("step_count", "one"),
         ("latest", "http"),
+        ("recent", EpisodeFilter(), 10, None),
         ("prune", KEEP_ALL),
         ("check",),
         ("size",),

@@ -46,20 +46,23 @@ def book(path: Path) -> Ledger:
     """A ledger whose one episode was played to its end on a server with this store."""
     book = Ledger(random.Random(5), seats=1)
     (entry,) = book.seats
-    with closing(SQLiteStore(path)) as store:
+
+    def play(store: SQLiteStore) -> list[str]:
         session = Session(store, "http")
         for number, reply in enumerate(play_alone(entry.script)):
             book.send(entry)
             data = entry.script.actions[number - 1] if number else entry.script.choices
             asyncio.run(session.handle("step" if number else "reset", data))
             book.answered(entry, reply)
+        return []
+
+    crash.with_store(path, play)
     return book
 
 
 def check(path: Path, book: Ledger) -> list[str]:
     replies = {name: play_alone(entry.script) for name, entry in book.touched.items()}
-    with closing(SQLiteStore(path)) as store:
-        return book.check(store, replies)
+    return crash.with_store(path, lambda store: book.check(store, replies))
 
 
 def test_a_store_that_has_everything_is_fine(path: Path, book: Ledger) -> None:
@@ -115,8 +118,7 @@ def test_what_changes_later_is_told_too(path: Path, book: Ledger) -> None:
             "INSERT INTO episodes SELECT 99, 'stranger', transport, task_id, seed, reward_mode,"
             " dynamics_version, started_at, grade, task_digest FROM episodes"
         )
-    with closing(SQLiteStore(path)) as store:
-        assert book.check_again(store) == ["http-1: changed"]
+    assert crash.with_store(path, book.check_again) == ["http-1: changed"]
     assert crash.check_strangers(path, book) == ["stranger: in the store, but no client started it"]
     assert crash.check_file(path) == []
 

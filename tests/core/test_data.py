@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 
-from bench.validity.pin_datasets import WARM_START_BAND
 from dataselect_env.core import data, generator
 from dataselect_env.core.data import (
     CONFIDENT_SEEDS_A_BLOCK,
     N_FEATURES,
     POOL_ROWS,
     SEEDS_A_BLOCK,
+    WARM_START_BAND,
     WORLDS,
     Pool,
     accepted_datasets,

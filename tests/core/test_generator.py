@@ -15,10 +15,10 @@ from sklearn.datasets import make_classification
 from dataselect_env.core import generator
 from dataselect_env.core.arrays import Floats, Labels
 from dataselect_env.core.data import GENERATOR, accepted_datasets
-from dataselect_env.core.generator import Size, by_numpy, compiled, fastest, generate, generate_standardised
+from dataselect_env.core.generator import Size, by_numpy, compiled, fastest, generate, generate_standardised, stream
 
 SIZE = Size(n_samples=1_500, n_features=80, n_informative=16)
-NUMBERS = st.integers(0, 2**32 - 1)
+NUMBERS = st.integers(0, 2**32 - 1) | st.integers(2**32, 2**257)
 SIZES = st.builds(
     lambda half, more, informative: Size(n_samples=2 * half, n_features=informative + more, n_informative=informative),
     st.integers(5, 400),
@@ -34,7 +34,7 @@ WAYS = [
 
 def of_scikit_learn(number: int, size: Size) -> tuple[Floats, Labels]:
     sizes = {"n_samples": size.n_samples, "n_features": size.n_features, "n_informative": size.n_informative}
-    X, y = make_classification(**{**GENERATOR, **sizes}, random_state=number)
+    X, y = make_classification(**{**GENERATOR, **sizes}, random_state=generator.stream(number))
     return X, y
 
 
@@ -78,6 +78,12 @@ def test_known_rows_are_standardised(way: Any, number: int, size: Size, seed: in
     assert np.array_equal(y, labels)
 
 
+def test_small_numbers_seed_the_stream_as_in_scikit_learn_and_large_ones_differ() -> None:
+    assert stream(7).randint(2**30) == np.random.RandomState(7).randint(2**30)
+    first = {stream(number).randint(2**62) for number in (7, 2**32 + 7, 2**64 + 7, 2**256 + 7)}
+    assert len(first) == 4
+
+
 def test_the_global_stream_has_no_part_in_it() -> None:
     before = np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
     generate(3, SIZE)
@@ -88,14 +94,14 @@ def test_the_global_stream_has_no_part_in_it() -> None:
 # --- the choice of an implementation --------------------------------------------------------------------------------
 
 
-def rounded_otherwise(number: int, *arrays: Any) -> None:
-    draws = by_numpy(number, Size(n_samples=len(arrays[3]), n_features=len(arrays[4]), n_informative=len(arrays[2][0])))
+def rounded_otherwise(_state: Any, *arrays: Any) -> None:
+    draws = by_numpy(12_345, Size(n_samples=len(arrays[3]), n_features=len(arrays[4]), n_informative=len(arrays[2][0])))
     for array, values in zip(arrays, draws, strict=True):
         array[...] = values
     arrays[1][7, 3] = np.nextafter(arrays[1][7, 3], 9)
 
 
-def of_another_version(number: int, corners: Any) -> None:
+def of_another_version(state: Any, corners: Any) -> None:
     raise AssertionError
 
 
@@ -119,13 +125,16 @@ def test_the_compiled_loop_is_used_where_it_gives_the_same_bits() -> None:
 )
 def test_arrays_that_the_draws_do_not_fit_are_refused(place: int, shape: tuple[int, ...]) -> None:
     draw = pytest.importorskip("_dataselect_env_generator").draw
+    state = stream(0).get_state(legacy=False)["state"]["key"]
     arrays: list[Any] = [
         np.empty_like(array) for array in by_numpy(0, Size(n_samples=40, n_features=20, n_informative=9))
     ]
-    draw(0, *arrays)
+    draw(state, *arrays)
+    with pytest.raises(ValueError, match="shapes do not fit"):
+        draw(state[1:], *arrays)
     arrays[place] = np.empty(shape, dtype=arrays[place].dtype)
     with pytest.raises(ValueError, match=r"shapes do not fit|even number of rows"):
-        draw(0, *arrays)
+        draw(state, *arrays)
 
 
 @COMPILED

@@ -48,6 +48,7 @@ WINGS: dict[str, set[str]] = {
     "rendering": {"click", "matplotlib", "numpy", "pydantic"},
     "curation": {"joblib", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "threadpoolctl"},
     "server": {
+        "cryptography",
         "fastapi",
         "numpy",
         "platformdirs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.helpers.serving import ROOT
 
 ELSEWHERE = {
+    "cli/agents_command": "cli/test_agents",
     # Modules without a file of tests under their own name, and where they are tested.
     "__main__": "cli/test_cli",
     "cli/asking": "cli/test_curate",
@@ -37,6 +38,7 @@ ELSEWHERE = {
     "custom/splitting": "custom/test_sources",
     "evaluation/ladder": "evaluation/test_evaluate",
     "evaluation/line_file": "evaluation/test_evaluate",
+    "evaluation/workers": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
     "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",
@@ -47,7 +49,9 @@ ELSEWHERE = {
     "server/catalogue": "project/test_manifest",
     "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
+    "server/store/attempts": "server/test_entries",
     "server/store/base": "server/store/test_sqlite",
+    "server/store/boards": "server/test_entries",
     "server/store/schema": "server/store/test_sqlite",
     "testing/checked_store": "testing/test_stores",
 }

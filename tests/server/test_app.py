@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import closing
 from typing import Any
 
@@ -15,7 +16,8 @@ from dataselect_env.server.settings import Settings
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
 ROUTES = {
     *("/reset", "/step", "/state", "/pool", "/tasks", "/grader", "/baseline"),
-    *("/health", "/ready", "/metrics", "/metadata", "/schema", "/mcp", "/list_environments"),
+    *("/episodes", "/episodes/{episode_id}", "/episodes/{episode_id}/trace"),
+    *("/health", "/ready", "/metrics", "/metadata", "/schema", "/keys", "/mcp", "/list_environments"),
     *(f"/{{env_name}}/{name}" for name in TASK_ROUTES),
 }
 
@@ -38,7 +40,7 @@ def test_an_application_works_where_nobody_tells_it_of_its_start(monkeypatch: py
     monkeypatch.setenv("DATASELECT_STORE", "memory:")
     app: FastAPI = create_app()
     assert TestClient(app).get("/health").status_code == 200
-    app.state.get_service().close()
+    asyncio.run(app.state.get_service().close())
 
 
 def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_one(
@@ -55,7 +57,7 @@ def test_expired_episodes_leave_also_when_the_application_is_mounted_in_another_
                 break
         else:
             pytest.fail("the episode stays")
-    app.state.get_service().close()
+    asyncio.run(app.state.get_service().close())
 
 
 def test_applications_share_nothing() -> None:

@@ -154,9 +154,9 @@ def test_an_episode_goes_on_after_a_restart(tmp_path: Path, kind: str, seed: int
     assert run(session.handle("reset", {"task_id": "open", "seed": seed, "episode_id": "one"})) == replies[0]
     assert run(session.handle("step", SCRIPT[0])) == replies[1]
     if kind == "file":
-        store.close()
+        run(store.close())
         store = open_store(url)
     resumed = Session.resume(store, run(store.load("one")))
     found = [cast("Reply", run(resumed.handle("step", action))) for action in SCRIPT[1:]]
     assert found == replies[2:]
-    store.close()
+    run(store.close())

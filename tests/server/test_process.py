@@ -92,7 +92,7 @@ def test_a_stop_loses_nothing_says_so_and_ends_with_status_0(tmp_path: Path, wor
         assert (
             steps <= len(asyncio.run(store.load(episode_id)).steps) <= steps + 1
         )  # one may have been stored, its answer unread
-    store.close()
+    asyncio.run(store.close())
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_a_silent_client_is_told_and_frees_its_place_and_its_episode_stays(tmp_p
             assert tell(another, "reset")["type"] == "observation"
     store = SQLiteStore(tmp_path / "episodes.db")
     assert asyncio.run(store.load(episode_id)).header.seed == 5
-    store.close()
+    asyncio.run(store.close())
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def test_a_step_that_could_not_be_stored_has_not_happened() -> None:
         assert run(session.handle("state", None)) == before
         store.broken = False
         assert play(session, [action])[0].observation == play(undisturbed, [action])[0].observation
-    store.close()
+    run(store.close())
 
 
 def test_a_resumed_episode_goes_on_as_if_nothing_had_happened(session: Session, store: SQLiteStore) -> None:

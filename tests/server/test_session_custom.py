@@ -60,14 +60,14 @@ def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
     session = Session(store, "http")
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     before = ask(session, "step", select(9, k_center=2.0, margin=1.0))
-    store.close()
+    run(store.close())
     offered(**OWN["quotas"])  # as another process makes it
     again = SQLiteStore(tmp_path / "episodes.db")
     stored = run(again.load("one"))
     assert stored.steps[0].action == action_model(task.extra_strategies).select(9, k_center=2, margin=1)
     assert stored.steps[0].reward == before.reward
     assert Session.resume(again, stored).step_count == 1
-    again.close()
+    run(again.close())
 
 
 def test_an_episode_of_a_task_that_changed_is_not_continued(store: SQLiteStore) -> None:

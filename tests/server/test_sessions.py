@@ -10,6 +10,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from dataselect_env.core.errors import CapacityReached, EnvError, ServerStopping, SessionNotFound
 from dataselect_env.server.app import create_app
+from dataselect_env.server.entries import Entries
+from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.limits import SessionTimeout
 from dataselect_env.server.sessions import Sessions
 from dataselect_env.server.settings import Settings
@@ -34,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sessions(store: SQLiteStore, clock: Clock) -> Sessions:
-    return Sessions(store, SETTINGS, clock=clock)
+    return Sessions(store, Entries(store, SETTINGS, Keyring()), SETTINGS, clock=clock)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from dataselect_env.server import app
-from dataselect_env.server.settings import Settings
+from dataselect_env.server.keyring import Keyring
+from dataselect_env.server.settings import Settings, SettingsError
 from dataselect_env.server.start_message import log_start
 
 OPEN = "The server listens on all addresses without a token"
@@ -41,6 +43,18 @@ def test_the_address_can_be_opened(caplog: pytest.LogCaptureFixture, host: str, 
     assert text == f"Open http://{shown}:8123/ in a browser; episode store: sqlite:////folder/episodes.db"
 
 
+def test_the_sealed_split_is_named_by_its_key_and_not_by_its_secret(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("cryptography")
+    shown = [text for _, text in messages(caplog, host="127.0.0.1", secret="s" * 32, sealed_size=7)]
+    key_id = Keyring(["s" * 32]).current
+    assert shown[1:] == [f"Sealed split: 7 episodes of each task under key {key_id}; agents: anyone"]
+
+
+def test_a_secret_that_cannot_be_used_is_one_sentence_before_the_start() -> None:
+    with pytest.raises(SettingsError, match="DATASELECT_SECRET: each secret should have at least 32 characters"):
+        app.serve(Settings.load(store="memory:", secret="short"))  # noqa: S106
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "::1", "example.org"])  # noqa: S104
 @pytest.mark.parametrize("token", [None, "secret"])
 def test_a_server_open_to_all_is_warned_about(caplog: pytest.LogCaptureFixture, host: str, token: str | None) -> None:
@@ -54,7 +68,7 @@ def test_it_is_said_once_connections_are_accepted(
     def run(served: FastAPI, settings: Settings, *__: object, on_start: Callable[[], None]) -> None:
         assert caplog.records == []
         on_start()
-        served.state.get_service().close()  # and the store with it, as at the end of a run
+        asyncio.run(served.state.get_service().close())  # and the store with it, as at the end of a run
 
     monkeypatch.setattr(app, "run", run)
     with caplog.at_level(logging.INFO):

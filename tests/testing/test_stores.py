@@ -13,13 +13,14 @@ import pytest
 from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, StoreUnavailable
 from dataselect_env.core.models import Grade
 from dataselect_env.server.settings import SettingsError
-from dataselect_env.server.store.base import EpisodeHeader, StoredStep
+from dataselect_env.server.store.base import EpisodeFilter, EpisodeHeader, EpisodePage, StoredStep
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.testing import check_store
 from dataselect_env.testing.checked_store import RULES
 from tests.helpers.broken import requires
 from tests.helpers.storing import DictStore, Entry, numbers
+from tests.testing.test_boards import BROKEN as BROKEN_BOARDS
 
 
 def test_a_store_in_memory_keeps_the_contract() -> None:
@@ -37,20 +38,22 @@ async def made_in_a_loop() -> Any:
 
 @pytest.mark.parametrize("make", [DictStore, made_in_a_loop])
 def test_a_store_of_coroutines_keeps_the_contract(make: Callable[[], Any]) -> None:
-    check_store(make, reopen=DictStore)  # type: ignore[arg-type]
+    check_store(make, reopen=DictStore)
 
 
 # --- stores that break a rule ---------------------------------------------------------------------------------------
 
 
 class Rounds(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        await super().append(episode_id, number, replace(step, performance=round(step.performance, 9)), grade)
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
+        await super().append(episode_id, number, replace(step, performance=round(step.performance, 9)), grade, so_far)
 
 
 class ForgetsTheDigest(DictStore):
-    async def create(self, header: EpisodeHeader) -> None:
-        await super().create(replace(header, task_digest=None))
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
+        await super().create(replace(header, task_digest=None), so_far)
 
 
 class CountsFromOne(DictStore):
@@ -64,10 +67,10 @@ class CountsUnknown(DictStore):
 
 
 class TakesShortNames(DictStore):
-    async def create(self, header: EpisodeHeader) -> None:
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
         if len(header.episode_id) > 64:
             raise ValueError("value too long for type character varying(64)")
-        await super().create(header)
+        await super().create(header, so_far)
 
 
 class CannotBeChecked(DictStore):
@@ -76,16 +79,16 @@ class CannotBeChecked(DictStore):
 
 
 class Replaces(DictStore):
-    async def create(self, header: EpisodeHeader) -> None:
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
         self.open_episodes.pop(header.episode_id, None)
-        await super().create(header)
+        await super().create(header, so_far)
 
 
 class RefusesWithoutField(DictStore):
-    async def create(self, header: EpisodeHeader) -> None:
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
         if header.episode_id in self.open_episodes:
             raise EpisodeExists("It is in use.")
-        await super().create(header)
+        await super().create(header, so_far)
 
 
 class IgnoresCase(DictStore):
@@ -100,21 +103,27 @@ class FindsNothing(DictStore):
 
 
 class IgnoresUnknown(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
         if episode_id in self.open_episodes:
-            await super().append(episode_id, number, step, grade)
+            await super().append(episode_id, number, step, grade, so_far)
 
 
 class Overwrites(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
         del self.entry(episode_id).steps[number - 1 :]
-        await super().append(episode_id, number, step, grade)
+        await super().append(episode_id, number, step, grade, so_far)
 
 
 class GradesFirst(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
         self.entry(episode_id).grade = grade
-        await super().append(episode_id, number, step, grade)
+        await super().append(episode_id, number, step, grade, so_far)
 
 
 class LatestByName(DictStore):
@@ -128,34 +137,64 @@ class LatestOfAll(DictStore):
         return next(reversed(self.open_episodes), None) or await super().latest(transport)
 
 
+class ListsOldestFirst(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(wanted, limit, before)
+        return replace(page, episodes=page.episodes[::-1])
+
+
+class RepeatsTheLast(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(wanted, limit, before)
+        return replace(page, following=page.following and page.following + 1)
+
+
+class FiltersAfterTheLimit(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        page = await super().recent(EpisodeFilter(), limit, before)
+        kept = [one for one in page.episodes if wanted.task_id in (None, one.header.task_id)]
+        return EpisodePage(tuple(kept), None)
+
+
+class ListsEverything(DictStore):
+    async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
+        return await super().recent(wanted, limit + 1_000, before)
+
+
 class LooksThenWrites(DictStore):
-    async def create(self, header: EpisodeHeader) -> None:
+    async def create(self, header: EpisodeHeader, so_far: Grade | None = None) -> None:
         exists = header.episode_id in self.open_episodes
         await asyncio.sleep(0)
         if not exists:
             self.open_episodes.pop(header.episode_id, None)
-        await super().create(header)
+        await super().create(header, so_far)
 
 
 class AppendsTwice(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
         if number <= len(self.entry(episode_id).steps):
             raise EpisodeConflict("That step was played.")
         await asyncio.sleep(0)
         self.entry(episode_id).steps.append(step)
-        self.entry(episode_id).grade = grade
+        self.entry(episode_id).grade = grade or so_far
 
 
 class GradesLater(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        await super().append(episode_id, number, step, None)
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
+        await super().append(episode_id, number, step, None, so_far)
         await asyncio.sleep(0)
         self.entry(episode_id).grade = grade
 
 
 class FailsWhenCancelled(DictStore):
-    async def append(self, episode_id: str, number: int, step: StoredStep, grade: Grade | None) -> None:
-        await super().append(episode_id, number, step, grade)
+    async def append(
+        self, episode_id: str, number: int, step: StoredStep, grade: Grade | None, so_far: Grade | None = None
+    ) -> None:
+        await super().append(episode_id, number, step, grade, so_far)
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -224,12 +263,18 @@ class ForgetsWhenClosed(DictStore):
         await super().close()
 
 
+class CountsAtOnce(DictStore):
+    def step_count(self, episode_id: str) -> int:  # type: ignore[override]
+        return len(self.entry(episode_id).steps)
+
+
 BROKEN: dict[str, dict[type[DictStore], str]] = {
     "exact": {
         Rounds: "load('one') returned steps (",
-        ForgetsTheDigest: "task_digest=None), not EpisodeHeader(",
+        ForgetsTheDigest: "task_digest=None, agent='me'",
         CountsFromOne: "step_count is 1 after 0 steps",
     },
+    "coroutines": {CountsAtOnce: "step_count('one') is no coroutine"},
     "runs": {
         TakesShortNames: "create(EpisodeHeader) raised ValueError: value too long",
         CannotBeChecked: "check() raised PermissionError",
@@ -249,6 +294,12 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
         GradesFirst: "the grade of a step in conflict is in the store",
     },
     "latest": {LatestByName: "latest('http') is 'z', not 'a'", LatestOfAll: "latest('websocket') is 'z', not None"},
+    "recent": {
+        ListsOldestFirst: "in pages of 3 returned",
+        RepeatsTheLast: "the list has not ended after 100 pages",
+        FiltersAfterTheLimit: "in pages of 1 returned",
+        ListsEverything: "a page has 12 episodes, and the limit is 1",
+    },
     "concurrent": {
         LooksThenWrites: "10 of 10 concurrent calls of create succeeded",
         AppendsTwice: "10 of 10 concurrent calls of append succeeded",
@@ -277,12 +328,16 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
 """Stores by the rule that they break, with a part of the message."""
 
 
-@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_is_broken_by_some_store() -> None:
+    assert BROKEN.keys() | BROKEN_BOARDS.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("rule", BROKEN)
 def test_a_store_that_breaks_a_rule_fails_by_it(rule: str) -> None:
     for store, shown in BROKEN[rule].items():
-        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # type: ignore[arg-type]  # noqa: B023
+        requires(RULES[rule], lambda: check_store(store, reopen=store), shown)  # noqa: B023
 
 
 def test_the_url_is_opened_by_open_store_unless_another_function_is_given() -> None:
     with pytest.raises(SettingsError, match="DATASELECT_STORE"):
-        check_store(DictStore)  # type: ignore[arg-type]
+        check_store(DictStore)

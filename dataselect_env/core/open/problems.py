@@ -17,7 +17,7 @@ from dataselect_env.core.arrays import Indices, Labels, total
 from dataselect_env.core.data import Dataset, Pool
 from dataselect_env.core.learner import MOST_PASSES, WARM_UP_PASSES, Learner, training_order
 from dataselect_env.core.open import columns, families, noise
-from dataselect_env.core.tasks import MIN_BATCH, TASKS, Task, split_of
+from dataselect_env.core.tasks import MIN_BATCH, SEALED, TASKS, Task, split_of
 from dataselect_env.core.warm_start import WarmStart, performance_on, warm_up
 
 PROBLEMS_VERSION: Final = 1
@@ -116,7 +116,7 @@ class OpenSource:
 def problem(seed: int) -> DrawnProblem:
     """Return the problem of a seed."""
     rng = np.random.default_rng([seed, _STREAM, PROBLEMS_VERSION])
-    testing = split_of(seed) == "test"
+    testing = split_of(seed) in ("test", SEALED)
     while True:
         drawn = _draw(rng, seed, testing=testing)
         if drawn is not None:

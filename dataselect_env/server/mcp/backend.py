@@ -7,7 +7,8 @@ from typing import Protocol
 from pydantic import Field
 
 from dataselect_env.core.errors import EpisodeNotFound, NoEpisode
-from dataselect_env.core.models import EpisodeId, GraderReply, Operation, Reply, State
+from dataselect_env.core.models import EpisodeId, Operation, Reply, State
+from dataselect_env.core.receipts import GraderReply
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session

@@ -55,17 +55,17 @@ def in_process(settings: Settings) -> Iterator[Respond]:
     """
     store = open_store(settings.store, settings.synchronous)
     service = Service(settings, store)
-    try:
+    with asyncio.Runner() as runner:
         backend = SessionBackend(Session(store, "mcp"), service)
 
         async def respond(message: object) -> Response | None:
             await service.prune_some()
             return await protocol.respond(message, backend)
 
-        with asyncio.Runner() as runner:
+        try:
             yield lambda message: runner.run(respond(message))
-    finally:
-        service.close()
+        finally:
+            runner.run(service.close())
 
 
 @contextmanager

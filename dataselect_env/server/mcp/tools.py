@@ -178,7 +178,8 @@ async def _get_grade(backend: EpisodeBackend, arguments: EpisodeArguments) -> To
 def _render(reply: Reply) -> ToolResult:
     """Return a reply as text and data, without the duplicates that it has for OpenEnv's clients."""
     data = reply.model_dump(mode="json", exclude={"metadata": True, "observation": {"metadata"}})
-    task = task_at(get_task(reply.task_id), reply.seed)  # only the reply to a reset describes the problem
+    task = get_task(reply.task_id)  # only the reply to a reset describes the problem
+    task = task if reply.seed is None else task_at(task, reply.seed)
     return ToolResult(prompts.render_reply(task, reply), data)
 
 

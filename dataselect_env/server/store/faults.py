@@ -1,4 +1,4 @@
-"""Faults of a SQLite store: what a client gets to know of them, and what the log says.
+"""Faults of a store's database: what a client gets to know of them, and what the log says.
 
 A disk that is full fails each request of every client. The log has the first failure of each kind, then one line a
 minute with their number, and one when the store works again.
@@ -7,14 +7,13 @@ minute with their number, and one when the store works again.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from dataselect_env.core.errors import EpisodeConflict, EpisodeExists, StoreUnavailable
+from dataselect_env.core.errors import EnvError, EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +23,52 @@ SETTLED = 10.0
 """Seconds without a failure after which a write shows that the store works again; before, failures may come and go."""
 
 
+def exists() -> EpisodeExists:
+    """Return the error of an id that is in use."""
+    return EpisodeExists("episode_id: is already in use; choose another or leave it out", field="episode_id")
+
+
+def conflict() -> EpisodeConflict:
+    """Return the error of a step that is in the store."""
+    return EpisodeConflict(
+        "Another request has just played this step of the episode; get the state and continue from there."
+    )
+
+
+def not_found() -> EpisodeNotFound:
+    """Return the error of an id that is not in the store."""
+    return EpisodeNotFound(
+        "episode_id: there is no such episode, or it was removed when it had expired", field="episode_id"
+    )
+
+
+def unavailable() -> StoreUnavailable:
+    """Return the error of a store that fails, and has not done what it was asked to do."""
+    return StoreUnavailable("The episode store cannot be reached right now; nothing has changed, so try again.")
+
+
 class Faults:
-    """Converts errors of the database into errors for clients, and logs those that are not a client's fault.
+    """Converts errors of a database into errors for clients, and logs those that are not a client's fault.
 
     Args:
+        errors: Base class of the errors.
+        expected: Class of errors that are no defects, such as that of a full disk.
+        refusal: Returns the error for the client where an error of the database is the client's fault, or else None.
+        failure: Returns the error for the client for every other one.
         clock: Returns monotonic seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        errors: type[Exception],
+        expected: type[Exception],
+        *,
+        refusal: Callable[[Exception], EnvError | None] = lambda _: None,
+        failure: Callable[[Exception], EnvError] = lambda _: unavailable(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._errors, self._expected = errors, expected
+        self._refusal, self._failure = refusal, failure
         self._clock = clock
         self._lock = threading.Lock()
         self._kinds: set[str] = set()  # logged since the store last worked
@@ -43,31 +80,24 @@ class Faults:
         """Convert the errors of a block, which reads the store or writes to it.
 
         Raises:
-            EpisodeExists, EpisodeConflict: The episode, or its step, is already in the store.
-            StoreUnavailable: Another error of the database.
+            EnvError: The error for the client.
         """
         return self._writing if writes else self._reading
 
     def end(self, error: BaseException | None, *, writes: bool) -> None:
         """End a block: raise the error for the client, or note that a write worked."""
-        if isinstance(error, sqlite3.Error):
-            raise self._convert(error) from error
+        if isinstance(error, self._errors):
+            refused = self._refusal(error)
+            if refused is None:
+                self._log(error)
+                refused = self._failure(error)
+            raise refused from error
         # Reads often work all the time.
         if error is None and writes and self._failures and self._clock() >= self._failed + SETTLED:
             self._note_recovery()
 
-    def _convert(self, error: sqlite3.Error) -> Exception:
-        name = getattr(error, "sqlite_errorname", "")
-        if name == "SQLITE_CONSTRAINT_UNIQUE":
-            return EpisodeExists("episode_id: is already in use; choose another or leave it out", field="episode_id")
-        if name == "SQLITE_CONSTRAINT_PRIMARYKEY":
-            return EpisodeConflict(
-                "Another request has just played this step of the episode; get the state and continue from there."
-            )
-        self._log(error, f"{type(error).__name__} {name}")
-        return StoreUnavailable("The episode store cannot be reached right now; nothing has changed, so try again.")
-
-    def _log(self, error: sqlite3.Error, kind: str) -> None:
+    def _log(self, error: Exception) -> None:
+        kind = f"{type(error).__name__} {getattr(error, 'sqlite_errorname', '')}"
         with self._lock:
             self._failures += 1
             now = self._failed = self._clock()
@@ -76,7 +106,7 @@ class Faults:
                 return
             self._kinds.add(kind)
             self._logged = now
-        is_expected = isinstance(error, sqlite3.OperationalError)  # of the disk, say; others may be defects
+        is_expected = isinstance(error, self._expected)
         how_often = "" if self._failures == 1 else f"; {self._failures} failures since it last worked"
         logger.error("the episode store failed: %s%s", error, how_often, exc_info=is_new and not is_expected)
 

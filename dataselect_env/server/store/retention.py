@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dataselect_env.server.store.attempts import lapse
 from dataselect_env.server.store.schema import read_mark, write_mark
 
 logger = logging.getLogger(__name__)
@@ -98,32 +99,46 @@ class Pass:
         return expired, False
 
 
-def is_noted(connection: sqlite3.Connection) -> bool:
-    """Return whether a pass was noted in the store a short while ago."""
-    return abs(utc_now() - _last_pass(connection)) < NOTED_EVERY
+def must_be_noted(now: datetime, last: datetime | None) -> bool:
+    """Return whether a pass at this time should be noted in the store, where the last one was noted at ``last``."""
+    return last is None or abs(now - last) >= NOTED_EVERY
 
 
-def note_pass(connection: sqlite3.Connection) -> None:
-    """Note a pass in the store, and a jump of the clock since the last one; runs inside the caller's transaction."""
-    now, last = utc_now(), _last_pass(connection)
-    if now - last > JUMP:
-        write_mark(connection, "jump", as_text(now))
-        logger.warning(
-            "It is %s by the clock of this machine, and the store was last looked after at %s: the clock was set, or no"
-            " server has run. No episode is removed by age until %s; if the clock is wrong, set it right before.",
-            *map(as_text, (now, last, now + PAUSE)),
-        )
-    write_mark(connection, "pass", as_text(now))
+def has_jumped(now: datetime, last: datetime | None) -> bool:
+    """Return whether the clock has jumped since the last pass that was noted, and log it."""
+    if last is not None and now - last <= JUMP:
+        return False
+    logger.warning(
+        "It is %s by the clock that the store goes by, and the store was last looked after at %s: the clock was set, or"
+        " no server has run. No episode is removed by age until %s; if the clock is wrong, set it right before.",
+        as_text(now),
+        "an unknown time" if last is None else as_text(last),
+        as_text(now + PAUSE),
+    )
+    return True
 
 
-def is_paused(connection: sqlite3.Connection) -> bool:
-    """Return whether the clock has jumped a short while ago, so that nothing is removed by age."""
-    jump = read_mark(connection, "jump")
-    return jump is not None and timedelta(0) <= utc_now() - _moment(jump) < PAUSE
+def is_paused(now: datetime, jump: datetime | None) -> bool:
+    """Return whether nothing is removed by age now, because the clock jumped at ``jump``."""
+    return jump is not None and timedelta(0) <= now - jump < PAUSE
+
+
+def may_remove_by_age(connection: sqlite3.Connection) -> bool:
+    """Note this pass in a SQLite store, and a jump of the clock; return whether removal by age goes on.
+
+    Runs inside the caller's transaction, and writes nothing in most calls.
+    """
+    now, last = utc_now(), _read_moment(connection, "pass")
+    if must_be_noted(now, last):
+        if has_jumped(now, last):
+            write_mark(connection, "jump", as_text(now))
+        write_mark(connection, "pass", as_text(now))
+    return not is_paused(now, _read_moment(connection, "jump"))
 
 
 def remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
-    """Delete episodes and their steps; runs inside the caller's transaction."""
+    """Delete episodes and their steps; attempts that were running count. Runs inside the caller's transaction."""
+    lapse(connection, numbers)
     rows = [(number,) for number in numbers]
     connection.executemany("DELETE FROM steps WHERE episode = ?", rows)
     connection.executemany("DELETE FROM episodes WHERE number = ?", rows)
@@ -139,10 +154,6 @@ def as_text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _last_pass(connection: sqlite3.Connection) -> datetime:
-    noted = read_mark(connection, "pass")
-    return _moment(noted) if noted else datetime.min.replace(tzinfo=UTC)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _read_moment(connection: sqlite3.Connection, name: str) -> datetime | None:
+    noted = read_mark(connection, name)
+    return None if noted is None else datetime.fromisoformat(noted)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dataselect_env.server.settings import Synchronous
+from dataselect_env.server.store import attempts
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOG_BYTES = 4_194_304
 """Size to which the write-ahead log shrinks when it starts anew. It grows beyond while another process reads."""
 PROBE_BYTES = 16_384
@@ -25,7 +26,9 @@ CREATE TABLE IF NOT EXISTS episodes (
     dynamics_version INTEGER NOT NULL,
     started_at       TEXT NOT NULL,
     grade            TEXT,
-    task_digest      TEXT
+    task_digest      TEXT,
+    agent            TEXT,
+    key_id           TEXT
 );
 CREATE INDEX IF NOT EXISTS episodes_by_transport ON episodes (transport, number);
 CREATE TABLE IF NOT EXISTS steps (
@@ -79,17 +82,19 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"it belongs to another version of the package (schema {version})")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(SCHEMA)
-    _add_task_digest(connection)
+    connection.executescript(attempts.SCHEMA)
+    _add_columns(connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     count_probe(connection)  # fails if the database is read-only
 
 
-def _add_task_digest(connection: sqlite3.Connection) -> None:
-    """Add the column that is missing in schema 1; two processes may do this at once."""
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Add the columns that are missing in older schemas; two processes may do this at once."""
     connection.execute("BEGIN IMMEDIATE")
     columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(episodes)")]
-    if "task_digest" not in columns:
-        connection.execute("ALTER TABLE episodes ADD COLUMN task_digest TEXT")
+    for name in ("task_digest", "agent", "key_id"):
+        if name not in columns:
+            connection.execute(f"ALTER TABLE episodes ADD COLUMN {name} TEXT")
     connection.execute("COMMIT")
 
 

@@ -10,6 +10,7 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, ObservationFields, ResetRequest, StrategyWeights
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.core.validation import parse
+from dataselect_env.server.entries import hash_of
 from dataselect_env.server.mcp import tools
 from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.service import Service
@@ -173,3 +174,22 @@ def test_a_batch_may_be_bought_by_a_further_strategy_alone(weights: dict[str, fl
         assert given == weights
         with pytest.raises(InvalidInput, match="At least one weight"):
             parse(model, {"batch_size": 6, "margin": 0})
+
+
+@pytest.mark.parametrize("task_id", ["medium", "open"])
+def test_a_sealed_episode_is_played_by_its_index_alone(store: SQLiteStore, task_id: str) -> None:
+    pytest.importorskip("cryptography")
+    service = Service(Settings(store="memory:", secret="s" * 32), store)  # type: ignore[arg-type]
+    asyncio.run(store.register("me", hash_of("token")))
+    backend = SessionBackend(Session(store, "mcp", service.entries), service)
+    arguments = {"task_id": task_id, "split": "sealed", "index": 4, "agent": "me"}
+    assert refusal(call(backend, "start_episode", arguments))[0] == "AGENT_REFUSED"
+    started = told(call(backend, "start_episode", {**arguments, "agent_token": "token"}))
+    assert (started["seed"], started["index"]) == (None, 4)
+    bought = call(backend, "select_batch", {"batch_size": 20, "random": 1})
+    assert told(bought)["seed"] is None
+    most = TASKS[task_id].max_steps
+    assert f"step: 1 of {'at most ' if task_id == 'open' else ''}{most}" in bought["content"][0]["text"]
+    assert told(call(backend, "get_state", {}))["index"] == 4
+    told(call(backend, "stop", {}))
+    assert told(call(backend, "get_grade", {}))["receipt"]["index"] == 4

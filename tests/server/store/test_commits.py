@@ -233,7 +233,7 @@ def test_a_checkpoint_beside_a_long_reader_costs_no_writer_its_patience(tmp_path
         asyncio.run(stores[0].create(header("one")))  # the reader does not see it, so the log must stay
         asyncio.run(play())
     for store in stores:
-        store.close()
+        asyncio.run(store.close())
 
 
 def test_the_log_shrinks_again_after_a_long_reader(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_the_log_shrinks_again_after_a_long_reader(tmp_path: Path) -> None:
     checkpoint.result()
     asyncio.run(create(600, 1))
     assert log_bytes() <= LOG_BYTES
-    store.close()
+    asyncio.run(store.close())
 
 
 @pytest.mark.parametrize("synchronous", ["normal", "full"])
@@ -273,4 +273,4 @@ def test_a_commit_that_waits_for_the_disk_is_made_beside_the_event_loop(
 
     assert asyncio.run(outcomes(store._committer, [change])) == [None]
     assert (threads, levels) == (({True}, {1}) if synchronous == "normal" else ({False}, {2}))
-    store.close()
+    asyncio.run(store.close())

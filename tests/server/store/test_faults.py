@@ -34,7 +34,7 @@ def write(faults: Faults) -> None:
 
 def test_a_full_disk_is_one_line_a_minute_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    faults = Faults(clock)
+    faults = Faults(sqlite3.Error, sqlite3.OperationalError, clock=clock)
     for _ in range(1_000):
         fail(faults, FULL)
     assert [record.getMessage() for record in caplog.records] == ["the episode store failed: database or disk is full"]
@@ -47,7 +47,7 @@ def test_a_full_disk_is_one_line_a_minute_without_a_traceback(caplog: pytest.Log
 
 
 def test_a_defect_shows_its_traceback_once(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults(Clock())
+    faults = Faults(sqlite3.Error, sqlite3.OperationalError, clock=Clock())
     for _ in range(10):
         fail(faults, sqlite3.ProgrammingError("You did not supply a value for binding 1."))
     assert caplog.text.count("Traceback") == 1
@@ -57,7 +57,7 @@ def test_a_defect_shows_its_traceback_once(caplog: pytest.LogCaptureFixture) -> 
 
 def test_it_says_when_the_store_works_again(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    faults = Faults(clock)
+    faults = Faults(sqlite3.Error, sqlite3.OperationalError, clock=clock)
     for _ in range(3):  # failures come and go
         fail(faults, FULL)
         write(faults)

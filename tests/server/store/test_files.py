@@ -40,7 +40,7 @@ def rename_the_folder(path: Path) -> None:
 
 def put_another_store_there(path: Path) -> None:
     delete(path)
-    SQLiteStore(path).close()
+    asyncio.run(SQLiteStore(path).close())
 
 
 def restore_a_copy(path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_log_names_the_cause_and_what_to_do(path: Path, caplog: pytest.LogCa
     assert str(path) not in refused.value.message
     assert "no longer in their place" in caplog.text
     assert "restart the server" in caplog.text
-    store.close()
+    asyncio.run(store.close())
 
 
 @pytest.mark.parametrize("table", ["episodes", "steps", "marks"])
@@ -128,4 +128,4 @@ def test_a_probe_that_is_not_read_back_is_not_ready(tmp_path: Path) -> None:
         )
     with pytest.raises(StoreUnavailable):
         asyncio.run(store.check())
-    store.close()
+    asyncio.run(store.close())

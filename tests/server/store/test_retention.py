@@ -177,11 +177,11 @@ def test_a_store_that_was_left_alone_for_long_is_not_emptied_at_the_start(tmp_pa
     store = SQLiteStore(tmp_path / "episodes.db")
     play(store, "old", age=40 * DAY)
     store._connection.execute("DELETE FROM marks")  # as in the file of an earlier version
-    store.close()
+    asyncio.run(store.close())
     again = SQLiteStore(tmp_path / "episodes.db")
     prune(again, keep)
     assert names(again) == ["old"]
-    again.close()
+    asyncio.run(again.close())
 
 
 def test_nothing_is_written_while_nothing_leaves(store: SQLiteStore) -> None:
@@ -203,7 +203,7 @@ def test_a_store_in_memory_keeps_fewer(
             play(one, f"e{number}")
         prune(one, ALL)
     assert (left(store), left(on_disk)) == (4, 9)
-    on_disk.close()
+    asyncio.run(on_disk.close())
 
 
 def test_room_is_used_again(store: SQLiteStore) -> None:
@@ -231,7 +231,7 @@ def test_episodes_leave_a_file_beside_the_event_loop(tmp_path: Path, monkeypatch
     prune(store, replace(ALL, days=1))
     assert names(store) == []
     assert {name.partition("_")[0] for name in threads} == {"store"}
-    store.close()
+    asyncio.run(store.close())
 
 
 def test_a_pass_that_is_rolled_back_examines_the_same_episodes_again(

@@ -13,7 +13,7 @@ from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS
 from dataselect_env.server.settings import SettingsError
 from dataselect_env.server.store import open_store
-from dataselect_env.server.store.base import EpisodeHeader, StoredStep, Transport
+from dataselect_env.server.store.base import EXAMINED, EpisodeFilter, EpisodeHeader, StoredStep, Transport
 from dataselect_env.server.store.sqlite import SQLiteStore
 
 STEP = StoredStep(Action.select(10, diversity=0.1, random=0.2), 10, 3, 0.612345678901234567, -0.1234567890123456)
@@ -38,7 +38,7 @@ def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
     run(store.create(header()))
     run(store.append("one", 1, STEP, GRADE))
     expected = run(store.load("one"))
-    store.close()
+    run(store.close())
     with sqlite3.connect(path) as older:
         older.execute("ALTER TABLE episodes DROP COLUMN task_digest")
         older.execute("PRAGMA user_version = 1")
@@ -47,7 +47,7 @@ def test_a_file_of_the_first_schema_goes_on(tmp_path: Path) -> None:
     assert run(again.load("one")) == expected
     run(again.create(replace(header("two"), task_digest="abc")))
     assert run(again.load("two")).header.task_digest == "abc"
-    again.close()
+    run(again.close())
 
 
 def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
@@ -61,13 +61,27 @@ def test_many_threads_may_use_one_store(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(play, range(40))) == [8] * 40
-    store.close()
+    run(store.close())
+
+
+def test_a_call_of_recent_examines_a_bounded_number_of_episodes(store: SQLiteStore) -> None:
+    async def play() -> None:
+        await store.create(header("first", "mcp"))
+        for place in range(EXAMINED):
+            await store.create(header(f"e{place}"))
+        page = await store.recent(EpisodeFilter(transport="mcp"), 10)
+        assert (page.episodes, page.following) == ((), 2)  # it has looked at all but the first
+        page = await store.recent(EpisodeFilter(transport="mcp"), 10, page.following)
+        assert [one.header.episode_id for one in page.episodes] == ["first"]
+        assert page.following is None
+
+    run(play())
 
 
 def test_urls_name_relative_and_absolute_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    open_store("sqlite:///relative.db").close()
-    open_store(f"sqlite:///{tmp_path}/absolute.db").close()
+    run(open_store("sqlite:///relative.db").close())
+    run(open_store(f"sqlite:///{tmp_path}/absolute.db").close())
     assert (tmp_path / "relative.db").is_file()
     assert (tmp_path / "absolute.db").is_file()
 
@@ -79,14 +93,14 @@ def test_a_store_tells_what_opens_it_again(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir("/")
     second = open_store(first.url)
     assert run(second.load("one")).header == header()
-    first.close()
-    second.close()
+    run(first.close())
+    run(second.close())
     memory = open_store("memory:")
-    memory.close()
+    run(memory.close())
     assert memory.url == "memory:"
 
 
-@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "postgres://host/db", "episodes.db", "memory"])
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://host/db", "episodes.db", "memory"])
 def test_other_urls_are_refused_with_the_kinds_there_are(url: str) -> None:
     with pytest.raises(SettingsError, match=r"DATASELECT_STORE: .*sqlite:///.*memory:"):
         open_store(url)
@@ -108,7 +122,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_the_default_place_is_in_the_users_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataselect_env.server.store.default_store_path", lambda: tmp_path / "data" / "episodes.db")
-    open_store(None).close()
+    run(open_store(None).close())
     assert (tmp_path / "data" / "episodes.db").is_file()
 
 
@@ -120,7 +134,7 @@ def test_a_default_place_that_cannot_be_written_gives_way_to_a_temporary_one_and
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     store = open_store(None)
     run(store.create(header()))
-    store.close()
+    run(store.close())
     assert "cannot be written" in caplog.text
     assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
 
@@ -131,7 +145,7 @@ def test_a_default_store_that_is_in_use_or_from_another_version_is_not_left_for_
     path = tmp_path / "episodes.db"
     monkeypatch.setattr("dataselect_env.server.store.default_store_path", lambda: path)
     monkeypatch.setattr("dataselect_env.server.store.sqlite.BUSY_TIMEOUT", 0.05)
-    SQLiteStore(path).close()
+    run(SQLiteStore(path).close())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(SettingsError, match="locked"):
@@ -161,7 +175,7 @@ def test_a_store_that_fails_midway_rolls_back(tmp_path: Path) -> None:
     saboteur.close()
     assert run(store.load("one")).steps == ()
     run(store.append("one", 1, STEP, GRADE))
-    store.close()
+    run(store.close())
 
 
 def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +187,7 @@ def test_a_store_that_another_process_locks_fails_and_recovers(tmp_path: Path, m
             run(store.create(header()))
         other.execute("ROLLBACK")
     run(store.create(header()))
-    store.close()
+    run(store.close())
 
 
 def test_a_store_that_another_process_locks_can_be_read(tmp_path: Path) -> None:
@@ -184,4 +198,4 @@ def test_a_store_that_another_process_locks_can_be_read(tmp_path: Path) -> None:
         assert run(store.load("one")).header == header()
         assert (run(store.step_count("one")), run(store.latest("http"))) == (0, "one")
         other.execute("ROLLBACK")
-    store.close()
+    run(store.close())
