@@ -79,6 +79,8 @@ def within(podman: Podman, tag: str) -> Json:
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert found["writable"] == ["/tmp"], found["writable"]  # noqa: S108
     assert not found["other hosts"], "a container without a network reaches other hosts"
+    assert found["build tools"] == [], "tools of the build are in the image"
+    assert not {"setuptools", "Cython"} & found["packages"].keys(), "the build backend is in the image"
     assert found["uncompiled"] == [], "modules without bytecode"
     assert found["scores"].keys() == TASKS.keys()
     return {**found, "limits": {name: declared[name] for name in ("memory_mb", "cpu")}}

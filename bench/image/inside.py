@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import socket
 import sys
 from importlib import import_module
@@ -22,6 +23,7 @@ from dataselect_env.core.tasks import TASKS
 EXTRAS = ("cryptography.hazmat.primitives.asymmetric.ed25519", "psycopg", "psycopg_pool")
 SERVER = ("dataselect_env.server.app", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop")
 KERNELS = ("_dataselect_env_compiled", "_dataselect_env_generator")
+BUILD_TOOLS = ("gcc", "cc", "ld", "strip", "cython", "/wheels")
 PROBED_ADDRESS = ("192.0.2.1", 443)
 """An address for documentation (RFC 5737) that no host has: without a network it is refused at once."""
 
@@ -102,6 +104,7 @@ def main() -> None:
         "writable": writable(),
         "other hosts": reachable(),
         "status": status(),
+        "build tools": [name for name in BUILD_TOOLS if shutil.which(name) or Path(name).exists()],
         "packages": {one.metadata["Name"]: one.version for one in distributions()},
     }
     print(json.dumps(report))

@@ -46,6 +46,7 @@ def checked(results: Json) -> str:
             f"{len(served['episodes'])} episodes over HTTP and again over WebSocket, {steps} steps each: the same",
         ),
         ("`openenv validate --url`", f"{validated['passed']} of {validated['criteria']} criteria passed"),
+        ("compiler, build backend or wheel in the image", ", ".join(inside["build tools"]) or "none"),
         ("loaded modules without bytecode", len(inside["uncompiled"])),
         ("stopped with SIGTERM", f"status {served['exit_code']}"),
     )
