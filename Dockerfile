@@ -40,7 +40,7 @@ RUN cd /app/.venv/lib/python3.*/site-packages \
 for module in [*sys.modules.values()] if (getattr(module, '__file__', None) or '').startswith(sys.prefix) \
 and module.__file__.endswith('.py')]"
 
-FROM tools AS wheel
+FROM tools AS package
 COPY requirements-build.lock ./
 RUN python3 -m venv --without-pip /app/.venv && pip install --require-hashes -r requirements-build.lock
 COPY pyproject.toml setup.py README.md LICENSE ./
@@ -48,7 +48,9 @@ COPY dataselect_env ./dataselect_env
 COPY native ./native
 # Without its compiled kernel the package works too, only slower: it must be there.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && python3 -m zipfile --list /wheels/*.whl | grep _dataselect_env_compiled
+    && python3 -m zipfile --list /wheels/*.whl | grep _dataselect_env_compiled \
+    && pip install --no-deps --no-compile --root /package /wheels/*.whl \
+    && python -m compileall -q --invalidation-mode unchecked-hash -s /package /package
 
 FROM base
 LABEL org.opencontainers.image.title="DataSelectEnv" \
@@ -58,9 +60,7 @@ LABEL org.opencontainers.image.title="DataSelectEnv" \
       org.opencontainers.image.vendor="InfraNova"
 
 COPY --from=dependencies /app/.venv /app/.venv
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --no-compile --no-deps /wheels/*.whl \
-    && python -m compileall -q --invalidation-mode unchecked-hash /app/.venv/lib/python3.*/site-packages/dataselect_env
+COPY --from=package /package/app/.venv /app/.venv
 COPY openenv.yaml ./
 COPY server ./server
 
