@@ -18,7 +18,7 @@ References:
     Clopper and Pearson, The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial, 1934.
     Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
 """
-# ruff: noqa: PLC0415  (scipy.stats takes a second to import, and GET /baseline does without)
+# ruff: noqa: PLC0415  (scipy.stats takes a second to import, and servers do without)
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ METHOD = (
     "95 % confidence intervals of the mean: Student's t within the hidden worlds, wider where grades pile up; "
     "differences are paired by seed, their p values corrected for the number of comparisons (Holm)"
 )
+SEALED_METHOD = "95 % confidence intervals of the mean: Student's t, wider where grades pile up"
+"""The method on a sealed split, where hidden worlds are unknown and one policy plays."""
 PILED = 0.5
 """Share of equal values from which an interval allows for values that were not drawn."""
 BEYOND = 2.0
@@ -84,9 +86,10 @@ class Difference(Interval):
         return self.p_corrected < 1 - CONFIDENCE
 
 
-def strata_of(task: Task, seeds: Sequence[int]) -> list[str] | None:
-    """Return the hidden world of each seed of a pinned task; other tasks have none."""
-    return [world_of(seed) for seed in seeds] if task.pinned else None
+def strata_of(task: Task, seeds: Sequence[int | None]) -> list[str] | None:
+    """Return the hidden world of each seed of a pinned task; other tasks have none, a sealed split hides them."""
+    known = [seed for seed in seeds if seed is not None]
+    return [world_of(seed) for seed in known] if task.pinned and len(known) == len(seeds) else None
 
 
 def mean_interval(
@@ -250,19 +253,20 @@ class _Sample:
         return float(parts.sum() ** 2 / (parts**2 / (sizes - 1)).sum())
 
     def t_interval(self, confidence: float) -> tuple[float, float]:
-        from scipy import stats
+        from scipy import special
 
         if self.error == 0:
             return self.mean, self.mean
-        low, high = stats.t.interval(confidence, self._degrees(), self.mean, self.error)
+        tail = special.stdtrit(self._degrees(), [(1 - confidence) / 2, (1 + confidence) / 2])
+        low, high = tail * self.error + self.mean
         return float(low), float(high)
 
     def t_p_value(self) -> float:
-        from scipy import stats
+        from scipy import special
 
         if self.error == 0:
             return float(self.mean == 0)
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self._degrees()))
+        return float(2 * special.stdtr(self._degrees(), -abs(self.mean) / self.error))
 
     def bootstrap(self, scale: Scale, rng_seed: int, draws: int) -> Drawn | None:
         """Return draws of the mean where values pile up, else None.

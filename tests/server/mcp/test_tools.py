@@ -179,7 +179,7 @@ def test_a_batch_may_be_bought_by_a_further_strategy_alone(weights: dict[str, fl
 @pytest.mark.parametrize("task_id", ["medium", "open"])
 def test_a_sealed_episode_is_played_by_its_index_alone(store: SQLiteStore, task_id: str) -> None:
     pytest.importorskip("cryptography")
-    service = Service(Settings(store="memory:", secret="s" * 32), store)  # type: ignore[arg-type]
+    service = Service(Settings(store="memory:", secret="s" * 32), store)
     asyncio.run(store.register("me", hash_of("token")))
     backend = SessionBackend(Session(store, "mcp", service.entries), service)
     arguments = {"task_id": task_id, "split": "sealed", "index": 4, "agent": "me"}
