@@ -78,7 +78,7 @@ def faults(results: dict[str, Results]) -> str:
     found = results["faults"]
     rows = []
     for name, stage in found["stages"].items():
-        figures = "; ".join(f"{what} {seconds:.1f}" for what, seconds in stage["figures"].items())
+        figures = "; ".join(f"{what} {seconds:.2f}" for what, seconds in stage["figures"].items())
         rows.append((name, f"{stage['acknowledged meanwhile']:,}", figures))
     counts = {**found["counts"], "acknowledged and lost, or changed": found["problems"]}
     events = table("event | requests acknowledged meanwhile | seconds", rows)
