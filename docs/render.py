@@ -276,6 +276,7 @@ def rendered(text: str) -> str:
 
 def main() -> None:
     render_own.SCHEMA.write_text(render_own.schema_text(), encoding="utf-8")
+    render_own.RECORD_SCHEMA.write_text(render_own.record_schema_text(), encoding="utf-8")
     for path in DOCUMENTS:
         path.write_text(rendered(path.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Tables of docs/own-data.md."""
+"""Tables of docs/own-data.md, and the JSON schemas of task files and records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from dataselect_env.core.strategies.filters import FILTERS
 from dataselect_env.core.strategies.registry import NATIVE, NATIVE_FILTERS, STRATEGIES
 from dataselect_env.custom.definitions import file_schema
+from dataselect_env.evaluation.records import record_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "docs" / "tasks.schema.json"
+RECORD_SCHEMA = ROOT / "docs" / "records.schema.json"
 RESULTS = ROOT / "bench" / "custom"
 
 Row = tuple[object, ...]
@@ -21,6 +23,11 @@ Row = tuple[object, ...]
 def schema_text() -> str:
     """Return the text of docs/tasks.schema.json, the JSON schema of task files."""
     return json.dumps(file_schema(), indent=2) + "\n"
+
+
+def record_schema_text() -> str:
+    """Return the text of docs/records.schema.json, the JSON schema of records."""
+    return json.dumps(record_schema(), indent=2) + "\n"
 
 
 def fields() -> Iterator[Row]:

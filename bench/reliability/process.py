@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.machine import processor
 from dataselect_env.core.threads import cores
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 
 
 @dataclass(frozen=True)

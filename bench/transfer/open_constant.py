@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.transfer.contenders import Constant, constants
 from dataselect_env.core.tasks import SPLITS, TASKS
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.evaluation.workers import THREAD_LIMITS
 
 RESULTS = Path(__file__).with_suffix(".json")

@@ -28,8 +28,8 @@ from dataselect_env.core.data import CONFIDENT_SEEDS_A_BLOCK, SEEDS_A_BLOCK, wor
 from dataselect_env.core.tasks import PINNED
 from dataselect_env.core.threads import cores
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.ladder import rounded
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.evaluation.statistics import mean_interval
 from dataselect_env.policies import GROUPS
 

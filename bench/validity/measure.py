@@ -16,7 +16,7 @@ from dataselect_env.core.data import WORLDS, world_of
 from dataselect_env.core.learner import passes_for
 from dataselect_env.core.tasks import PINNED, get_task
 from dataselect_env.core.warm_start import warm_start
-from dataselect_env.evaluation.journal import EpisodeRecord
+from dataselect_env.evaluation.records import EpisodeRecord
 from dataselect_env.evaluation.statistics import (
     GRADES,
     UNBOUNDED,
@@ -89,7 +89,7 @@ def ladder(cells: Cells) -> dict[str, Any]:
             "bought": fmean(one.bought for one in cell),
             "return": fmean(one.episode_return for one in cell),
             "worlds": {
-                world: fmean(one.score for one in cell if world_of(one.seed) == world) for world in WORLDS
+                world: fmean(one.score for one in cell if world_of(one.number) == world) for world in WORLDS
             },
         }  # fmt: skip
     return table

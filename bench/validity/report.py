@@ -26,8 +26,8 @@ from dataselect_env.core.models import RewardMode
 from dataselect_env.core.tasks import PINNED
 from dataselect_env.core.threads import cores
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import build_report, rounded
+from dataselect_env.evaluation.records import EpisodeRecord, Versions
 from dataselect_env.policies import GROUPS, POLICIES, Policy
 from dataselect_env.rendering import plots
 
@@ -85,7 +85,7 @@ def block(name: str, first: int) -> dict[str, Any]:
 
 def draw(records: list[EpisodeRecord], of_random: measure.Cells, table: dict[str, Any]) -> None:
     """Draw the pictures of the page."""
-    seeds = tuple(dict.fromkeys(one.seed for one in records))
+    seeds = tuple(dict.fromkeys(one.number for one in records))
     plan = Plan(policies=GROUPS["all"], tasks=tuple(PINNED), seeds=seeds)
     report = build_report(plan, records, REFERENCE)
     plots.figure(report, [plots.LADDER]).savefig(HERE / "ladder.png")

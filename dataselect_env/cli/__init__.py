@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: agents, curate, serve, mcp, baseline, play, evaluate and tasks.
+"""The command line, ``dataselect-env``: agents, curate, serve, mcp, baseline, play, evaluate, verify and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -26,6 +26,7 @@ from dataselect_env.cli.curate_command import curate
 from dataselect_env.cli.evaluate_command import evaluate
 from dataselect_env.cli.task_options import TaskName, task_file_option
 from dataselect_env.cli.tasks_command import tasks
+from dataselect_env.cli.verify_command import verify
 from dataselect_env.core.tasks import DEFAULT_TASK, SEED_LIMIT, get_task
 
 if TYPE_CHECKING:
@@ -154,3 +155,4 @@ main.add_command(agents)
 main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)
+main.add_command(verify)

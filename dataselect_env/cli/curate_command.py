@@ -12,7 +12,7 @@ import click
 from dataselect_env.cli.asking import asker
 from dataselect_env.cli.console import Command, Interrupted, UsageError, divided, find_policy, progress, say
 from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Place, Tables, named_by_option, read_tables
-from dataselect_env.cli.evaluate_command import FILE, check_different, check_writable
+from dataselect_env.cli.output_files import FILE, check_different, check_writable
 from dataselect_env.core.tasks import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _ask(
     from dataselect_env.curation import curate
     from dataselect_env.curation.answers import Answers
     from dataselect_env.curation.labels import code_labels
-    from dataselect_env.evaluation.journal import Versions
+    from dataselect_env.evaluation.records import Versions
 
     file = chosen["answers"] or Path(chosen["out"]).with_suffix(".answers.jsonl")
     facts = {

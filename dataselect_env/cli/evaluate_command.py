@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,19 +18,18 @@ from dataselect_env.cli.console import (
     reward_mode_option,
     say,
 )
+from dataselect_env.cli.output_files import DEFAULT_JSON, DEFAULT_PLOT, FILE, Targets, choose_targets, write
+from dataselect_env.cli.remote_options import playable, remote_options, remote_player
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
-from dataselect_env.core.tasks import BUILT_IN, PINNED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
+from dataselect_env.core.tasks import BUILT_IN, PINNED, SEALED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.core.models import RewardMode
     from dataselect_env.evaluation.evaluate import Plan
-    from dataselect_env.evaluation.journal import EpisodeRecord
-    from dataselect_env.evaluation.ladder import Report
+    from dataselect_env.evaluation.records import EpisodeRecord
+    from dataselect_env.integrations.remote_player import RemotePlayer
 
 DEFAULT_REFERENCE = "best-constant"
-DEFAULT_JSON = "evaluation.json"
-DEFAULT_PLOT = "evaluation.png"
-FILE = click.Path(dir_okay=False, path_type=Path)
 GROUP_TITLES = {
     "ladder": "From doing nothing to oracles",
     "reference": "Honest policies and oracles",
@@ -83,9 +82,13 @@ def _names(text: str) -> list[str]:
 def seed_range(split: str | None, first_seed: int | None, seeds: int) -> tuple[int, ...]:
     """Return ``seeds`` consecutive seeds from ``first_seed``, by default from the start of the split.
 
+    On a sealed split, they are indices.
+
     Raises:
         UsageError: The split does not have them, or they exceed 2^32 - 1.
     """
+    if split == SEALED:
+        return tuple(range(first_seed or 0, (first_seed or 0) + seeds))
     first = get_split(split or "test").first_seed if first_seed is None else first_seed
     chosen = tuple(range(first, first + seeds))
     if chosen[-1] >= SEED_LIMIT:
@@ -144,9 +147,18 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
     help="Tasks, separated by commas, or all. Default: that of --data, those of --task-file, or all.",
 )
 @click.option("--seeds", type=click.IntRange(2, 100_000), default=50, show_default=True, help="Seeds per task.")
-@click.option("--split", type=click.Choice(list(SPLITS)), help="Split of the seeds. Default: test.")
-@click.option("--first-seed", type=click.IntRange(0, SEED_LIMIT - 1), help="First seed. Default: that of the split.")
-@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. Default: one per core.")
+@click.option(
+    "--split", type=click.Choice([*SPLITS, SEALED]), help=f"Split of the seeds. Default: test. {SEALED} needs --url."
+)
+@click.option(
+    "--first-seed",
+    type=click.IntRange(0, SEED_LIMIT - 1),
+    help=f"First seed. Default: that of the split. In the split {SEALED} the first index, by default 0.",
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 256), help="Worker processes; with --url connections. Default: one per core."
+)
+@remote_options
 @reward_mode_option("Rewards that make up the return.")
 @click.option(
     "--reference", help=f"Policy to compare the others with. Default: {DEFAULT_REFERENCE}, if it is evaluated."
@@ -167,6 +179,11 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
 )
 @click.option("--no-files", is_flag=True, help="Write neither report nor picture.")
 @click.option("--resume", type=FILE, help="Keep finished episodes in this file, and skip those that it already has.")
+@click.option(
+    "--record",
+    type=FILE,
+    help="File for a record of all episodes, which dataselect-env verify checks. Compressed if it ends in .gz.",
+)
 def evaluate(
     *,
     policies: tuple[str, ...],
@@ -181,6 +198,11 @@ def evaluate(
     plot_file: Path | None,
     no_files: bool,
     resume: Path | None,
+    record: Path | None,
+    url: str | None,
+    agent: str | None,
+    agent_token_file: Path | None,
+    server_order: bool,
     **data: Any,
 ) -> None:
     """Compare policies on many seeds of each task.
@@ -191,121 +213,39 @@ def evaluate(
     the difference in score to a reference, paired by seed. Writes the same as JSON and as a picture. The figures do not
     depend on the number of processes.
     """
-    from dataselect_env.cli.ladder import ladder_table
     from dataselect_env.core.threads import cores
     from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan
-    from dataselect_env.evaluation.ladder import build_report
 
+    remote = remote_player(url, split, agent, agent_token_file, policies)
+    if server_order and (split != SEALED or first_seed is not None):
+        raise UsageError(f"--server-order: is for the split {SEALED}, without --first-seed")
     chosen = seed_range(split, first_seed, seeds)
-    targets = choose_targets(json_file, plot_file, resume, data["data"], no_files=no_files)
+    targets = choose_targets(json_file, plot_file, record, resume=resume, data=data["data"], no_files=no_files)
     own = task_from_options(data)
     if own is not None and (table := data_report(own)) is not None:
         click.echo(table.summary(), err=True)
     names = chosen_tasks(tasks, own)
-    policies = with_strategies(policies, names)
+    policies = with_strategies(policies, names) if remote is None else playable(policies)
     compared = reference_of(policies, reference)
     workers = processes or cores()
     try:
         best = best_constants(names, workers) if DEFAULT_REFERENCE in policies else {}
-        plan = Plan(policies=policies, tasks=names, seeds=chosen, reward_mode=reward_mode, best_constants=best)
+        plan = Plan(
+            policies=policies,
+            tasks=names,
+            seeds=chosen,
+            reward_mode=reward_mode,
+            best_constants=best,
+            host=None if remote is None else remote.host,
+            server_order=server_order,
+        )
         report_absent(plan)
-        records = play(plan, workers, resume)
+        records = play(plan, workers, resume, remote)
     except KeyboardInterrupt as error:
         go_on = "Run the same command again to continue" if resume else "With --resume FILE a run can be continued"
         raise Interrupted(f"Interrupted. {go_on}.") from error
-    report = build_report(plan, records, compared)
-    say(ladder_table(report))
-    write(report, targets)
-
-
-class Targets(NamedTuple):
-    """Files to write, None for those that are not wanted."""
-
-    json: Path | None
-    plot: Path | None
-
-
-def choose_targets(
-    json_file: Path, plot_file: Path | None, resume: Path | None, data: str | None, *, no_files: bool
-) -> Targets:
-    """Return the files to write, after checking that they can be written.
-
-    Without matplotlib there is no picture, unless ``--plot`` asks for one.
-
-    Raises:
-        UsageError: A file cannot be written, two are the same, or the picture of ``--plot`` cannot be drawn.
-    """
-    from dataselect_env.rendering import plots
-
-    if resume is not None:
-        check_writable("--resume", resume)
-    if no_files:
-        return Targets(None, None)
-    check_writable("--json", json_file)
-    picture = plot_file or Path(DEFAULT_PLOT)
-    table = None if data is None else Path(data)
-    check_different({"--data": table, "--resume": resume, "--json": json_file, "--plot": picture})
-    try:
-        plots.check(picture)
-    except plots.CannotPlot as error:
-        if plot_file is not None:
-            raise UsageError(f"--plot: {error}") from error
-        click.echo(f"No picture: {error}.", err=True)
-        return Targets(json_file, None)
-    check_writable("--plot", picture)
-    return Targets(json_file, picture)
-
-
-def check_writable(option: str, path: Path) -> None:
-    """Find out whether a file can be written, by opening it; its content stays as it is.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    existed = path.exists()
-    try:
-        with path.open("ab"):
-            pass
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        raise UsageError(f"{option}: {path} cannot be written: {error.strerror}") from error
-
-
-def check_different(files: dict[str, Path | None]) -> None:
-    """Check that options name different files, so that none is overwritten by another.
-
-    Raises:
-        UsageError: Two name the same file.
-    """
-    options: dict[Path, str] = {}
-    for option, path in files.items():
-        if path is None or (path.exists() and not path.is_file()):  # such as /dev/null
-            continue
-        first = options.setdefault(path.resolve(), option)
-        if first != option:
-            raise UsageError(f"{option}: {path} is the file of {first} already; name another one")
-
-
-def write(report: Report, targets: Targets) -> None:
-    """Write the report and the picture.
-
-    Raises:
-        UsageError: A file that could be written at the start no longer can.
-    """
-    try:
-        if targets.json is not None:
-            targets.json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        if targets.plot is not None:
-            from dataselect_env.rendering.plots import figure
-
-            figure(report).savefig(targets.plot)
-    except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written: {error.strerror}") from error
-    written = [str(path) for path in targets if path is not None]
-    if written:
-        click.echo(f"Wrote {' and '.join(written)}.", err=True)
+    conclude(plan, records, compared, targets)
 
 
 def best_constants(tasks: tuple[str, ...], processes: int) -> dict[str, str]:
@@ -336,9 +276,22 @@ def report_absent(plan: Plan) -> None:
         raise UsageError("--policies: none of them can play any of the tasks")
 
 
-def play(plan: Plan, processes: int, resume: Path | None) -> list[EpisodeRecord]:
+def play(plan: Plan, processes: int, resume: Path | None, remote: RemotePlayer | None) -> list[EpisodeRecord]:
     """Play a plan with a progress bar."""
     from dataselect_env.evaluation.evaluate import evaluate
 
     with progress(len(plan), "Playing episodes") as advance:
-        return evaluate(plan, processes=processes, resume=resume, progress=advance)
+        return evaluate(plan, processes=processes, resume=resume, progress=advance, player=remote)
+
+
+def conclude(plan: Plan, records: list[EpisodeRecord], reference: str | None, targets: Targets) -> None:
+    """Print the report, and write the files."""
+    from dataselect_env.cli.ladder import ladder_table
+    from dataselect_env.evaluation.ladder import build_report, has_report
+
+    if len(records) < len(plan):
+        refused = len(plan) - len(records)
+        click.echo(f"{refused} of {len(plan)} episodes are left out: the agent had its attempt before.", err=True)
+    report = build_report(plan, records, reference) if has_report(records) else None
+    say("Too few episodes are left for a report." if report is None else ladder_table(report))
+    write(targets, plan, records, report)

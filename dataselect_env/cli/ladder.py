@@ -26,13 +26,18 @@ def ladder_table(report: Report) -> str:
 def explanation(settings: Settings) -> str:
     """Return what was played and how to read the table."""
     split = f", {settings.split} split" if settings.split else ""
-    text = (
-        f"{settings.seeds} seeds ({settings.first_seed} to {settings.last_seed}{split}), rewards: "
+    host = settings.host
+    kind = "indices" if host is not None and host.sealed else "seeds"
+    text = "" if host is None else f"Played on {host.url}{f' by {host.agent}' if host.agent else ''}. "
+    text += (
+        f"{settings.seeds} {kind} ({settings.first_seed} to {settings.last_seed}{split}), rewards: "
         f"{settings.reward_mode}. ± is the distance from the mean to the farther end of its interval. Intervals are "
         f"{settings.intervals}."
     )
     if settings.reference:
         text += f" difference: score minus that of {settings.reference}; * marks a corrected p value below 0.05."
+    if settings.refused:
+        text += f" {settings.refused} episodes are left out, of which the agent had its attempt before."
     for task_id, constant in settings.best_constants.items():
         text += f" On {task_id} best-constant is {constant}, the best on seeds of the train split."
     return text

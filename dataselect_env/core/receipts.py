@@ -69,10 +69,10 @@ class Receipt(WireModel):
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  (an extra)
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-        key = Ed25519PublicKey.from_public_bytes(_key_bytes(public_key))
+        key = Ed25519PublicKey.from_public_bytes(key_bytes(public_key))
         try:
             key.verify(base64.b64decode(self.signature, validate=True), self.message())
-        except (InvalidSignature, binascii.Error):
+        except (InvalidSignature, ValueError):  # no base64, or a number that is not finite
             return False
         return True
 
@@ -89,7 +89,12 @@ class GraderReply(Grade):
     )
 
 
-def _key_bytes(public_key: str) -> bytes:
+def key_bytes(public_key: str) -> bytes:
+    """Return the bytes of a public key.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
     try:
         found = base64.b64decode(public_key, validate=True)
     except (binascii.Error, ValueError):

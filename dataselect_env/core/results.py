@@ -10,6 +10,9 @@ import numpy as np
 from dataselect_env.core.arrays import Floats, Indices, Mask
 from dataselect_env.core.models import OBSERVED, EndReason, Grade, ObservationFields, StepInfo
 
+TOLERANCE = 1e-9
+"""Largest accepted difference of a figure to that of a replay; a larger one shows that numerical libraries differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:

@@ -24,7 +24,7 @@ from dataselect_env.curation.labels import Classes, code_labels
 from dataselect_env.curation.model import best_penalty, fit_classifier
 from dataselect_env.curation.problem import EXTRA_STRATEGIES, NoisyTable, Settings, make_task
 from dataselect_env.curation.report import CurationReport, StepReport
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.policies import Policy, get_policy
 
 if TYPE_CHECKING:

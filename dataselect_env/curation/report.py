@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from dataselect_env.core.validation import WireModel
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.evaluation.statistics import Difference
 
 CurvePoint = tuple[float, float, float]

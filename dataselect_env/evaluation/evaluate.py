@@ -5,6 +5,7 @@ Every policy plays every task on the same seeds, so that policies can be compare
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from pathlib import Path
 from dataselect_env.core.models import RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import get_task
-from dataselect_env.evaluation.journal import EpisodeRecord, Journal, Key, record
+from dataselect_env.custom.task_file import task_digests
+from dataselect_env.evaluation.journal import Journal
+from dataselect_env.evaluation.records import FORMAT_VERSION, EpisodeRecord, Header, Host, Key, Versions, record
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.workers import run
 from dataselect_env.policies import POLICIES, get_policy, plays
@@ -30,9 +33,11 @@ class Plan:
     Attributes:
         policies: Names as ``policies.get_policy`` takes them, each once.
         tasks: Names of tasks, each once.
-        seeds: Seeds of the episodes, each in [0, 2^32), each once.
+        seeds: Seeds of the episodes, each in [0, 2^32), each once; on a sealed split, their indices.
         reward_mode: ``shaped`` or ``grade``.
         best_constants: For tasks that are not pinned, the policy that plays under the name ``best-constant``.
+        host: The server to play on; None plays in process.
+        server_order: Whether the server of a sealed split chooses the indices; ``seeds`` then only says how many.
     """
 
     policies: tuple[str, ...]
@@ -40,9 +45,27 @@ class Plan:
     seeds: tuple[int, ...]
     reward_mode: RewardMode = "shaped"
     best_constants: Mapping[str, str] = field(default_factory=dict)
+    host: Host | None = None
+    server_order: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(map(as_integer, self.seeds)))  # numpy's integers cannot be recorded
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the episodes are those of a sealed split."""
+        return self.host is not None and self.host.sealed
+
+    @property
+    def header(self) -> Header:
+        """The header of its records."""
+        return Header(
+            format_version=FORMAT_VERSION,
+            versions=Versions(),
+            reward_mode=self.reward_mode,
+            own_tasks=task_digests(),
+            host=self.host,
+        )
 
     @property
     def keys(self) -> list[Key]:
@@ -61,17 +84,29 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The episodes of one seed on one task: they share a data set."""
+    """The episodes of one seed on one task: they share a data set. On a sealed split, the seed is an index.
+
+    A seed of None lets the server choose the index.
+    """
 
     policies: tuple[str, ...]
     task_id: str
-    seed: int
+    seed: int | None
     reward_mode: RewardMode
     best_constant: str | None = None
 
 
+Player = Callable[[Job], "list[EpisodeRecord | None]"]
+"""Plays the episodes of a job; None stands for one that the server refuses because the agent had its attempt."""
+
+
 def evaluate(
-    plan: Plan, *, processes: int = 1, resume: Path | None = None, progress: Progress | None = None
+    plan: Plan,
+    *,
+    processes: int = 1,
+    resume: Path | None = None,
+    progress: Progress | None = None,
+    player: Player | None = None,
 ) -> list[EpisodeRecord]:
     """Play all episodes of a plan.
 
@@ -80,9 +115,10 @@ def evaluate(
         processes: Number of worker processes; 1 plays in this process. The records do not depend on it.
         resume: File that keeps finished episodes. Episodes of the plan that it already holds are not played again.
         progress: Called with the number of episodes finished since the last call; these add up to ``len(plan)``.
+        player: Function of a module that plays a job. Default: :func:`play_job`.
 
     Returns:
-        One record for each of ``plan.keys``, in that order.
+        One record for each of ``plan.keys``, in that order; those that a server refuses are left out.
 
     Raises:
         EnvError: There is no such policy or task, or a policy returned something that is not an action.
@@ -92,23 +128,37 @@ def evaluate(
     for name in plan.policies:
         get_policy(name)  # a misspelt name fails before anything is played
     with ExitStack() as stack:
-        journal = stack.enter_context(Journal(resume, plan.reward_mode)) if resume is not None else None
+        journal = stack.enter_context(Journal(resume, plan.header)) if resume is not None else None
         records = dict(journal.records) if journal is not None else {}
         jobs = jobs_of(plan, records)
         if progress is not None:
             progress(len(plan) - sum(len(job.policies) for job in jobs))
         tasks = {job.task_id for job in jobs}
-        for done in stack.enter_context(closing(run(jobs, play_job, processes=processes, tasks=tasks))):
+        for played in stack.enter_context(closing(run(jobs, player or play_job, processes=processes, tasks=tasks))):
+            done = [one for one in played if one is not None]
             records |= {one.key: one for one in done}
             if journal is not None:
                 journal.add(done)
             if progress is not None:
-                progress(len(done))
-    return [records[key] for key in plan.keys]
+                progress(len(played))
+    return _chosen(plan, records)
+
+
+def _chosen(plan: Plan, records: Mapping[Key, EpisodeRecord]) -> list[EpisodeRecord]:
+    """Return the records of a plan, in its order."""
+    if not plan.server_order:
+        return [records[key] for key in plan.keys if key in records]
+    found = []
+    for cell in dict.fromkeys(key[:2] for key in plan.keys):
+        keys = sorted(key for key in records if key[:2] == cell)
+        found += [records[key] for key in keys[: len(plan.seeds)]]
+    return found
 
 
 def jobs_of(plan: Plan, done: Collection[Key]) -> list[Job]:
     """Return the jobs for all episodes of a plan that are not in ``done``."""
+    if plan.server_order:
+        return _unnumbered_jobs(plan, done)
     jobs = []
     for seed in plan.seeds:
         for task_id in plan.tasks:
@@ -121,13 +171,27 @@ def jobs_of(plan: Plan, done: Collection[Key]) -> list[Job]:
     return jobs
 
 
-def play_job(job: Job) -> list[EpisodeRecord]:
-    """Play the episodes of a job."""
-    players = {name: job.best_constant if name == "best-constant" else None for name in job.policies}
+def _unnumbered_jobs(plan: Plan, done: Collection[Key]) -> list[Job]:
+    """Return as many jobs as there are episodes to play, of which the server chooses the indices."""
+    counts = Counter(key[:2] for key in done)
     return [
-        record(name, rollout(_policy(player or name), job.task_id, job.seed, reward_mode=job.reward_mode))
-        for name, player in players.items()
+        Job((policy,), task_id, None, plan.reward_mode, plan.best_constants.get(task_id))
+        for policy, task_id in dict.fromkeys(key[:2] for key in plan.keys)
+        for _ in plan.seeds[counts[policy, task_id] :]
     ]
+
+
+def play_job(job: Job) -> list[EpisodeRecord | None]:
+    """Play the episodes of a job in this process."""
+    return [
+        record(name, rollout(policy, job.task_id, job.seed, reward_mode=job.reward_mode))
+        for name, policy in players_of(job)
+    ]
+
+
+def players_of(job: Job) -> list[tuple[str, AnyPolicy]]:
+    """Return the policies of a job by their names in the plan."""
+    return [(name, _policy(name if name != "best-constant" else job.best_constant or name)) for name in job.policies]
 
 
 @cache

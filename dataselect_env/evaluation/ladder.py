@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -12,13 +13,14 @@ from pydantic import Field
 from dataselect_env.core.data import WORLDS
 from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import RewardMode
-from dataselect_env.core.tasks import TASKS, get_task, split_of
+from dataselect_env.core.tasks import SEALED, TASKS, get_task, split_of
 from dataselect_env.core.validation import WireModel
 from dataselect_env.custom.task_file import task_recipes
 from dataselect_env.evaluation.evaluate import Plan
-from dataselect_env.evaluation.journal import EpisodeRecord, Versions
+from dataselect_env.evaluation.records import EpisodeRecord, Host, Versions
 from dataselect_env.evaluation.statistics import (
     METHOD,
+    SEALED_METHOD,
     Difference,
     Interval,
     corrected,
@@ -44,8 +46,8 @@ class Settings(WireModel):
 
     policies: tuple[str, ...] = Field(description="Names of the policies.")
     tasks: tuple[str, ...] = Field(description="Names of the tasks.")
-    first_seed: int = Field(description="First seed.")
-    last_seed: int = Field(description="Last seed.")
+    first_seed: int = Field(description="First seed; on a sealed split the first index.")
+    last_seed: int = Field(description="Last seed; on a sealed split the last index.")
     seeds: int = Field(ge=FEWEST_SEEDS, description="Number of seeds; every policy played all of them on each task.")
     split: str | None = Field(description="Split of the seeds; null if they are in none or in several.")
     reward_mode: RewardMode = Field(description="Reward mode behind the returns.")
@@ -56,6 +58,10 @@ class Settings(WireModel):
     intervals: str = Field(description="Method of the intervals and p values.")
     own_tasks: dict[str, dict[str, Any]] = Field(
         {}, description="Definitions of tasks that are not built in, with a fingerprint of definition and data."
+    )
+    host: Host | None = Field(None, description="The server that was played on; null for none.")
+    refused: int = Field(
+        0, ge=0, description="Episodes that the server refused because the agent had its attempt; left out of all rows."
     )
 
 
@@ -87,6 +93,11 @@ class Report(WireModel):
     rows: tuple[Row, ...] = Field(description="One row per task and policy, in the order of the settings.")
 
 
+def has_report(records: Sequence[EpisodeRecord]) -> bool:
+    """Return whether there are enough records of each policy on each task for a report."""
+    return min(Counter((one.task_id, one.policy) for one in records).values(), default=0) >= FEWEST_SEEDS
+
+
 def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | None = None) -> Report:
     """Return the report on all records of a plan.
 
@@ -96,30 +107,33 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
         reference: The policy of the plan that the others are compared with.
 
     Raises:
-        InvalidInput: There are fewer than two seeds.
+        InvalidInput: A policy has fewer than two episodes on a task.
     """
-    if len(plan.seeds) < FEWEST_SEEDS:
-        raise InvalidInput(f"seeds: a report needs at least {FEWEST_SEEDS}, not {len(plan.seeds)}", field="seeds")
+    if not has_report(records):
+        raise InvalidInput(f"seeds: a report needs at least {FEWEST_SEEDS} episodes of each policy", field="seeds")
     cells: dict[Cell, list[EpisodeRecord]] = {}
     for one in records:
         cells.setdefault((one.task_id, one.policy), []).append(one)
-    splits = {split_of(seed) for seed in plan.seeds}
+    numbers = [one.number for one in records] if plan.sealed else plan.seeds
+    splits = {SEALED} if plan.sealed else {split_of(seed) for seed in plan.seeds}
     settings = Settings(
         policies=plan.policies,
         tasks=plan.tasks,
-        first_seed=min(plan.seeds),
-        last_seed=max(plan.seeds),
+        first_seed=min(numbers),
+        last_seed=max(numbers),
         seeds=len(plan.seeds),
         split=splits.pop() if len(splits) == 1 else None,
         reward_mode=plan.reward_mode,
         reference=reference,
         best_constants=dict(plan.best_constants),
-        intervals=METHOD,
+        intervals=SEALED_METHOD if plan.sealed else METHOD,
         own_tasks={
             one.name: {"fingerprint": TASKS[one.name].digest, **one.definition.model_dump(exclude_unset=True)}
             for one in task_recipes()
             if one.name in plan.tasks
         },
+        host=plan.host,
+        refused=len(plan) - len(records),
     )
     differences = _differences(cells, reference)
     rows = tuple(_row(records, differences.get(cell)) for cell, records in cells.items())

@@ -36,24 +36,33 @@ class Rollout:
     Attributes:
         policy: Name of the policy.
         task_id: Task that was played.
-        seed: Seed of the episode, in [0, 2^32).
+        seed: Seed of the episode, in [0, 2^32); None on a sealed split.
+        index: Index in a sealed split; None on other splits.
         replies: The reply to the reset, then one per step.
+        actions: The action of each step; None for an oracle, which plays without actions.
         episode_return: Sum of the rewards; in reward mode ``grade`` it equals the score up to rounding.
         grade: The episode's grade.
     """
 
     policy: str
     task_id: str
-    seed: int
+    seed: int | None
+    index: int | None = None
     replies: tuple[Reply, ...]
+    actions: tuple[Action, ...] | None
     episode_return: float
     grade: Grade
 
 
-def policy_rng(policy_name: str, seed: int) -> np.random.Generator:
-    """Return the random stream of a policy in an episode; it is the same in every process and on every machine."""
+def policy_rng(policy_name: str, number: int) -> np.random.Generator:
+    """Return the random stream of a policy in an episode; it is the same in every process and on every machine.
+
+    Args:
+        policy_name: Name of the policy.
+        number: Seed of the episode; on a sealed split, which hides it, the index.
+    """
     digest = hashlib.sha256(policy_name.encode()).digest()
-    return np.random.default_rng(np.random.SeedSequence((seed, int.from_bytes(digest[:8], "big"))))
+    return np.random.default_rng(np.random.SeedSequence((number, int.from_bytes(digest[:8], "big"))))
 
 
 def play(
@@ -78,18 +87,28 @@ def play(
         EnvError: The task is unknown, the seed is out of range, the policy returned something that is not an action, or
             it is an oracle and ``env`` is not an :class:`OracleEnv`.
     """
+    return (reply for _, reply in _turns(policy, task_id, seed, env, reward_mode))
+
+
+Turn = tuple[Action | None, Reply]
+"""An action and the reply to it; there is no action before the reply to a reset, and oracles play without actions."""
+
+
+def _turns(
+    policy: AnyPolicy, task_id: str, seed: int | None, env: Environment | None, reward_mode: RewardMode
+) -> Iterator[Turn]:
     if env is None:
         env = OracleEnv() if isinstance(policy, OraclePolicy) else DataSelectEnv()
     reply = env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
-    yield reply
+    yield None, reply
     step = _stepper(policy, env, reply)
     while not reply.done:
-        reply = step(reply)
-        yield reply
+        action, reply = step(reply)
+        yield action, reply
 
 
-def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Reply]:
-    """Start a policy on an episode; return the function that plays the next step and returns its reply."""
+def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Reply], Turn]:
+    """Start a policy on an episode; return the function that plays the next step."""
     if isinstance(policy, OraclePolicy) and not isinstance(env, OracleEnv):
         raise InvalidInput(f"policy: {policy.name} sees hidden labels and needs an OracleEnv", field="policy")
     task = as_described(get_task(first.task_id), first.problem)
@@ -98,8 +117,13 @@ def _stepper(policy: AnyPolicy, env: Environment, first: Reply) -> Callable[[Rep
         name, kind = policy.name, type(found).__name__
         raise InvalidInput(f"policy: the start of {name} returned {kind}, not a function that plays", field="policy")
     if isinstance(env, OracleEnv) and isinstance(policy, OraclePolicy):
-        return lambda _reply: env.move(found)
-    return lambda reply: env.step(_checked(policy, found(reply)))
+        return lambda _reply: (None, env.move(found))
+
+    def step(reply: Reply) -> Turn:
+        action = _checked(policy, found(reply))
+        return action, env.step(action)
+
+    return step
 
 
 def _checked(policy: AnyPolicy, action: object) -> Action:
@@ -111,7 +135,7 @@ def _checked(policy: AnyPolicy, action: object) -> Action:
 def rollout(
     policy: AnyPolicy,
     task_id: str,
-    seed: int,
+    seed: int | None,
     *,
     env: Environment | None = None,
     reward_mode: RewardMode = "shaped",
@@ -123,12 +147,14 @@ def rollout(
         >>> rollout(get_policy("stop"), "easy", 20_000).grade.breakdown.budget_used
         0
     """
-    replies = tuple(play(policy, task_id, seed, env=env, reward_mode=reward_mode))
+    actions, replies = zip(*_turns(policy, task_id, seed, env, reward_mode), strict=True)
     return Rollout(
         policy=policy.name,
         task_id=task_id,
-        seed=seed,
+        seed=replies[0].seed,
+        index=replies[0].index,
         replies=replies,
+        actions=None if isinstance(policy, OraclePolicy) else actions[1:],
         episode_return=math.fsum(reply.reward or 0.0 for reply in replies),
         grade=final_grade(replies[-1]),
     )

@@ -41,6 +41,8 @@ METHOD = (
     "95 % confidence intervals of the mean: Student's t within the hidden worlds, wider where grades pile up; "
     "differences are paired by seed, their p values corrected for the number of comparisons (Holm)"
 )
+SEALED_METHOD = "95 % confidence intervals of the mean: Student's t, wider where grades pile up"
+"""The method on a sealed split, where hidden worlds are unknown and one policy plays."""
 PILED = 0.5
 """Share of equal values from which an interval allows for values that were not drawn."""
 BEYOND = 2.0
@@ -84,9 +86,10 @@ class Difference(Interval):
         return self.p_corrected < 1 - CONFIDENCE
 
 
-def strata_of(task: Task, seeds: Sequence[int]) -> list[str] | None:
-    """Return the hidden world of each seed of a pinned task; other tasks have none."""
-    return [world_of(seed) for seed in seeds] if task.pinned else None
+def strata_of(task: Task, seeds: Sequence[int | None]) -> list[str] | None:
+    """Return the hidden world of each seed of a pinned task; other tasks have none, a sealed split hides them."""
+    known = [seed for seed in seeds if seed is not None]
+    return [world_of(seed) for seed in known] if task.pinned and len(known) == len(seeds) else None
 
 
 def mean_interval(

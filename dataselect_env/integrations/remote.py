@@ -69,14 +69,28 @@ class RemoteEnv:
         reward_mode: RewardMode | None = None,
         split: str | None = None,
         index: int | None = None,
+        agent: str | None = None,
+        agent_token: str | None = None,
     ) -> Reply:
-        """Start an episode; arguments and errors are those of :meth:`DataSelectEnv.reset`.
+        """Start an episode; arguments and errors are those of :meth:`DataSelectEnv.reset`, and more.
+
+        In the split ``sealed`` of a server, ``index`` is by default the next one in the server's order. ``agent`` is
+        the name under which the episode counts, and ``agent_token`` its token, if it is registered on the server.
 
         Raises:
+            AttemptUsed: The agent had its attempt at this index of a sealed split.
             EnvError: The server refuses the request; the message is the server's.
             RemoteError: The server cannot be reached, or its answer is not a reply.
         """
-        choices = {"task_id": task_id, "seed": seed, "reward_mode": reward_mode, "split": split, "index": index}
+        choices = {
+            "task_id": task_id,
+            "seed": seed,
+            "reward_mode": reward_mode,
+            "split": split,
+            "index": index,
+            "agent": agent,
+            "agent_token": agent_token,
+        }
         if self._connection is None or self._connection.protocol.state is not State.OPEN:
             self.close()
             try:

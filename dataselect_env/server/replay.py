@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataselect_env.core.episode import Episode, replay
 from dataselect_env.core.errors import DynamicsMismatch
-from dataselect_env.core.results import StepResult
+from dataselect_env.core.results import TOLERANCE, StepResult
 from dataselect_env.core.sealed import DIGITS, SealedSeed
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.server.store.base import EpisodeHeader, StoredEpisode, StoredStep
 
-TOLERANCE = 1e-9
-"""Largest accepted difference of a replayed reward; a larger one shows that numerical libraries differ."""
 SEALED_TOLERANCE = 10**-DIGITS
-"""The same for sealed episodes, of which the rounded rewards are stored."""
+"""Like ``TOLERANCE``, for sealed episodes, of which the rounded rewards are stored."""
 _CONSEQUENCE = "; it can be graded, but not continued or shown."
 
 

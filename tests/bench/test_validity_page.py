@@ -13,7 +13,7 @@ import pytest
 from bench.validity import candidates, coverage, measure, page
 from dataselect_env.core.tasks import PINNED, SPLITS, split_of
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.evaluation.journal import Versions
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
 

@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 from dataselect_env import cli
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation import evaluate, tuning
-from dataselect_env.evaluation.journal import Versions
 from dataselect_env.evaluation.ladder import Report
+from dataselect_env.evaluation.records import Versions
 from dataselect_env.policies import GROUPS
 from dataselect_env.rendering import plots
 

@@ -15,9 +15,9 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.evaluation import evaluate as room
 from dataselect_env.evaluation.evaluate import Plan, evaluate, jobs_of
-from dataselect_env.evaluation.journal import EpisodeRecord, Versions
 from dataselect_env.evaluation.ladder import Report, Row, build_report, mean_curve
 from dataselect_env.evaluation.line_file import JournalError
+from dataselect_env.evaluation.records import EpisodeRecord, Versions
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.evaluation.statistics import corrected, difference, mean_interval
 from dataselect_env.policies import get_policy
@@ -64,7 +64,7 @@ def test_seeds_may_be_of_any_type(records: list[EpisodeRecord]) -> None:
 
 def test_a_record_is_what_the_rollout_was(records: list[EpisodeRecord]) -> None:
     for one in records:
-        episode = rollout(get_policy(one.policy), one.task_id, one.seed)
+        episode = rollout(get_policy(one.policy), one.task_id, one.number)
         parts = episode.grade.breakdown
         assert (one.score, one.passed, one.noise_ratio) == (
             episode.grade.score,
@@ -144,7 +144,7 @@ def count_plays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     played: list[str] = []
     play_job = room.play_job
 
-    def counted(job: room.Job) -> list[EpisodeRecord]:
+    def counted(job: room.Job) -> list[EpisodeRecord | None]:
         played.extend(job.policies)
         return play_job(job)
 
@@ -214,7 +214,8 @@ def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
 def test_episodes_of_other_rules_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     target = tmp_path / "run.jsonl"
     versions = {**Versions().model_dump(), **{name: value for name, value in change.items() if name != "reward_mode"}}
-    target.write_text(json.dumps({"versions": versions, "reward_mode": change.get("reward_mode", "shaped")}) + "\n")
+    header = {"format_version": 1, "versions": versions, "reward_mode": change.get("reward_mode", "shaped")}
+    target.write_text(json.dumps(header) + "\n")
     with pytest.raises(
         JournalError, match=r"run.jsonl is of another run: (reward mode grade|dynamics 1|numpy 1.0) \(now"
     ):
@@ -249,7 +250,7 @@ def test_one_row_for_each_task_and_policy(report: Report) -> None:
 def test_figures_are_those_of_the_records(report: Report, records: list[EpisodeRecord]) -> None:
     cell = [one for one in records if (one.task_id, one.policy) == ("hard", "random-agent")]
     scores, row = [one.score for one in cell], row_of(report, "hard", "random-agent")
-    interval = mean_interval(scores, [world_of(one.seed) for one in cell])
+    interval = mean_interval(scores, [world_of(one.number) for one in cell])
     assert (row.score.low, row.score.high) == pytest.approx((interval.low, interval.high), rel=1e-5)
     expected = {
         "pass_rate": fmean(one.passed for one in cell),
@@ -264,7 +265,7 @@ def test_figures_are_those_of_the_records(report: Report, records: list[EpisodeR
     assert row.difference is not None
     assert row.difference.p == pytest.approx(difference(scores, stops).p, rel=1e-5)
     assert row.difference.mean == pytest.approx(row.score.mean - fmean(stops), rel=1e-5)
-    worlds = {world: fmean(one.score for one in cell if world_of(one.seed) == world) for world in row.score_by_world}
+    worlds = {world: fmean(one.score for one in cell if world_of(one.number) == world) for world in row.score_by_world}
     assert row.score_by_world == pytest.approx(worlds, rel=1e-5)
 
 
@@ -323,7 +324,7 @@ def test_report_survives_json(report: Report) -> None:
 
 
 def test_report_of_one_seed_has_no_interval() -> None:
-    with pytest.raises(InvalidInput, match="at least 2, not 1"):
+    with pytest.raises(InvalidInput, match="at least 2 episodes"):
         build_report(*played("stop", seeds=(1,)))
 
 

@@ -16,7 +16,7 @@ from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, TASKS, Task
 from dataselect_env.evaluation import tuning
 from dataselect_env.evaluation.evaluate import Plan, evaluate
-from dataselect_env.evaluation.journal import EpisodeRecord
+from dataselect_env.evaluation.records import EpisodeRecord
 from dataselect_env.evaluation.tuning import SEEDS, candidates, episode_count, find_best_constant
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import Policy
@@ -83,6 +83,7 @@ def test_a_planted_best_constant_is_found(monkeypatch: pytest.MonkeyPatch) -> No
                 score=(0.6 if name == planted else 0.5) + (0.3 if seed == 0 and name != planted else 0),
                 passed=False,
                 noise_ratio=None,
+                actions=(),
                 rewards=(),
                 curve=((0, 0.5),),
             )

@@ -44,7 +44,7 @@ WINGS: dict[str, set[str]] = {
     },
     "custom": {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "sklearn", "yaml"},
     "policies": {"numpy"},
-    "evaluation": {"numpy", "pydantic", "scipy", "sklearn"},
+    "evaluation": {"numpy", "pydantic", "pydantic_core", "scipy", "sklearn"},
     "rendering": {"click", "matplotlib", "numpy", "pydantic"},
     "curation": {"joblib", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "threadpoolctl"},
     "server": {

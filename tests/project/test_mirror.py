@@ -14,8 +14,10 @@ ELSEWHERE = {
     "cli/curate_input": "cli/test_curate",
     "cli/evaluate_command": "cli/test_evaluate",
     "cli/ladder": "cli/test_evaluate",
+    "cli/public_keys": "cli/test_verify",
     "cli/task_options": "cli/test_custom",
     "cli/tasks_command": "cli/test_custom",
+    "cli/verify_command": "cli/test_verify",
     "client": "integrations/test_openenv_client",
     "core/env": "test_env",
     "core/results": "core/test_episode_batch",
@@ -40,6 +42,7 @@ ELSEWHERE = {
     "evaluation/line_file": "evaluation/test_evaluate",
     "evaluation/workers": "evaluation/test_evaluate",
     "integrations/inspect_task": "bench/test_consumers",  # its library is not among those of the tests
+    "integrations/http_requests": "integrations/test_remote_player",
     "integrations/numbers": "integrations/test_remote",
     "integrations/ray_serve": "bench/test_consumers",
     "policies/degenerate": "policies/test_policies",
