@@ -90,7 +90,7 @@ class Settings(BaseSettings):
         " started under them. Default: no sealed split and no receipts.",
     )
     secret_file: str | None = Field(None, description="File with what DATASELECT_SECRET would have.")
-    sealed_size: int = Field(100, ge=2, le=100_000, description="Episodes of each task in the sealed split.")
+    sealed_size: int = Field(100, ge=2, le=10_000, description="Episodes of each task in the sealed split.")
     sealed_order: Literal["agent", "server"] = Field(
         "agent",
         description="Who chooses the index of a sealed episode. agent: a reset may name it. server: it may not, and"

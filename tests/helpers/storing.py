@@ -122,6 +122,9 @@ class DictStore:
                 found.append(Standing(name, len(ended), sum(points), squares, passed, min(starts), max(starts)))
         return found
 
+    async def counted(self, board: Board) -> int:
+        return sum(one.episodes for one in await self.standings(board))
+
     async def boards(self) -> list[Board]:
         assert self.open_episodes is not None
         return sorted({key[0] for key in self.kept if await self.standings(key[0])}, key=lambda one: one.name)

@@ -52,7 +52,6 @@ ELSEWHERE = {
     "server/catalogue": "project/test_manifest",
     "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
-    "server/store/attempts": "server/test_entries",
     "server/store/base": "server/store/test_sqlite",
     "server/store/boards": "server/test_entries",
     "server/store/schema": "server/store/test_sqlite",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Collection
@@ -208,13 +209,33 @@ class SQLiteStore:
 
     async def attempts(self, board: Board, agents: Collection[str]) -> list[Attempt]:
         """Return the attempts of some agents on a board, ordered by agent and place."""
-        with self._faults.converted(), self._lock:
-            return attempts.attempts(self._connection, board, agents)
+        found: list[Attempt] = []
+        for name in sorted(set(agents)):
+            after: int | None = -1
+            while after is not None:
+                with self._faults.converted(), self._lock:
+                    part = attempts.attempts(self._connection, board, name, after)
+                found += part
+                after = part[-1].place if len(part) == attempts.READ_AT_ONCE else None
+                await asyncio.sleep(0)  # others are served between the parts
+        return found
 
     async def standings(self, board: Board) -> list[Standing]:
         """Return the sums of all attempts on a board that count, one entry for each agent, ordered by agent."""
+        found: list[Standing] = []
+        after: str | None = ""
+        while after is not None:
+            with self._faults.converted(), self._lock:
+                part = attempts.standings(self._connection, board, after)
+            found += part
+            after = part[-1].agent if len(part) == attempts.READ_AT_ONCE else None
+            await asyncio.sleep(0)
+        return found
+
+    async def counted(self, board: Board) -> int:
+        """Return the number of attempts on a board that count; it rises with each."""
         with self._faults.converted(), self._lock:
-            return attempts.standings(self._connection, board)
+            return attempts.counted(self._connection, board)
 
     async def boards(self) -> list[Board]:
         """Return the boards with attempts that count, in the order of their names."""
