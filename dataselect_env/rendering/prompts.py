@@ -33,14 +33,30 @@ MAX_BROKEN_OBJECTS = 100
 """Largest number of invalid JSON objects in an answer. It keeps the work linear in the length of the answer."""
 
 
+def mix(action: Action) -> dict[str, float]:
+    """Return the weights of an action that are not 0, by strategy; whole numbers as integers."""
+    return {
+        name: int(weight) if weight == int(weight) else weight for name, weight in action.strategy_weights if weight
+    }
+
+
+def answer(action: Action) -> str:
+    """Return the answer in JSON that means an action."""
+    if action.action_type == "stop":
+        return json.dumps({"action_type": "stop"})
+    return json.dumps(
+        {"action_type": action.action_type, "batch_size": action.batch_size, "strategy_weights": mix(action)}
+    )
+
+
 def example_answer() -> str:
     """Return an example of an answer that buys a batch."""
-    return _as_json(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
+    return answer(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
 
 
 def stop_answer() -> str:
     """Return the answer that ends the episode."""
-    return json.dumps({"action_type": Action.stop().action_type})
+    return answer(Action.stop())
 
 
 def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
@@ -171,22 +187,18 @@ def parse_answer(text: str, task: Task | None = None) -> Action:
         >>> parse_answer('I will explore: {"batch_size": 10, "diversity": 1}').strategy_weights.as_tuple()
         (0.0, 1.0, 0.0)
     """
-    answer = THOUGHTS.sub("", text).strip()
+    spoken = THOUGHTS.sub("", text).strip()
     extra = () if task is None else task.extra_strategies
     names = (*WEIGHTS, *extra)
-    candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found, names)) is not None]
+    candidates = [plain for found in _objects(spoken) if (plain := _unwrapped(found, names)) is not None]
     if not candidates:
-        if answer.strip(" .`'\"*\n").lower() == "stop":
+        if spoken.strip(" .`'\"*\n").lower() == "stop":
             return Action.stop()
         raise _no_action("")
     chosen = candidates[-1]
     if chosen.get("action_type") == "stop":
         return Action.stop()
     return parse(action_model(extra), chosen)
-
-
-def _as_json(action: Action) -> str:
-    return json.dumps(action.model_dump(exclude={"metadata"}))
 
 
 def _number(value: object) -> str:

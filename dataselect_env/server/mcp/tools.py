@@ -91,13 +91,13 @@ class Tool:
         extra = offered() if self.arguments is BatchArguments else ()
         return with_strategies(self.arguments, extra) if extra else self.arguments
 
-    def manifest(self) -> dict[str, Any]:
-        """Return the tool's entry in the result of ``tools/list``."""
+    def manifest(self, arguments: type[WireModel] | None = None) -> dict[str, Any]:
+        """Return the tool's entry in the result of ``tools/list``; ``arguments`` is by default :meth:`model`."""
         return {
             "name": self.name,
             "title": self.title,
             "description": self.full_description(),
-            "inputSchema": _input_schema(self.model()),
+            "inputSchema": _input_schema(arguments or self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
 
