@@ -17,8 +17,9 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights
 from dataselect_env.core.problem import Problem
 from dataselect_env.core.strategies.pool_statistics import STATISTICS
-from dataselect_env.core.tasks import Task
+from dataselect_env.core.tasks import MIN_BATCH, Task
 from dataselect_env.core.validation import parse
+from dataselect_env.rendering.guide import AUDIT_FROM_ESTIMATE, guide
 
 OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
 WEIGHTS = tuple(StrategyWeights.model_fields)
@@ -51,7 +52,7 @@ def answer(action: Action) -> str:
 
 def example_answer() -> str:
     """Return an example of an answer that buys a batch."""
-    return answer(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
+    return answer(Action.select(MIN_BATCH, uncertainty=1))
 
 
 def stop_answer() -> str:
@@ -64,17 +65,32 @@ def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
     return "\n".join(f"- {name}: {model.model_fields[name].description}" for name in names)
 
 
-def rules() -> str:
-    """Return the rules that hold for every task."""
+def rules(*, observation_only: bool = False) -> str:
+    """Return the rules that hold for every task.
+
+    Args:
+        observation_only: Whether the agent sees the fields of the observation alone, without purchase and reward.
+    """
+    seen = (
+        " Then you see its performance, but neither a reward nor the number of wrong labels in the batch."
+        if observation_only
+        else " Then you see its performance, a reward and,"
+        " if batches are audited, the number of wrong labels in the batch."
+    )
     return (
         "You curate training data under a budget. Some samples of the pool carry a wrong label, and you do not see"
         " which. In each step you buy a batch: you choose the number of samples, and the weights of the query"
-        " strategies that pick them. A classifier is trained on the batch. Then you see its performance, a reward and,"
-        " if batches are audited, the number of wrong labels in the batch. The episode ends when you stop, when the"
-        " budget is spent or when all steps are taken. It is graded at the end, and only the grade counts.\n\n"
+        f" strategies that pick them. A classifier is trained on the batch.{seen} The episode ends when you stop, when"
+        " the budget is spent or when all steps are taken. It is graded at the end, and only the grade counts.\n\n"
         f"Strategies, with weights of at least 0:\n{fields(StrategyWeights, WEIGHTS)}\n\n"
         f"After each step you see:\n{fields(ObservationFields, OBSERVED)}"
+        f"{f'{chr(10)}{AUDIT_FROM_ESTIMATE}' if observation_only else ''}"
     )
+
+
+def instructions(task: Task, *, observation_only: bool = False) -> str:
+    """Return the rules, the description of a task and what decides its score, for an agent that starts to play it."""
+    return f"{rules(observation_only=observation_only)}\n\n{describe_task(task)}\n\n{guide(task)}"
 
 
 def describe_task(task: Task) -> str:
@@ -127,8 +143,9 @@ def describe_problem(problem: Problem) -> str:
 def system_prompt(task: Task) -> str:
     """Return the system prompt for a language model that plays ``task`` by answering in text."""
     return (
-        f"{rules()}\n\n{describe_task(task)}\n\n"
-        "Answer each message with one JSON object and nothing else. To buy a batch:\n"
+        f"{instructions(task)}\n\n"
+        "You may think before you answer. End each message with one JSON object; the last one counts. To buy a batch,"
+        " such as the smallest one by uncertainty:\n"
         f"{example_answer()}\n"
         f"- batch_size: {Action.model_fields['batch_size'].description}\n"
         f"- strategy_weights: {action_model(task.extra_strategies).model_fields['strategy_weights'].description}\n"
