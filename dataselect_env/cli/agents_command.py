@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dataselect_env.cli.console import Command, Commands, UsageError, named_options, say
+
+ResultT = TypeVar("ResultT")
 
 if TYPE_CHECKING:
     from dataselect_env.server.store.base import EpisodeStore
@@ -58,7 +59,7 @@ def add(name: str, *, renew: bool, store: str | None) -> None:
                 raise UsageError(f"{name} is registered; --renew replaces its token")
             await found.register(name, hash_of(token))
 
-    asyncio.run(register())
+    _run(register())
     click.echo(f"Token of {name}, which is shown only once and goes into agent_token:", err=True)
     say(token)
 
@@ -76,7 +77,7 @@ def revoke(name: str, store: str | None) -> None:
                 raise UsageError(f"{name} is not registered")
             await found.register(name, "")
 
-    asyncio.run(change())
+    _run(change())
 
 
 @agents.command("list", cls=Command)
@@ -91,8 +92,14 @@ def show(store: str | None) -> None:
                 for one in await found.agents()
             ]
 
-    lines = asyncio.run(read())
+    lines = _run(read())
     say("\n".join(lines) if lines else "No agent is registered, and none has played.")
+
+
+def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    import asyncio
+
+    return asyncio.run(work)
 
 
 def _status(token_hash: str | None) -> str:

@@ -61,18 +61,17 @@ class Entries:
             yield Place(task)
             return
         task, agent = self._check_sealed(request)
-        key_id = self._keyring.current
+        key_id, wanted = self._keyring.current, request.index
+        for index in await self._indices_left(task, agent, key_id) if wanted is None else [wanted]:
+            yield Place(task, self._keyring.seed(key_id, task, index), key_id)
+        what = "all episodes" if wanted is None else "this episode"
+        raise AttemptUsed(f"index: {agent} has started {what} before, and only the first attempt counts", field="index")
+
+    async def _indices_left(self, task: Task, agent: str, key_id: str) -> list[int]:
+        """Return the indices that an agent has not started, in the order in which it gets them."""
         board = Board(task.task_id, SEALED, key_id, DYNAMICS_VERSION, task.digest)
         started = {attempt.place for attempt in await self._store.attempts(board, [agent])}
-        wanted = [request.index] if request.index is not None else self._keyring.order(task, agent, self.size)
-        left = [index for index in wanted if index not in started]
-        for index in left:
-            yield Place(task, self._keyring.seed(key_id, task, index), key_id)
-        raise AttemptUsed(
-            f"index: {agent} has started {'this episode' if request.index is not None else 'all episodes'} before, and"
-            " only the first attempt counts",
-            field="index",
-        )
+        return [index for index in self._keyring.order(task, agent, self.size) if index not in started]
 
     @property
     def size(self) -> int:

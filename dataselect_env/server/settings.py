@@ -59,7 +59,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=64,
-        description="Worker processes; several need a store in a file. A WebSocket stays with one of them.",
+        description="Worker processes; several need a store in a file or PostgreSQL. A WebSocket stays with one of"
+        " them.",
     )
     worker_timeout: float = Field(
         30,
@@ -69,13 +70,14 @@ class Settings(BaseSettings):
     )
     store: str | None = Field(
         None,
-        description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "
-        "process can use. Default: a SQLite file in the user's data folder.",
+        description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db, "
+        "postgresql://user:password@host/database, which servers on several machines can share, or memory:, which "
+        "only this process can use. Default: a SQLite file in the user's data folder.",
     )
     synchronous: Synchronous = Field(
         "normal",
         description="What acknowledged steps survive. normal: the end of the process at any moment. full: a power"
-        " failure too; each step then waits for the disk.",
+        " failure too; each step then waits for the disk. PostgreSQL has its own setting, synchronous_commit.",
     )
     tasks: str | None = Field(None, description="YAML file with custom tasks, in addition to the built-in ones.")
     token: SecretStr | None = Field(
@@ -90,7 +92,7 @@ class Settings(BaseSettings):
         " started under them. Default: no sealed split and no receipts.",
     )
     secret_file: str | None = Field(None, description="File with what DATASELECT_SECRET would have.")
-    sealed_size: int = Field(100, ge=2, le=100_000, description="Episodes of each task in the sealed split.")
+    sealed_size: int = Field(100, ge=2, le=10_000, description="Episodes of each task in the sealed split.")
     sealed_order: Literal["agent", "server"] = Field(
         "agent",
         description="Who chooses the index of a sealed episode. agent: a reset may name it. server: it may not, and"

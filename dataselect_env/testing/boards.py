@@ -155,3 +155,6 @@ def _sums(found: list[Standing]) -> list[Standing]:
 async def _require_standings(store: CheckedStore, expected: list[Standing]) -> None:
     found = _sums(await store.do("standings", BOARD))
     RULES["standings"].require(found == expected, f"standings are {found}, not {expected}")
+    counted = await store.do("counted", BOARD)
+    expected_count = sum(one.episodes for one in expected)
+    RULES["standings"].require(counted == expected_count, f"counted returned {counted}, not {expected_count}")

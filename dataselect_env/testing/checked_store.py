@@ -56,7 +56,9 @@ RULES: Final = {
         "The first episode of agent and place is an attempt with the last grade so far; sealed, it is the only one.",
         _STORE,
     ),
-    "standings": Rule("standings add up the attempts that are finished or whose episode was removed.", _STORE),
+    "standings": Rule(
+        "standings add up the attempts that are finished or whose episode was removed; counted is their number.", _STORE
+    ),
     "prune": Rule(
         "prune removes exactly the episodes that Retention does not keep, and returns False when it is done.",
         _RETENTION,

@@ -59,6 +59,12 @@ class Server:
         with _open(self.base_url + path, timeout=START_DEADLINE) as reply:
             return json.load(reply)
 
+    def post(self, path: str, data: object) -> Any:
+        """Return the JSON that ``POST path`` answers with; raises HTTPError for an error."""
+        request = urllib.request.Request(self.base_url + path, json.dumps(data).encode(), method="POST")
+        with _open(request, timeout=START_DEADLINE) as reply:
+            return json.load(reply)
+
     def kill(self) -> int:
         """End the server with SIGKILL, as a crash would, and return its exit status."""
         self.process.kill()

@@ -42,6 +42,7 @@ def meets(entry: Entry, wanted: EpisodeFilter) -> bool:
         wanted.task_id in (None, header.task_id)
         and wanted.transport in (None, header.transport)
         and wanted.finished in (None, entry.grade is not None)
+        and wanted.agent in (None, header.agent)
     )
 
 
@@ -121,6 +122,9 @@ class DictStore:
             if ended:
                 found.append(Standing(name, len(ended), sum(points), squares, passed, min(starts), max(starts)))
         return found
+
+    async def counted(self, board: Board) -> int:
+        return sum(one.episodes for one in await self.standings(board))
 
     async def boards(self) -> list[Board]:
         assert self.open_episodes is not None

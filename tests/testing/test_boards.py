@@ -57,6 +57,11 @@ class CountsOneTooMany(DictStore):
         return [replace(one, episodes=one.episodes + 1) for one in await super().standings(board)]
 
 
+class CountsAgents(DictStore):
+    async def counted(self, board: Board) -> int:
+        return len(await self.standings(board))
+
+
 class KnowsNoBoards(DictStore):
     async def boards(self) -> list[Board]:
         await super().boards()
@@ -87,6 +92,7 @@ BROKEN: dict[str, dict[type[DictStore], str]] = {
     "recent": {ListsSealedEpisodes: "recent returned the sealed episodes ["},
     "standings": {
         CountsOneTooMany: "standings are [Standing(agent='new', episodes=3, ",
+        CountsAgents: "counted returned 1, not 2",
         KnowsNoBoards: "boards returned [], not [Board(",
     },
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from dataselect_env.core.errors import AttemptUsed
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import SEALED
 from dataselect_env.server.store.boards import Agent, Attempt, AttemptState, Board, Standing, points_of
+from dataselect_env.server.store.faults import attempt_used
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS agents (
@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS standings (
     PRIMARY KEY (board, agent)
 ) WITHOUT ROWID;
 """
+READ_AT_ONCE = 1_000
+"""Rows that one query reads, in some milliseconds."""
 _COUNT = """
 INSERT INTO standings
 SELECT board, agent, 1, points, points * points, passed, started_at, started_at FROM attempts WHERE episode_id = ?
@@ -68,9 +70,7 @@ def add(connection: sqlite3.Connection, board: Board, attempt: Attempt) -> None:
     row = (board.name, one.agent, one.place, one.episode_id, one.started_at, one.points, one.passed, one.state)
     added = connection.execute("INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     if added.rowcount == 0 and board.split == SEALED:
-        raise AttemptUsed(
-            f"index: {one.agent} has started this episode before, and only the first attempt counts", field="index"
-        )
+        raise attempt_used(one.agent)
 
 
 def update(connection: sqlite3.Connection, episode_id: str, so_far: Grade, *, is_over: bool) -> None:
@@ -113,24 +113,33 @@ def agents(connection: sqlite3.Connection, name: str | None = None) -> list[Agen
     return [Agent(*row) for row in rows]
 
 
-def attempts(connection: sqlite3.Connection, board: Board, names: Collection[str]) -> list[Attempt]:
-    """Return the attempts of some agents on a board, ordered by agent and place."""
+def attempts(connection: sqlite3.Connection, board: Board, name: str, after: int) -> list[Attempt]:
+    """Return the next ``READ_AT_ONCE`` attempts of an agent on a board, those at places above ``after``, in order."""
+    rows = connection.execute(
+        "SELECT agent, place, episode_id, started_at, points, passed, state FROM attempts"
+        " WHERE board = ? AND agent = ? AND place > ? ORDER BY place LIMIT ?",
+        (board.name, name, after, READ_AT_ONCE),
+    )
     return [
         Attempt(agent, place, episode_id, started_at, points, bool(passed), state)
-        for name in sorted(names)
-        for agent, place, episode_id, started_at, points, passed, state in connection.execute(
-            "SELECT agent, place, episode_id, started_at, points, passed, state FROM attempts"
-            " WHERE board = ? AND agent = ? ORDER BY place",
-            (board.name, name),
-        )
+        for agent, place, episode_id, started_at, points, passed, state in rows
     ]
 
 
-def standings(connection: sqlite3.Connection, board: Board) -> list[Standing]:
-    """Return the sums of all attempts on a board that count, ordered by agent."""
-    columns = "agent, episodes, points, squares, passed, first_at, last_at"
-    rows = connection.execute(f"SELECT {columns} FROM standings WHERE board = ? ORDER BY agent", (board.name,))  # noqa: S608
+def standings(connection: sqlite3.Connection, board: Board, after: str) -> list[Standing]:
+    """Return the sums of the next ``READ_AT_ONCE`` agents on a board, those with names above ``after``, in order."""
+    rows = connection.execute(
+        "SELECT agent, episodes, points, squares, passed, first_at, last_at FROM standings"
+        " WHERE board = ? AND agent > ? ORDER BY agent LIMIT ?",
+        (board.name, after, READ_AT_ONCE),
+    )
     return [Standing(*row) for row in rows]
+
+
+def counted(connection: sqlite3.Connection, board: Board) -> int:
+    """Return the number of attempts on a board that count."""
+    query = "SELECT coalesce(sum(episodes), 0) FROM standings WHERE board = ?"
+    return int(connection.execute(query, (board.name,)).fetchone()[0])
 
 
 def boards(connection: sqlite3.Connection) -> list[Board]:

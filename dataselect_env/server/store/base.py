@@ -100,6 +100,7 @@ class EpisodeFilter:
     task_id: str | None = None
     transport: Transport | None = None
     finished: bool | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,9 @@ class EpisodeStore(Protocol):
 
     async def standings(self, board: Board) -> list[Standing]:
         """Return the sums of all attempts on a board that count, one entry for each agent, ordered by agent."""
+
+    async def counted(self, board: Board) -> int:
+        """Return the number of attempts on a board that count; it rises with each, so it tells whether any is new."""
 
     async def boards(self) -> list[Board]:
         """Return the boards with attempts that count, in the order of their names."""

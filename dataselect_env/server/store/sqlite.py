@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Collection
@@ -55,7 +56,8 @@ LIST_EPISODES = (
     f"SELECT number, grade, {HEADER}"  # noqa: S608  (of constants)
     f" FROM (SELECT * FROM episodes WHERE number < ?1 ORDER BY number DESC LIMIT {EXAMINED})"
     " WHERE key_id IS NULL AND (?2 IS NULL OR task_id = ?2) AND (?3 IS NULL OR transport = ?3)"
-    " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) ORDER BY number DESC LIMIT ?5"
+    " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) AND (?5 IS NULL OR agent = ?5)"
+    " ORDER BY number DESC LIMIT ?6"
 )
 LAST_EXAMINED = "SELECT number FROM episodes WHERE number < ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 LIST_STEPS = "SELECT bought, performance FROM steps WHERE episode = ? ORDER BY step"
@@ -208,13 +210,33 @@ class SQLiteStore:
 
     async def attempts(self, board: Board, agents: Collection[str]) -> list[Attempt]:
         """Return the attempts of some agents on a board, ordered by agent and place."""
-        with self._faults.converted(), self._lock:
-            return attempts.attempts(self._connection, board, agents)
+        found: list[Attempt] = []
+        for name in sorted(set(agents)):
+            after: int | None = -1
+            while after is not None:
+                with self._faults.converted(), self._lock:
+                    part = attempts.attempts(self._connection, board, name, after)
+                found += part
+                after = part[-1].place if len(part) == attempts.READ_AT_ONCE else None
+                await asyncio.sleep(0)  # others are served between the parts
+        return found
 
     async def standings(self, board: Board) -> list[Standing]:
         """Return the sums of all attempts on a board that count, one entry for each agent, ordered by agent."""
+        found: list[Standing] = []
+        after: str | None = ""
+        while after is not None:
+            with self._faults.converted(), self._lock:
+                part = attempts.standings(self._connection, board, after)
+            found += part
+            after = part[-1].agent if len(part) == attempts.READ_AT_ONCE else None
+            await asyncio.sleep(0)
+        return found
+
+    async def counted(self, board: Board) -> int:
+        """Return the number of attempts on a board that count; it rises with each."""
         with self._faults.converted(), self._lock:
-            return attempts.standings(self._connection, board)
+            return attempts.counted(self._connection, board)
 
     async def boards(self) -> list[Board]:
         """Return the boards with attempts that count, in the order of their names."""
@@ -224,7 +246,8 @@ class SQLiteStore:
     async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
         """Return at most ``limit`` episodes that meet a filter, most recently created first; examines ``EXAMINED``."""
         start = NEWEST if before is None else before
-        found = self._read(LIST_EPISODES, start, wanted.task_id, wanted.transport, wanted.finished, limit)
+        conditions = wanted.task_id, wanted.transport, wanted.finished, wanted.agent
+        found = self._read(LIST_EPISODES, start, *conditions, limit)
         more = found[-1:] if len(found) == limit else self._read(LAST_EXAMINED, start, EXAMINED - 1)
         return EpisodePage(tuple(self._listed(*row) for row in found), more[0][0] if more else None)
 
