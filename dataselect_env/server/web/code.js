@@ -36,7 +36,9 @@ let shown = null;
 /** Write the code of an episode after its newest step. */
 export function showCode(episode) {
   shown = episode;
-  if (byId("code-details").open) byId("code").textContent = SOURCES[byId("code-kind").value](episode);
+  if (!byId("code-details").open) return;
+  byId("code").textContent =
+    episode.seed === null ? "A sealed episode cannot be played again." : SOURCES[byId("code-kind").value](episode);
 }
 
 const FILES = {
@@ -58,7 +60,7 @@ export function wireCode(say) {
       const [kind, part] = button.dataset.file.split(" ");
       const picture = part && document.querySelector(`#play-view [data-part=${part}] svg`);
       try {
-        save(`${shown.task.task_id}-${shown.seed}.${part ? `${part}.` : ""}${kind}`, await FILES[kind](picture));
+        save(`${shown.task.task_id}-${shown.seed ?? "sealed"}.${part ? `${part}.` : ""}${kind}`, await FILES[kind](picture));
       } catch (error) {
         say(error);
       }

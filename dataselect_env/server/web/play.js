@@ -99,7 +99,7 @@ export class Play {
       await episode.start();
       if (!isCurrent()) return;
       byId("task").value = episode.task.task_id;
-      this.seed.set(episode.seed);
+      if (episode.seed !== null) this.seed.set(episode.seed);
       this.take(episode);
       await this.arrive(episode, true);
       this.follow(episode);
@@ -278,8 +278,10 @@ export class Play {
   tellWatched() {
     const { shown } = this.episode;
     if (!shown) return;
-    const how = `${shown.task_id}, seed ${shown.seed}, over ${shown.transport}`;
-    byId("watched-text").textContent = `${shown.episode_id}: ${how}.`;
+    const where = shown.seed === null ? `index ${shown.index} of the sealed split` : `seed ${shown.seed}`;
+    const by = shown.agent === null ? "" : `, played by ${shown.agent}`;
+    byId("watched-text").textContent = `${shown.episode_id}: ${shown.task_id}, ${where}, over ${shown.transport}${by}.`;
+    byId("play-this").hidden = shown.seed === null;
     byId("watched-note").textContent = shown.not_replayed ?? "";
   }
 

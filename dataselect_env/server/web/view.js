@@ -63,7 +63,7 @@ export class EpisodeView {
     const { episode, parts, step } = this;
     const size = episode.task.pool_size.toLocaleString("en");
     const drawn = episode.sample ? `, ${episode.sample.length.toLocaleString("en")} of them drawn` : "";
-    parts.poolNote.textContent = episode.points === null ? `${size} samples; not shown` : `${size} samples${drawn}`;
+    parts.poolNote.textContent = episode.points === null ? (episode.refusal ?? `${size} samples`) : `${size} samples${drawn}`;
     parts.layout.closest("label").hidden = episode.points === null;
     const { by } = episode.boughtAt(step);
     const used = episode.strategies.filter((name, place) => place < 3 || by[name] > 0);

@@ -6,7 +6,7 @@ import { fetchEpisodes } from "./protocol.js";
 import { figure, path, scale, svg } from "./svg.js";
 
 const POLL = 3_000; // milliseconds between requests while the newest episodes are shown
-const FILTERS = { task_id: "watch-task", transport: "watch-transport", state: "watch-state" };
+const FILTERS = { task_id: "watch-task", agent: "watch-agent", transport: "watch-transport", state: "watch-state" };
 const [WIDTH, HEIGHT] = [90, 24];
 
 export class Watch {
@@ -63,7 +63,8 @@ export class Watch {
       element("td", link),
       element("td", taskId),
       element("td", episode.seed),
-      element("td", episode.transport),
+      element("td", episode.agent ?? episode.transport),
+      element("td", new Date(episode.started_at).toLocaleTimeString()),
       element("td", episode.step_count),
       element("td", task ? sparkline(episode.performances, task) : ""),
       grade,

@@ -11,8 +11,8 @@ pytest.importorskip("selenium", reason="the page is tested with selenium: pip in
 from selenium.webdriver.common.by import By
 
 from tests.helpers.actions import select, stop
-from tests.helpers.browsing import Browser, post
-from tests.helpers.serving import Server
+from tests.helpers.browsing import LAPTOP, Browser, post
+from tests.helpers.serving import Server, running_server
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_the_list_shows_recent_episodes_by_filter(browser: Browser, server: Serv
     assert browser.driver.current_url.endswith("#watch")
     rows = browser.driver.execute_script(f"return {ROWS}")
     assert [rows[0][0], *rows[0][-1:]] == ["runs", "running"]
-    assert rows[1][:5] == ["done", "hard", "3", "http", "2"]
+    assert [*rows[1][:4], rows[1][5]] == ["done", "hard", "3", "http", "2"]
     choose(browser, "watch-state", "finished")
     browser.until(f"{ROWS}[0][0] === 'done'")
     choose(browser, "watch-task", "easy")
@@ -109,6 +109,30 @@ def test_following_costs_no_transfer_while_nothing_happens(browser: Browser, ser
         ".map(({ encodedBodySize, transferSize }) => [encodedBodySize, transferSize])"
     )
     assert all(whole > 1_000 > transferred for whole, transferred in sizes[1:])
+
+
+def test_a_sealed_episode_shows_what_its_agent_was_told_and_nothing_else(running: Browser) -> None:
+    env = {"DATASELECT_SECRET": "5f0c1d7e9ab34c628d15e07f3b9a6c24d8"}
+    with running_server(env=env) as server:
+        reset = {"task_id": "medium", "split": "sealed", "index": 3, "agent": "me", "episode_id": "hidden"}
+        post(server, "/reset", reset)
+        post(server, "/reset", {"task_id": "medium", "seed": 4, "episode_id": "open"})
+        step(server, "hidden", select(10))
+        last = step(server, "hidden", stop())
+        running.resize(LAPTOP)
+        running.driver.get(f"{server.base_url}/#episode=hidden")
+        running.until("!document.getElementById('result').hidden")
+        assert float(running.data("#score", "value")[0]) == last["info"]["grade"]["score"]
+        assert "index 3 of the sealed split" in running.text("watched-text")
+        assert "played by me" in running.text("watched-text")
+        shown = [float(value) for value in running.data("#play-view .dot", "value")]
+        assert shown == [last["observation"]["current_performance"]] * 2
+        assert running.data("#play-view .pool circle, #play-view .bought", "sample") == []
+        assert not running.find("play-this").is_displayed()
+        running.click("watch-tab")
+        running.until(f"{ROWS}.some(([name]) => name === 'open')")
+        assert "hidden" not in running.driver.execute_script(f"return {ROWS}.map(([name]) => name)")
+        running.driver.get("about:blank")
 
 
 def test_an_unknown_episode_is_reported(browser: Browser, server: Server) -> None:
