@@ -13,7 +13,6 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
@@ -54,8 +53,7 @@ class Connections:
         self._info = info
         self._patience = patience
         self._pool: AsyncConnectionPool[Connection] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._opened: WeakSet[Connection] = WeakSet()
+        self._closing: asyncio.Task[None] | None = None
         self._is_closed = False
 
     async def run(
@@ -99,36 +97,37 @@ class Connections:
     async def close(self) -> None:
         """Close all connections; operations raise PoolClosed from now on."""
         self._is_closed = True
-        await self._leave_pool()
+        if self._closing is not None and self._closing.get_loop() is asyncio.get_running_loop():
+            self._closing.cancel()
+            await asyncio.wait([self._closing])
 
     async def _open_pool(self) -> AsyncConnectionPool[Connection]:
-        loop = asyncio.get_running_loop()
         if self._is_closed:
             raise PoolClosed("the store is closed")
-        if self._pool is None or self._loop is not loop:
-            await self._leave_pool()
-            self._loop = loop
-            self._pool = AsyncConnectionPool(
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._closing is None or self._closing.get_loop() is not loop:
+            pool = self._pool = AsyncConnectionPool(
                 self._info,
                 min_size=1,
                 max_size=CONNECTIONS,
                 kwargs={"autocommit": True},
-                configure=self._note,
                 reconnect_timeout=RECONNECT_TIMEOUT,
                 open=False,
             )
-            await self._pool.open()
+            self._closing = loop.create_task(_close_when_cancelled(pool))
+            await pool.open()
         return self._pool
 
-    async def _leave_pool(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
-            await pool.close()
-        for connection in self._opened:  # of a loop that has ended
-            connection.pgconn.finish()
 
-    async def _note(self, connection: Connection) -> None:
-        self._opened.add(connection)
+async def _close_when_cancelled(pool: AsyncConnectionPool[Connection]) -> None:
+    """Wait to be cancelled, as all tasks are when their event loop ends, and close a pool.
+
+    The pool's own tasks may survive when they are cancelled, and would keep the loop from ending.
+    """
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await pool.close()
 
 
 async def rows_of(connection: Connection, query: str, parameters: Any = ()) -> list[tuple[Any, ...]]:

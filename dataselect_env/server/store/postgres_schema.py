@@ -103,7 +103,7 @@ def connection_info(url: str) -> str:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its text may have a part of a password
         parts = {}
-    ports = str(parts.get("port") or "5432").split(",")
+    ports = filter(None, str(parts.get("port") or "").split(","))  # one for each host; empty where it is the usual one
     names = f"{parts.get('host', '')}{parts.get('dbname', '')}"
     if not parts or "@" in names or not all(port.isdecimal() for port in ports):
         raise SettingsError(

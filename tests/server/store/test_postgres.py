@@ -201,6 +201,23 @@ def test_a_database_that_is_down_is_not_ready_and_clients_get_a_sentence(caplog:
         assert "p%40ss" not in caplog.text
 
 
+def test_one_event_loop_may_follow_another_whatever_the_pool_was_doing(postgres: Postgres) -> None:
+    """The pool's tasks outlive their cancellation while they connect, and once kept a loop from ending."""
+    store = PostgresStore(postgres.new_url())
+
+    async def begin(number: int, turns: int) -> None:
+        await store.create(header(f"e{number}-{turns}"))
+        checking = [asyncio.create_task(store.check()) for _ in range(8)]  # the pool grows
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert len(checking) == 8  # kept alive until here
+
+    for number in range(3):
+        for turns in range(12):
+            asyncio.run(begin(number, turns))
+    run(store, store.check())
+
+
 def test_several_servers_that_prune_at_once_remove_what_one_would(postgres: Postgres) -> None:
     url = postgres.new_url()
     stores = [PostgresStore(url) for _ in range(4)]

@@ -62,6 +62,11 @@ def test_what_the_url_sets_stays() -> None:
     assert "keepalives_idle=5" in info
 
 
+@pytest.mark.parametrize("hosts", ["a,b", "a:1,b", "a:1,b:2", "[::1]:5433"])
+def test_a_url_may_name_several_hosts(hosts: str) -> None:
+    assert "dbname=db" in connection_info(f"postgresql://user:secret@{hosts}/db?target_session_attrs=read-write")
+
+
 def test_a_server_that_cannot_be_reached_is_named() -> None:
     with pytest.raises(
         SettingsError, match=rf"^DATASELECT_STORE: the database db at {LOOPBACK} cannot be used"
