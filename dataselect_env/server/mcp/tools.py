@@ -23,6 +23,7 @@ from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.rendering import prompts
+from dataselect_env.rendering.guide import guide
 from dataselect_env.server import catalogue
 from dataselect_env.server.mcp.backend import EPISODE_ID_DESCRIPTION, EpisodeArguments, EpisodeBackend
 
@@ -91,13 +92,13 @@ class Tool:
         extra = offered() if self.arguments is BatchArguments else ()
         return with_strategies(self.arguments, extra) if extra else self.arguments
 
-    def manifest(self) -> dict[str, Any]:
-        """Return the tool's entry in the result of ``tools/list``."""
+    def manifest(self, arguments: type[WireModel] | None = None) -> dict[str, Any]:
+        """Return the tool's entry in the result of ``tools/list``; ``arguments`` is by default :meth:`model`."""
         return {
             "name": self.name,
             "title": self.title,
             "description": self.full_description(),
-            "inputSchema": _input_schema(self.model()),
+            "inputSchema": _input_schema(arguments or self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
 
@@ -147,7 +148,8 @@ async def _start_episode(backend: EpisodeBackend, arguments: ResetRequest) -> To
     assert isinstance(reply, Reply)  # noqa: S101  (the type of the reply to a reset)
     result = _render(reply)
     task = as_described(get_task(reply.task_id), reply.problem)
-    return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{result.text}", result.data)
+    told = f"{prompts.describe_task(task)}\n\n{guide(task)}\n\n{result.text}"
+    return ToolResult(f"episode_id: {reply.episode_id}\n{told}", result.data)
 
 
 async def _select_batch(backend: EpisodeBackend, batch: BatchArguments) -> ToolResult:

@@ -114,6 +114,7 @@ FROM (SELECT * FROM episodes WHERE number < %(before)s ORDER BY number DESC LIMI
 WHERE key_id IS NULL AND (%(task_id)s::text IS NULL OR task_id = %(task_id)s)
     AND (%(transport)s::text IS NULL OR transport = %(transport)s)
     AND (%(finished)s::boolean IS NULL OR (grade IS NOT NULL) = %(finished)s)
+    AND (%(agent)s::text IS NULL OR agent = %(agent)s)
 ORDER BY number DESC LIMIT %(limit)s
 """  # noqa: S608  (of constants)
 LAST_EXAMINED = "SELECT number FROM episodes WHERE number < %s ORDER BY number DESC LIMIT 1 OFFSET %s"
