@@ -45,7 +45,10 @@ async def fastmcp(url: str) -> AsyncIterator[tuple[Any, str]]:
 
     async with Client(url) as agent:
         welcome = agent.initialize_result
-        yield agent, getattr(welcome, "protocol_version", None) or welcome.protocolVersion
+        if welcome is None:  # there was no handshake
+            yield agent, agent.session.protocol_version
+        else:
+            yield agent, getattr(welcome, "protocol_version", None) or welcome.protocolVersion
 
 
 async def play(client: Any, url: str) -> tuple[list[float], str, bool]:
