@@ -63,7 +63,7 @@ FORMS = ("tools", "json")
 @click.option(
     "--tokenizer",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A tokenizer.json, to count tokens (pip install tokenizers). Default: an estimate, four characters each.",
+    help="A tokenizer.json, to count tokens (pip install tokenizers). Default: an estimate, three characters each.",
 )
 @click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. Default: one per core.")
 @click.option("--out", type=FILE, default="chats.jsonl", show_default=True, help="File to write, in JSON Lines.")

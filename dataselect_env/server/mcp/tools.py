@@ -113,6 +113,22 @@ def _manifests(_tasks: tuple[tuple[str, str, str], ...]) -> list[dict[str, Any]]
     return [tool.manifest() for tool in TOOLS.values()]
 
 
+def stateless_manifests() -> list[dict[str, Any]]:
+    """Return the result of ``tools/list`` for clients without a session, who name the episode in every call."""
+    listed = []
+    for manifest in manifests():
+        schema = manifest["inputSchema"]
+        if "episode_id" in schema["properties"] and manifest["name"] != "start_episode":
+            named = {"type": "string", "description": "Id that start_episode returned."}
+            schema = {
+                **schema,
+                "properties": {**schema["properties"], "episode_id": named},
+                "required": [*schema.get("required", ()), "episode_id"],
+            }
+        listed.append({**manifest, "inputSchema": schema})
+    return listed
+
+
 async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
     """Call a tool and return the result of ``tools/call``, which also reports errors.
 
@@ -188,7 +204,8 @@ def _render(reply: Reply) -> ToolResult:
 def _input_schema(model: type[WireModel]) -> dict[str, Any]:
     """Return the JSON schema of a tool's arguments, without ``anyOf``, which not every client or model understands.
 
-    Optional fields are not nullable but may be left out, and the names of tasks and splits are listed.
+    Optional fields may be left out or null; ``nullable`` says so to adapters that send every argument. The names of
+    tasks and splits are listed.
     """
     schema = model.model_json_schema()
     choices = {"task_id": list(TASKS), "split": list(SPLITS)}
@@ -201,6 +218,8 @@ def _input_schema(model: type[WireModel]) -> dict[str, Any]:
             plain = {"type": "string", "enum": choices[name], "description": field["description"]}
         if field.get("default") is not None:
             plain["default"] = field["default"]
+        if name not in schema.get("required", ()):
+            plain["nullable"] = True
         properties[name] = plain
     required = {"required": schema["required"]} if "required" in schema else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, **required}
