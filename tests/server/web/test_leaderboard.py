@@ -23,6 +23,7 @@ from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.boarding import fill
 from tests.helpers.browsing import LAPTOP, SCREENS, Browser
 from tests.helpers.serving import Server, running_server
+from tests.server.web.test_accessibility import RUN, axe  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +144,25 @@ def test_a_token_is_asked_for(running: Browser, filled: Path) -> None:
         running.find("token").send_keys(Keys.HOME, Keys.DELETE * len("wrong"), TOKEN, Keys.ENTER)
         running.until(SHOWN)
         assert len(rows(running)) == 50
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(
+    running: Browser,
+    server: Server,
+    axe: str,  # noqa: F811
+    screen: str,
+    scheme: str,
+) -> None:
+    running.resize(SCREENS[screen])
+    running.prefer(prefers_reduced_motion="reduce", prefers_color_scheme=scheme)
+    agent_shown = "document.querySelectorAll('#attempts tr').length > 0"
+    pages = {"#task=medium": SHOWN, "#task=hard&split=test": SHOWN, "#task=medium&agent=part": agent_shown}
+    for fragment, shown in pages.items():
+        show(running, server, fragment, shown)
+        running.driver.execute_script("document.getElementById('reading').open = true;" + axe)
+        assert running.driver.execute_async_script(RUN) == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
