@@ -43,7 +43,30 @@ def fill(results: Results) -> str:
     )
 
 
-RENDERERS: dict[str, Callable[[Results], str]] = {"fill": fill}
+def attack(results: Results) -> str:
+    """Return the means on both splits, and the differences of attacks to the best honest policy."""
+    parts = [f"{results['episodes']} episodes a task and split, {results['plans']} plans an episode.\n"]
+    for task_id, splits in results["tasks"].items():
+        rows = []
+        for name in next(iter(splits.values()))["agents"]:
+            cells = [_cell(splits[split], name) for split in ("test", "sealed")]
+            rows.append((name, *(part for cell in cells for part in cell)))
+        heads = "`test` | difference to the best honest | `sealed` | difference to the best honest"
+        parts.append(table(f"`{task_id}` | {heads}", rows))
+    return "\n".join(parts)
+
+
+def _cell(split: Results, name: str) -> tuple[str, str]:
+    """Return the mean of an agent and, of an attack, its difference to the best honest policy, with intervals."""
+    one = split["agents"][name]
+    grade, gap = one["grade"], one.get("difference")
+    mean = f"{grade['mean']:.3f} [{grade['low']:.3f}, {grade['high']:.3f}]"
+    if name == split["best_honest"]:
+        return mean, "best honest policy"
+    return mean, "" if gap is None else f"{gap['mean']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+
+
+RENDERERS: dict[str, Callable[[Results], str]] = {"attack": attack, "fill": fill}
 """What makes the part of the page from the results of a script, by its name."""
 
 
