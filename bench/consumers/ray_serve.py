@@ -1,6 +1,6 @@
 """Ray Serve runs two replicas of the server on one machine; WebSocket and HTTP clients play against them.
 
-pip install ".[ray-serve]" && python -m bench.consumers.ray_serve
+pip install ".[postgres,ray-serve]" && python -m bench.consumers.ray_serve
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dataselect_env.core.tasks import PINNED
 from dataselect_env.integrations.ray_serve import application
 from dataselect_env.policies.reference import BEST_CONSTANTS
 from dataselect_env.server.settings import Settings
+from tests.helpers.postgres import running_postgres
 from tests.helpers.serving import free_port
 
 REPLICAS, CLIENTS = 2, 24
@@ -72,7 +73,7 @@ def lost_over_http(port: int, *, sticky: bool) -> int:
 
 
 def main() -> None:
-    with recorded("ray_serve", "ray-serve", ["ray", "fastapi", "websockets"]) as record:
+    with recorded("ray_serve", "ray-serve", ["ray", "fastapi", "websockets", "psycopg"]) as record:
         expected, port = scores(), free_port()
         episodes = [(task_id, seed) for seed in SEEDS for task_id in PINNED] * (CLIENTS // (len(SEEDS) * len(PINNED)))
         ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -91,14 +92,20 @@ def main() -> None:
             )
             sticky, free = lost_over_http(port, sticky=True), lost_over_http(port, sticky=False)
             steps = HTTP_EPISODES * STEPS
+            with running_postgres() as postgres:
+                serve.run(application(REPLICAS, Settings(store=postgres.url), ray_actor_options={"num_cpus": 1}))
+                shared = lost_over_http(port, sticky=False)
+                serve.delete(serve.status().applications.popitem()[0])
             record.claim(
                 sticky == 0, f"with x-session-id all {steps} HTTP steps reach the replica that has the episode"
             )
             record.claim(free > 0, "without it, and without a shared store, some do not")
+            record.claim(shared == 0, "without it, over a PostgreSQL store, any replica goes on with any HTTP episode")
             record.figures = {
                 "websocket_steps": sum(steps for _, steps in played),
                 "lost_http_steps_with_header": sticky,
                 "lost_http_steps_without_header": free,
+                "lost_http_steps_over_postgresql": shared,
                 "http_steps": steps,
             }
         finally:

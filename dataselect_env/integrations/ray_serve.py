@@ -10,7 +10,7 @@ address like to any other server of the environment.
 
 A WebSocket and its episode stay with one replica. HTTP requests are routed by their ``x-session-id`` header: requests
 with the same value reach the same replica. Without the header they may reach any replica, and a replica that did not
-start the episode finds it only in a store that the replicas share, such as a SQLite file on one machine.
+start the episode finds it only in a store that the replicas share: PostgreSQL, or a SQLite file on one machine.
 """
 
 from __future__ import annotations
