@@ -216,6 +216,7 @@ def evaluate(
     """
     from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan
+    from dataselect_env.policies import own_module
 
     remote = remote_player(url, split, agent, agent_token_file, policies)
     if ray is not None and url is not None:
@@ -231,7 +232,7 @@ def evaluate(
     policies = with_strategies(policies, names) if remote is None else playable(policies)
     compared = reference_of(policies, reference)
     try:
-        with workers(processes, ray, policies) as chosen_workers:
+        with workers(processes, ray, modules=map(own_module, policies)) as chosen_workers:
             best = best_constants(names, chosen_workers) if DEFAULT_REFERENCE in policies else {}
             plan = Plan(
                 policies=policies,

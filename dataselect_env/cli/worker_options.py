@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -55,13 +56,16 @@ def worker_options(command: AnyCommand) -> AnyCommand:
 
 
 @contextmanager
-def workers(processes: int | None, address: str | None, policies: Iterable[str] = ()) -> Iterator[int | Cluster]:
+def workers(
+    processes: int | None, address: str | None, *, modules: Iterable[str | None] = (), folder: Path | None = None
+) -> Iterator[int | Cluster]:
     """Yield the number of processes, or a connection to the Ray cluster.
 
     Args:
         processes: Value of ``--processes``.
         address: Value of ``--ray``.
-        policies: Names of the policies that play; Ray sends the modules of a user's own to the nodes.
+        modules: Names of modules that Ray sends to the nodes, such as those of a user's own policies; None is left out.
+        folder: Folder that Ray sends to the nodes, as the working directory of the workers.
 
     Raises:
         ClusterError: There is no cluster at the address, or Ray is not installed.
@@ -72,9 +76,7 @@ def workers(processes: int | None, address: str | None, policies: Iterable[str] 
         yield processes or cores()
         return
     from dataselect_env.evaluation.cluster import Cluster
-    from dataselect_env.policies import own_module
 
-    modules = dict.fromkeys(filter(None, map(own_module, policies)))
-    with Cluster(address, cpus=processes, modules=modules) as cluster:
+    with Cluster(address, cpus=processes, modules=dict.fromkeys(filter(None, modules)), folder=folder) as cluster:
         click.echo(f"Ray: {cluster}.", err=True)
         yield cluster

@@ -87,7 +87,7 @@ class Cluster:
                 ray.init(self.address, runtime_env=self._sent(), **self._options())
             except BaseException as error:
                 ray.shutdown()
-                if not isinstance(error, OSError | RuntimeError | ValueError):
+                if not isinstance(error, Exception):  # Ray raises bare ones, too
                     raise
                 reason = str(error).strip().partition("\n")[0]
                 raise ClusterError(f"the Ray cluster at {self.address} cannot be used: {reason}") from error

@@ -28,10 +28,10 @@ from dataselect_env.server.leaderboard_views import (
     fields_of,
     listed,
 )
-from dataselect_env.server.ranking import BLOCK, Entry, Row, make_rows, ordered
+from dataselect_env.server.ranking import BLOCK, Entry, Played, Row, make_rows, ordered
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore
-from dataselect_env.server.store.boards import COUNTING_SPLIT, Attempt, Board
+from dataselect_env.server.store.boards import COUNTING_SPLIT, Board
 from dataselect_env.server.threads import REPORT, SHOW, Once
 
 MOST_ROWS = 100
@@ -192,11 +192,10 @@ class Leaderboards:
         return rows
 
     async def _make(self, board: Board, size: int, entries: tuple[Entry, ...]) -> tuple[Row, ...]:
-        attempts: dict[str, list[Attempt]] = {one.standing.agent: [] for one in entries}
-        for one in await self._store.attempts(board, attempts):
-            attempts[one.agent].append(one)
+        names = [one.standing.agent for one in entries]
+        played = {name: Played.of(await self._store.attempts(board, [name])) for name in names}
         following = entries[BLOCK] if len(entries) > BLOCK else None
-        return await REPORT.run(make_rows, board, size, entries[:BLOCK], following, attempts)
+        return await REPORT.run(make_rows, board, size, entries[:BLOCK], following, played)
 
 
 K = TypeVar("K", bound=Hashable)

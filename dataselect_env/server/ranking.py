@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from dataselect_env.core.tasks import DYNAMICS_VERSION, PINNED, SEALED, TASKS
@@ -29,6 +31,7 @@ from dataselect_env.evaluation.statistics import (
 )
 from dataselect_env.server.store.boards import COUNTING_SPLIT, POINTS, Attempt, Board, Standing
 
+Integers = npt.NDArray[np.int64]
 BLOCK = 50
 """Rows of a block, and therefore the most comparisons that are corrected together."""
 MOST_SCORES = 60
@@ -102,12 +105,42 @@ def _mean(one: Standing) -> int:
     return one.points * RESOLUTION // one.episodes
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The attempts of an agent that count, as arrays: thousands of objects would keep the garbage collector busy.
+
+    Attributes:
+        places: Their places, (attempts,), ascending.
+        points: Their points, (attempts,).
+        passed: How many passed.
+        first_at, last_at: Earliest and latest start.
+    """
+
+    places: Integers
+    points: Integers
+    passed: int
+    first_at: str
+    last_at: str
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> Self:
+        """Return those of an agent's attempts that count, at least one."""
+        counting = [one for one in attempts if one.state != "running"]
+        return cls(
+            np.array([one.place for one in counting], dtype=np.int64),
+            np.array([one.points for one in counting], dtype=np.int64),
+            sum(one.passed for one in counting),
+            min(one.started_at for one in counting),
+            max(one.started_at for one in counting),
+        )
+
+
 def make_rows(
     board: Board,
     size: int,
     entries: Sequence[Entry],
     following: Entry | None,
-    attempts: Mapping[str, Sequence[Attempt]],
+    played: Mapping[str, Played],
 ) -> tuple[Row, ...]:
     """Return the rows of a block; takes milliseconds to seconds.
 
@@ -116,50 +149,47 @@ def make_rows(
         size: Number of places in its split.
         entries: The agents of the block.
         following: The agent after the block, if there is one.
-        attempts: The attempts of all these agents, by name; those that are running do not count.
+        played: What all these agents have played, by name.
     """
-    counting = {name: [one for one in some if one.state != "running"] for name, some in attempts.items()}
     ranked = [one for one in (*entries, following) if one is not None and one.rank is not None]
     names = [one.standing.agent for one in ranked]
-    differences = [_difference(board, counting[one], counting[other]) for one, other in pairwise(names)]
+    differences = [_difference(board, played[one], played[other]) for one, other in pairwise(names)]
     compared = iter(_comparisons(names[1:], differences))
     return tuple(
-        _row(board, size, one, counting[one.standing.agent], next(compared, None) if one.rank else None)
+        _row(board, size, one, played[one.standing.agent], next(compared, None) if one.rank else None)
         for one in entries
     )
 
 
-def _row(board: Board, size: int, entry: Entry, attempts: Sequence[Attempt], following: Comparison | None) -> Row:
-    scores = [one.points / POINTS for one in attempts]
+def _row(board: Board, size: int, entry: Entry, played: Played, following: Comparison | None) -> Row:
+    count, scores = len(played.points), (played.points / POINTS).tolist()
     low = high = None
-    if len(scores) > 1:
-        found = mean_interval(scores, _strata(board, [one.place for one in attempts]), draws=_draws(len(scores)))
+    if count > 1:
+        found = mean_interval(scores, _strata(board, played.places), draws=_draws(count))
         low, high = found.low, found.high
-    starts = [one.started_at for one in attempts]
     return Row(
         rank=entry.rank,
         agent=entry.standing.agent,
-        mean=sum(one.points for one in attempts) / len(attempts) / POINTS,
+        mean=int(played.points.sum()) / count / POINTS,
         low=low,
         high=high,
-        episodes=len(attempts),
-        coverage=min(1.0, len(attempts) / size),
-        passed=sum(one.passed for one in attempts) / len(attempts),
+        episodes=count,
+        coverage=min(1.0, count / size),
+        passed=played.passed / count,
         next=following,
         scores=_few(sorted(scores) if board.split == SEALED else scores),
-        first_at=min(starts),
-        last_at=max(starts),
+        first_at=played.first_at,
+        last_at=played.last_at,
     )
 
 
-def _difference(board: Board, ours: Sequence[Attempt], theirs: Sequence[Attempt]) -> Difference | None:
+def _difference(board: Board, ours: Played, theirs: Played) -> Difference | None:
     """Return the difference over the places that both have; None if these are fewer than two."""
-    other = {one.place: one.points / POINTS for one in theirs}
-    shared = [(one.place, one.points / POINTS) for one in ours if one.place in other]
-    if len(shared) < 2:
+    places, mine, others = np.intersect1d(ours.places, theirs.places, assume_unique=True, return_indices=True)
+    if len(places) < 2:
         return None
-    places, scores = [place for place, _ in shared], [score for _, score in shared]
-    return difference(scores, [other[place] for place in places], _strata(board, places), draws=_draws(len(places)))
+    one, other = (ours.points[mine] / POINTS).tolist(), (theirs.points[others] / POINTS).tolist()
+    return difference(one, other, _strata(board, places), draws=_draws(len(places)))
 
 
 def _comparisons(names: Sequence[str], differences: Sequence[Difference | None]) -> list[Comparison | None]:
@@ -174,10 +204,10 @@ def _comparison(name: str, one: Difference) -> Comparison:
     return Comparison(agent=name, **one.model_dump(), significant=one.significant)
 
 
-def _strata(board: Board, places: Sequence[int]) -> list[str] | None:
+def _strata(board: Board, places: Integers) -> list[str] | None:
     """Return the hidden worlds of seeds; None where they are unknown, or must not become known."""
     is_open = board.split == COUNTING_SPLIT and board.dynamics_version == DYNAMICS_VERSION
-    return strata_of(TASKS[board.task_id], places) if is_open and board.task_id in PINNED else None
+    return strata_of(TASKS[board.task_id], places.tolist()) if is_open and board.task_id in PINNED else None
 
 
 def _draws(episodes: int) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
@@ -74,6 +75,14 @@ def test_a_missing_ray_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(cli.main, ["evaluate", "--no-files", "--ray"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "Error: Ray is not installed: pip install 'dataselect-env[ray]'\n"
+
+
+def test_a_cluster_does_not_play_on_a_server() -> None:
+    """An episode that is played again would be another attempt there."""
+    with patch("dataselect_env.cli.evaluate_command.remote_player"):
+        result = CliRunner().invoke(cli.main, ["evaluate", "--ray", "local", "--url", "http://127.0.0.1:1"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--ray: not together with --url" in result.stderr
 
 
 def test_modules_of_own_policies_are_sent() -> None:

@@ -135,18 +135,20 @@ def test_records_are_those_of_processes_and_a_run_goes_on(nodes: Any, own: str, 
     plan = Plan(policies=(*PLAN.policies, f"{own}:random"), tasks=("easy", "mine"), seeds=PLAN.seeds)
     expected, done = evaluate(plan), list[int]()
 
-    def node_name(_: int) -> str:
+    def node_name(_: int) -> tuple[str, str]:
         time.sleep(0.05)
-        return os.environ[NODE_VARIABLE]
+        return os.environ[NODE_VARIABLE], Path("word.txt").read_text()
 
     def stop(count: int) -> None:
         done.append(count)
         if len(done) == 5:
             raise InterruptedError
 
-    with Cluster(nodes.address, modules=[own]) as cluster:
+    (sent := tmp_path / "sent").mkdir()
+    (sent / "word.txt").write_text("sent")
+    with Cluster(nodes.address, modules=[own], folder=sent) as cluster:
         assert str(cluster) == "2 nodes with 2 CPUs"
-        assert set(cluster.run(range(40), node_name)) == {"head", "second"}
+        assert set(cluster.run(range(40), node_name)) == {("head", "sent"), ("second", "sent")}
         assert evaluate(plan, processes=cluster) == expected
         with pytest.raises(InterruptedError):
             evaluate(plan, processes=cluster, resume=tmp_path / "run.jsonl", progress=stop)

@@ -64,7 +64,7 @@ WINGS: dict[str, set[str]] = {
     "testing": {"numpy"},
     "integrations": {"click", "fastapi", "inspect_ai", "openenv", "ray", "skyrl_gym", "websockets"},
     "gym": {"gymnasium", "numpy", "stable_baselines3"},
-    "cli": {"click", "numpy", "pandas", "pydantic"},
+    "cli": {"click", "numpy", "pandas", "pydantic", "tokenizers"},
 }
 TOP = {"client"}
 """Modules beside the wings, which no wing imports."""

@@ -9,6 +9,7 @@ ELSEWHERE = {
     # Modules without a file of tests under their own name, and where they are tested.
     "__main__": "cli/test_cli",
     "cli/asking": "cli/test_curate",
+    "cli/chats_command": "cli/test_chats",
     "cli/console": "cli/test_cli",
     "cli/curate_command": "cli/test_curate",
     "cli/curate_input": "cli/test_curate",

@@ -83,8 +83,8 @@ def test_services_that_share_a_store_take_turns_at_one_episode(lab: StoreLab) ->
     run(another_store.close())
 
 
-def test_an_episode_of_a_session_is_not_played_over_http(service: Service) -> None:
-    session = service.sessions.get(service.sessions.create())
+def test_an_episode_of_a_connection_is_not_played_over_http(service: Service, store: SQLiteStore) -> None:
+    session = Session(store, "websocket")
     run(session.handle("reset", {"episode_id": "own"}))
     with pytest.raises(NoEpisode):
         run(service.http.handle("step", select()))

@@ -14,7 +14,7 @@ from dataselect_env.core.data import WORLDS, world_of
 from dataselect_env.core.tasks import DYNAMICS_VERSION, SEALED, SPLITS
 from dataselect_env.evaluation import statistics
 from dataselect_env.server import ranking
-from dataselect_env.server.ranking import BLOCK, Entry, Row, make_rows, ordered
+from dataselect_env.server.ranking import BLOCK, Entry, Played, Row, make_rows, ordered
 from dataselect_env.server.store.boards import Attempt, AttemptState, Board, Standing
 
 BOARD = Board("medium", SEALED, "0123456789abcdef", DYNAMICS_VERSION, None)
@@ -42,7 +42,11 @@ def attempts_of(agent: str, points: list[int], first: int = 0, state: AttemptSta
 def rows_of(board: Board, size: int, points: dict[str, list[int]], first: int = 0) -> tuple[Row, ...]:
     attempts = {name: attempts_of(name, some, first) for name, some in points.items()}
     sums = [Standing(name, len(some), sum(some), 0, 0, "", "") for name, some in points.items()]
-    return make_rows(board, size, ordered(sums, size), None, attempts)
+    return made(board, size, ordered(sums, size), attempts)
+
+
+def made(board: Board, size: int, entries: list[Entry], attempts: dict[str, list[Attempt]]) -> tuple[Row, ...]:
+    return make_rows(board, size, entries, None, {name: Played.of(some) for name, some in attempts.items()})
 
 
 def drawn(seed: int, mean: float, count: int) -> list[int]:
@@ -126,11 +130,11 @@ def test_pairs_are_the_places_that_both_have() -> None:
     """The size of the split has changed between the two agents."""
     attempts = {"one": attempts_of("one", [600_000] * 5), "two": attempts_of("two", [500_000] * 5, first=2)}
     entries = [Entry(1, Standing("one", 5, 5, 0, 0, "", "")), Entry(2, Standing("two", 5, 4, 0, 0, "", ""))]
-    first, _ = make_rows(BOARD, 5, entries, None, attempts)
+    first, _ = made(BOARD, 5, entries, attempts)
     assert first.next is not None
     assert first.next.pairs == 3
     attempts["two"] = attempts_of("two", [500_000] * 5, first=4)
-    assert make_rows(BOARD, 5, entries, None, attempts)[0].next is None
+    assert made(BOARD, 5, entries, attempts)[0].next is None
 
 
 def test_p_values_are_corrected_for_the_block() -> None:
@@ -148,7 +152,7 @@ def test_p_values_are_corrected_for_the_block() -> None:
 
 def test_running_attempts_do_not_count() -> None:
     attempts = {"one": attempts_of("one", [600_000] * 2) + attempts_of("one", [0] * 2, 2, state="running")}
-    (row,) = make_rows(BOARD, SIZE, [Entry(None, Standing("one", 2, 1_200_000, 0, 0, "", ""))], None, attempts)
+    (row,) = made(BOARD, SIZE, [Entry(None, Standing("one", 2, 1_200_000, 0, 0, "", ""))], attempts)
     assert (row.episodes, row.mean, row.scores) == (2, 0.6, [0.6, 0.6])
 
 
