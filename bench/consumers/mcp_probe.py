@@ -45,18 +45,22 @@ async def fastmcp(url: str) -> AsyncIterator[tuple[Any, str]]:
 
     async with Client(url) as agent:
         welcome = agent.initialize_result
-        yield agent, getattr(welcome, "protocol_version", None) or welcome.protocolVersion
+        if welcome is None:  # there was no handshake
+            yield agent, agent.session.protocol_version
+        else:
+            yield agent, getattr(welcome, "protocol_version", None) or welcome.protocolVersion
 
 
 async def play(client: Any, url: str) -> tuple[list[float], str, bool]:
     """Return an episode's rewards, the revision, and whether a mistake was reported as a result."""
     async with client(url) as (agent, revision):
         await agent.list_tools()
-        await agent.call_tool("start_episode", {"task_id": TASK, "seed": SEED})
-        moves = [*(("select_batch", batch) for batch in BATCHES), ("stop", {})]
+        started = data_of(await agent.call_tool("start_episode", {"task_id": TASK, "seed": SEED}))
+        named = {"episode_id": started["episode_id"]}
+        moves = [*(("select_batch", {**batch, **named}) for batch in BATCHES), ("stop", named)]
         rewards = [data_of(await agent.call_tool(*move))["reward"] for move in moves]
         try:
-            refused = "The episode is over" in str(await agent.call_tool("stop", {}))
+            refused = "The episode is over" in str(await agent.call_tool("stop", named))
         except Exception as error:  # fastmcp raises the error of the result
             refused = "The episode is over" in str(error)
         return rewards, revision, refused

@@ -1,4 +1,4 @@
-"""The command line, ``dataselect-env``: agents, curate, serve, mcp, baseline, play, evaluate, verify and tasks.
+"""The command line, ``dataselect-env``: agents, chats, curate, serve, mcp, baseline, play, evaluate, verify and tasks.
 
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
@@ -12,6 +12,7 @@ import click
 
 from dataselect_env import __version__
 from dataselect_env.cli.agents_command import agents
+from dataselect_env.cli.chats_command import chats
 from dataselect_env.cli.console import (
     Command,
     Commands,
@@ -152,6 +153,7 @@ def play(task: str, policy: AnyPolicy, seed: int | None, reward_mode: RewardMode
 
 
 main.add_command(agents)
+main.add_command(chats)
 main.add_command(curate)
 main.add_command(evaluate)
 main.add_command(tasks)

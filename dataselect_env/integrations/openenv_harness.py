@@ -69,8 +69,10 @@ class DataSelectSession(ResourceSession):
 
     def initial_messages(self) -> list[Message]:
         """Return the rules with the task, and the first observation."""
-        system = f"{prompts.rules()}\n\n{prompts.describe_task(self._task)}"
-        return [{"role": "system", "content": system}, {"role": "user", "content": self._observation()}]
+        return [
+            {"role": "system", "content": prompts.instructions(self._task)},
+            {"role": "user", "content": self._observation()},
+        ]
 
     def list_tools(self) -> list[Tool]:
         """Return the tools that play an episode; there is none that starts one."""

@@ -27,7 +27,7 @@ def opening(task_id: str, *, tools: bool = False) -> list[Message]:
         UnknownTask: A task does not exist.
     """
     task = get_task(task_id)
-    instructions = f"{prompts.rules()}\n\n{prompts.describe_task(task)}" if tools else prompts.system_prompt(task)
+    instructions = prompts.instructions(task) if tools else prompts.system_prompt(task)
     return [
         {"role": "system", "content": instructions},
         {"role": "user", "content": f"Play one episode of the task {task.task_id}."},

@@ -5,9 +5,10 @@
     vf-eval @ hard/eval.toml --model openai/gpt-4o-mini
 
 The taskset of verifiers 0.4 shows the model each observation and the schema of an action, but does not describe the
-task, so the configuration comes with a system prompt. On ``open`` it shows neither the problem nor its statistics. The
-taskset scores the sum of the rewards, so the reward mode is ``grade``. By a rule of verifiers, an answer that is not a
-JSON object with a valid action ends the rollout with an error.
+task, so the configuration comes with a system prompt. It shows neither rewards nor the audit of a batch; the prompt
+says so, and how the audit follows from ``noise_estimate``. On ``open`` it shows neither the problem nor its statistics.
+The taskset scores the sum of the rewards, so the reward mode is ``grade``. By a rule of verifiers, an answer that is
+not a JSON object with a valid action ends the rollout with an error.
 
 This module does not import the library, which cannot be installed beside openenv 0.10.
 """
@@ -20,8 +21,6 @@ from pathlib import Path
 
 import click
 
-from dataselect_env.core.actions import action_model
-from dataselect_env.core.models import Action
 from dataselect_env.core.tasks import SPLITS, TASKS, get_split, get_task
 from dataselect_env.rendering import prompts
 from dataselect_env.server.settings import DEFAULT_PORT
@@ -37,15 +36,10 @@ def system_prompt(task_id: str) -> str:
         UnknownTask: The task does not exist.
     """
     task = get_task(task_id)
-    model = action_model(task.extra_strategies)
-    buy, stop = (
-        json.dumps(action.model_dump(exclude={"metadata"}))
-        for action in (model.select(20, uncertainty=0.5, diversity=0.3, random=0.2), Action.stop())
-    )
     return (
-        f"{prompts.rules()}\n\n{prompts.describe_task(task)}\n\n"
+        f"{prompts.instructions(task, observation_only=True)}\n\n"
         "Answer each message with one JSON object and nothing else, with every field that these have.\n"
-        f"To buy a batch: {buy}\nTo stop: {stop}"
+        f"To buy a batch: {prompts.example_answer()}\nTo stop: {prompts.stop_answer()}"
     )
 
 

@@ -17,8 +17,9 @@ from dataselect_env.core.errors import InvalidInput
 from dataselect_env.core.models import Action, Grade, GradeBreakdown, ObservationFields, Reply, StrategyWeights
 from dataselect_env.core.problem import Problem
 from dataselect_env.core.strategies.pool_statistics import STATISTICS
-from dataselect_env.core.tasks import Task
+from dataselect_env.core.tasks import MIN_BATCH, Task
 from dataselect_env.core.validation import parse
+from dataselect_env.rendering.guide import AUDIT_FROM_ESTIMATE, guide
 
 OBSERVED = tuple(name for name in ObservationFields.model_fields if name != "metadata")
 WEIGHTS = tuple(StrategyWeights.model_fields)
@@ -33,14 +34,30 @@ MAX_BROKEN_OBJECTS = 100
 """Largest number of invalid JSON objects in an answer. It keeps the work linear in the length of the answer."""
 
 
+def mix(action: Action) -> dict[str, float]:
+    """Return the weights of an action that are not 0, by strategy; whole numbers as integers."""
+    return {
+        name: int(weight) if weight == int(weight) else weight for name, weight in action.strategy_weights if weight
+    }
+
+
+def answer(action: Action) -> str:
+    """Return the answer in JSON that means an action."""
+    if action.action_type == "stop":
+        return json.dumps({"action_type": "stop"})
+    return json.dumps(
+        {"action_type": action.action_type, "batch_size": action.batch_size, "strategy_weights": mix(action)}
+    )
+
+
 def example_answer() -> str:
     """Return an example of an answer that buys a batch."""
-    return _as_json(Action.select(20, uncertainty=0.5, diversity=0.3, random=0.2))
+    return answer(Action.select(MIN_BATCH, uncertainty=1))
 
 
 def stop_answer() -> str:
     """Return the answer that ends the episode."""
-    return json.dumps({"action_type": Action.stop().action_type})
+    return answer(Action.stop())
 
 
 def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
@@ -48,17 +65,32 @@ def fields(model: type[BaseModel], names: tuple[str, ...]) -> str:
     return "\n".join(f"- {name}: {model.model_fields[name].description}" for name in names)
 
 
-def rules() -> str:
-    """Return the rules that hold for every task."""
+def rules(*, observation_only: bool = False) -> str:
+    """Return the rules that hold for every task.
+
+    Args:
+        observation_only: Whether the agent sees the fields of the observation alone, without purchase and reward.
+    """
+    seen = (
+        " Then you see its performance, but neither a reward nor the number of wrong labels in the batch."
+        if observation_only
+        else " Then you see its performance, a reward and,"
+        " if batches are audited, the number of wrong labels in the batch."
+    )
     return (
         "You curate training data under a budget. Some samples of the pool carry a wrong label, and you do not see"
         " which. In each step you buy a batch: you choose the number of samples, and the weights of the query"
-        " strategies that pick them. A classifier is trained on the batch. Then you see its performance, a reward and,"
-        " if batches are audited, the number of wrong labels in the batch. The episode ends when you stop, when the"
-        " budget is spent or when all steps are taken. It is graded at the end, and only the grade counts.\n\n"
+        f" strategies that pick them. A classifier is trained on the batch.{seen} The episode ends when you stop, when"
+        " the budget is spent or when all steps are taken. It is graded at the end, and only the grade counts.\n\n"
         f"Strategies, with weights of at least 0:\n{fields(StrategyWeights, WEIGHTS)}\n\n"
         f"After each step you see:\n{fields(ObservationFields, OBSERVED)}"
+        f"{f'{chr(10)}{AUDIT_FROM_ESTIMATE}' if observation_only else ''}"
     )
+
+
+def instructions(task: Task, *, observation_only: bool = False) -> str:
+    """Return the rules, the description of a task and what decides its score, for an agent that starts to play it."""
+    return f"{rules(observation_only=observation_only)}\n\n{describe_task(task)}\n\n{guide(task)}"
 
 
 def describe_task(task: Task) -> str:
@@ -111,8 +143,9 @@ def describe_problem(problem: Problem) -> str:
 def system_prompt(task: Task) -> str:
     """Return the system prompt for a language model that plays ``task`` by answering in text."""
     return (
-        f"{rules()}\n\n{describe_task(task)}\n\n"
-        "Answer each message with one JSON object and nothing else. To buy a batch:\n"
+        f"{instructions(task)}\n\n"
+        "You may think before you answer. End each message with one JSON object; the last one counts. To buy a batch,"
+        " such as the smallest one by uncertainty:\n"
         f"{example_answer()}\n"
         f"- batch_size: {Action.model_fields['batch_size'].description}\n"
         f"- strategy_weights: {action_model(task.extra_strategies).model_fields['strategy_weights'].description}\n"
@@ -171,22 +204,18 @@ def parse_answer(text: str, task: Task | None = None) -> Action:
         >>> parse_answer('I will explore: {"batch_size": 10, "diversity": 1}').strategy_weights.as_tuple()
         (0.0, 1.0, 0.0)
     """
-    answer = THOUGHTS.sub("", text).strip()
+    spoken = THOUGHTS.sub("", text).strip()
     extra = () if task is None else task.extra_strategies
     names = (*WEIGHTS, *extra)
-    candidates = [plain for found in _objects(answer) if (plain := _unwrapped(found, names)) is not None]
+    candidates = [plain for found in _objects(spoken) if (plain := _unwrapped(found, names)) is not None]
     if not candidates:
-        if answer.strip(" .`'\"*\n").lower() == "stop":
+        if spoken.strip(" .`'\"*\n").lower() == "stop":
             return Action.stop()
         raise _no_action("")
     chosen = candidates[-1]
     if chosen.get("action_type") == "stop":
         return Action.stop()
     return parse(action_model(extra), chosen)
-
-
-def _as_json(action: Action) -> str:
-    return json.dumps(action.model_dump(exclude={"metadata"}))
 
 
 def _number(value: object) -> str:

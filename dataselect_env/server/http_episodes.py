@@ -14,7 +14,8 @@ from dataselect_env.core.validation import parse
 from dataselect_env.server.entries import Entries
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.base import EpisodeStore
+from dataselect_env.server.store.base import EpisodeStore, Transport
+from dataselect_env.server.store.sqlite import MEMORY, SQLITE_PREFIX
 from dataselect_env.server.threads import PLAY, Once
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class HTTPEpisodes:
         service: Runs the operations.
         store: Where episodes are stored.
         entries: Decides about the start of episodes.
-        settings: Number of episodes in memory, and whether other processes serve the same store.
+        settings: Number of episodes in memory, and of processes that serve the same file.
     """
 
     def __init__(self, service: Service, store: EpisodeStore, entries: Entries, settings: Settings) -> None:
@@ -36,7 +37,7 @@ class HTTPEpisodes:
         self._store = store
         self._entries = entries
         self._limit = settings.max_live_episodes
-        self._is_alone = settings.workers == 1
+        self._is_alone = settings.workers == 1 and store.url.startswith((SQLITE_PREFIX, MEMORY))
         self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
         self._in_use: WeakValueDictionary[str, Session] = WeakValueDictionary()  # also those that requests still use
         self._rebuilding: Once[str, Session] = Once()
@@ -50,15 +51,25 @@ class HTTPEpisodes:
         """
         await self._service.load_libraries()  # rebuilding an episode needs them
         if operation == "reset":
-            session = Session(self._store, "http", self._entries)
-            reply = await self._service.run(session, "reset", data)
-            self._keep(reply.episode_id, session)
-            if reply.seed is not None:  # a sealed one belongs to whoever knows its id
-                self._latest = reply.episode_id
-            return reply
+            return await self.start(data, "http")
         chosen = data.get("episode_id") if isinstance(data, dict) else None
         session = await self._find(parse(EpisodeChoice, {"episode_id": chosen}).episode_id)
         return await self._service.run(session, operation, data if operation == "step" else None)
+
+    async def start(self, data: object, transport: Transport) -> Reply | State:
+        """Start an episode; over MCP it is never the one that requests without an id mean. Raises as :meth:`handle`."""
+        await self._service.load_libraries()
+        session = Session(self._store, transport, self._entries)
+        reply = await self._service.run(session, "reset", data)
+        self._keep(reply.episode_id, session)
+        if transport == "http" and isinstance(reply, Reply) and reply.seed is not None:
+            self._latest = reply.episode_id  # a sealed one belongs to whoever knows its id
+        return reply
+
+    async def is_latest(self, session: Session) -> bool:
+        """Return whether a session has the stored state of its episode: it may have been continued by its id."""
+        chosen = session.episode_id
+        return chosen is None or session.step_count == await self._store.step_count(chosen)
 
     async def grade(self, data: object) -> GraderReply:
         """Return the grade of the finished episode that ``data`` names, by default the most recently started one.
@@ -88,7 +99,7 @@ class HTTPEpisodes:
     async def _rebuild(self, episode_id: str) -> Session:
         """Return a session that continues a stored episode."""
         stored = await self._store.load(episode_id)
-        if stored.header.transport != "http":
+        if stored.header.transport not in ("http", "mcp"):
             raise EpisodeNotFound(
                 "episode_id: the episode belongs to a session; over HTTP it can only be graded",
                 field="episode_id",
@@ -98,7 +109,7 @@ class HTTPEpisodes:
     async def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.
 
-        A server with one process prefers its own, since another server may use the same store.
+        A server with one process and a store on its own machine prefers those of this process.
         """
         if self._is_alone and self._latest is not None:
             return self._latest

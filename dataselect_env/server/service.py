@@ -19,6 +19,7 @@ from dataselect_env.server.entries import Entries
 from dataselect_env.server.episode_views import EpisodeViews
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.keyring import Keyring
+from dataselect_env.server.leaderboard import Leaderboards
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
@@ -58,6 +59,7 @@ class Service:
         keyring: Keys of the sealed split and of receipts.
         entries: Decides about the start of episodes.
         views: What is shown of stored episodes.
+        leaderboards: What is shown of agents and their attempts.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
 
@@ -76,6 +78,7 @@ class Service:
         self.sessions = Sessions(store, self.entries, settings, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, self.entries, settings)
         self.views = EpisodeViews(store)
+        self.leaderboards = Leaderboards(store, settings, self.keyring)
         self._store = store
         self._has_loaded = False
         self._loading: Once[None, None] = Once()

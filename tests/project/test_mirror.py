@@ -9,6 +9,7 @@ ELSEWHERE = {
     # Modules without a file of tests under their own name, and where they are tested.
     "__main__": "cli/test_cli",
     "cli/asking": "cli/test_curate",
+    "cli/chats_command": "cli/test_chats",
     "cli/console": "cli/test_cli",
     "cli/curate_command": "cli/test_curate",
     "cli/curate_input": "cli/test_curate",
@@ -50,10 +51,14 @@ ELSEWHERE = {
     "policies/reference": "policies/test_policies",
     "rendering/palette": "rendering/test_plots",
     "server/catalogue": "project/test_manifest",
+    "server/leaderboard_views": "server/test_leaderboard_routes",
     "server/mcp/backend": "server/mcp/test_tools",
     "server/replay": "server/test_session",
     "server/store/base": "server/store/test_sqlite",
     "server/store/boards": "server/test_entries",
+    "server/store/postgres_boards": "testing/test_stores",
+    "server/store/postgres_pool": "server/store/test_postgres",
+    "server/store/postgres_retention": "server/store/test_retention",
     "server/store/schema": "server/store/test_sqlite",
     "testing/checked_store": "testing/test_stores",
 }

@@ -1,7 +1,8 @@
 """The Model Context Protocol for a server that has only tools, independent of the transport.
 
-It supports the revisions with a handshake (https://modelcontextprotocol.io/specification/2025-11-25); clients of later
-revisions fall back to them. ``tools/list`` and ``tools/call`` also work without a handshake, which OpenEnv relies on.
+These are the revisions with a handshake (https://modelcontextprotocol.io/specification/2025-11-25);
+:mod:`~dataselect_env.server.mcp.stateless` has the one without. ``tools/list`` and ``tools/call`` also work without a
+handshake, which OpenEnv relies on.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ async def _result(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
     if request.method == "tools/list":
         return {"tools": tools.manifests()}
     if request.method == "tools/call":
-        return await _call(request, backend)
+        return await call_tool(request, backend)
     raise request.error(
         METHOD_NOT_FOUND, "There is no such method; this server supports initialize, ping, tools/list and tools/call."
     )
@@ -83,7 +84,12 @@ def handshake(request: Request) -> dict[str, Any]:
     }
 
 
-async def _call(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
+async def call_tool(request: Request, backend: EpisodeBackend) -> dict[str, Any]:
+    """Return the result of ``tools/call``.
+
+    Raises:
+        RpcError: There is no such tool, or its arguments are not an object.
+    """
     name, arguments = request.params.get("name"), request.params.get("arguments")
     if not isinstance(name, str) or name not in tools.TOOLS:
         raise request.error(INVALID_PARAMS, f"There is no such tool; the tools are {', '.join(tools.TOOLS)}.")

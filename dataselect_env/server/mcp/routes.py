@@ -1,19 +1,22 @@
 """``/mcp``: the Model Context Protocol over streamable HTTP, and OpenEnv's plain calls at the same address.
 
-A client that starts with ``initialize`` gets a session, identified by ``Mcp-Session-Id``, with its own episode. A call
-without a session acts on HTTP episodes, as ``POST /reset`` and ``POST /step`` do; ``episode_id`` selects one. Every
-response is a single JSON object; there are no streams, since the server sends nothing on its own initiative.
+A client that starts with ``initialize`` gets a session, identified by ``Mcp-Session-Id``, whose latest episode is the
+default of its calls; ``episode_id`` selects another one. Requests of revision 2026-07-28 have no session and always
+name their episode. Any other call without a session acts on HTTP episodes, as ``POST /reset`` and ``POST /step`` do;
+``episode_id`` selects one. Every response is a single JSON object; there are no streams, since the server sends nothing
+on its own initiative.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from dataselect_env.core.errors import CapacityReached, InvalidInput, InvalidJSON, SessionNotFound
-from dataselect_env.server.mcp import jsonrpc, protocol
+from dataselect_env.server.mcp import jsonrpc, protocol, stateless
 from dataselect_env.server.mcp.backend import EpisodeBackend, SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
 from dataselect_env.server.mcp.protocol import VERSIONS
@@ -21,12 +24,11 @@ from dataselect_env.server.routes import errors, read_json, service_of
 from dataselect_env.server.sessions import Sessions
 
 router = APIRouter()
+AnswerT = TypeVar("AnswerT")
 
 SESSION_HEADER = "mcp-session-id"
 VERSION_HEADER = "mcp-protocol-version"
 SERVER_ERROR = -32000
-UNSUPPORTED_VERSION = -32022
-"""Error code of revision 2026-07-28; clients that know it fall back to the handshake."""
 EXAMPLE_RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
 
@@ -41,7 +43,7 @@ def _rpc_error(description: str, code: int) -> dict[str, Any]:
     responses={
         **errors(408, 413),
         202: {"description": "A notification, which gets no response", "content": {}},
-        400: _rpc_error("A revision of the protocol that is not supported", UNSUPPORTED_VERSION),
+        400: _rpc_error("A revision of the protocol that is not supported", stateless.UNSUPPORTED_VERSION),
         404: _rpc_error("No such session", SERVER_ERROR),
     },
     openapi_extra={
@@ -60,8 +62,15 @@ async def mcp(request: Request) -> Response:
     except InvalidJSON as error:
         return JSONResponse(RpcError(jsonrpc.PARSE_ERROR, error.message).response())
     version = request.headers.get(VERSION_HEADER)
+    if version == stateless.REVISION or stateless.is_stateless(message):
+        return _response(await stateless.respond(message, service_of(request), request.headers), stateless.status_of)
+    return await _with_handshake(request, message, version)
+
+
+async def _with_handshake(request: Request, message: object, version: str | None) -> Response:
+    """Handle a message of the revisions with a handshake, or of OpenEnv."""
     if version is not None and version not in VERSIONS:
-        return JSONResponse(_unsupported(version, message), status_code=400)
+        return JSONResponse(stateless.unsupported(version, _id_of(message)).response(), status_code=400)
     sessions = service_of(request).sessions
     method = _method_of(message)
     if method in _OPENINGS:
@@ -78,8 +87,12 @@ async def mcp(request: Request) -> Response:
     except SessionNotFound as error:  # 404 makes a standard client start a new session
         failure = RpcError(SERVER_ERROR, error.message, _id_of(message)).response()
         return JSONResponse(failure, status_code=404 if SESSION_HEADER in request.headers else 200)
-    result = await protocol.respond(message, backend)
-    return Response(status_code=202) if result is None else JSONResponse(result)
+    return _response(await protocol.respond(message, backend), lambda _: 200)
+
+
+def _response(answer: AnswerT | None, status_of: Callable[[AnswerT], int]) -> Response:
+    """Return the HTTP response with an answer; 202, without a body, for a notification."""
+    return Response(status_code=202) if answer is None else JSONResponse(answer, status_code=status_of(answer))
 
 
 @router.delete("/mcp", responses=errors(404, 422), status_code=204, tags=["Server"])
@@ -146,9 +159,3 @@ def _id_of(message: object) -> jsonrpc.RequestId:
         return jsonrpc.read(message).id
     except RpcError as error:
         return error.request_id
-
-
-def _unsupported(version: str, message: object) -> dict[str, Any]:
-    versions = {"supported": list(VERSIONS), "requested": version}
-    text = f"MCP-Protocol-Version: should be one of {', '.join(VERSIONS)}."
-    return RpcError(UNSUPPORTED_VERSION, text, _id_of(message), versions).response()

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from dataselect_env.core.errors import InvalidJSON
 from dataselect_env.server.json_input import parse_json
-from dataselect_env.server.mcp import jsonrpc, protocol
+from dataselect_env.server.mcp import jsonrpc, stateless
 from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.mcp.jsonrpc import RpcError
 from dataselect_env.server.mcp.protocol import Response
@@ -60,7 +60,7 @@ def in_process(settings: Settings) -> Iterator[Respond]:
 
         async def respond(message: object) -> Response | None:
             await service.prune_some()
-            return await protocol.respond(message, backend)
+            return await stateless.respond_either(message, backend, service)
 
         try:
             yield lambda message: runner.run(respond(message))

@@ -23,6 +23,7 @@ from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
 from dataselect_env.core.validation import WireModel, parse
 from dataselect_env.rendering import prompts
+from dataselect_env.rendering.guide import guide
 from dataselect_env.server import catalogue
 from dataselect_env.server.mcp.backend import EPISODE_ID_DESCRIPTION, EpisodeArguments, EpisodeBackend
 
@@ -91,13 +92,13 @@ class Tool:
         extra = offered() if self.arguments is BatchArguments else ()
         return with_strategies(self.arguments, extra) if extra else self.arguments
 
-    def manifest(self) -> dict[str, Any]:
-        """Return the tool's entry in the result of ``tools/list``."""
+    def manifest(self, arguments: type[WireModel] | None = None) -> dict[str, Any]:
+        """Return the tool's entry in the result of ``tools/list``; ``arguments`` is by default :meth:`model`."""
         return {
             "name": self.name,
             "title": self.title,
             "description": self.full_description(),
-            "inputSchema": _input_schema(self.model()),
+            "inputSchema": _input_schema(arguments or self.model()),
             "annotations": {"readOnlyHint": self.reads_only, "destructiveHint": False, "openWorldHint": False},
         }
 
@@ -110,6 +111,22 @@ def manifests() -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def _manifests(_tasks: tuple[tuple[str, str, str], ...]) -> list[dict[str, Any]]:
     return [tool.manifest() for tool in TOOLS.values()]
+
+
+def stateless_manifests() -> list[dict[str, Any]]:
+    """Return the result of ``tools/list`` for clients without a session, who name the episode in every call."""
+    listed = []
+    for manifest in manifests():
+        schema = manifest["inputSchema"]
+        if "episode_id" in schema["properties"] and manifest["name"] != "start_episode":
+            named = {"type": "string", "description": "Id that start_episode returned."}
+            schema = {
+                **schema,
+                "properties": {**schema["properties"], "episode_id": named},
+                "required": [*schema.get("required", ()), "episode_id"],
+            }
+        listed.append({**manifest, "inputSchema": schema})
+    return listed
 
 
 async def call(backend: EpisodeBackend, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
@@ -147,7 +164,8 @@ async def _start_episode(backend: EpisodeBackend, arguments: ResetRequest) -> To
     assert isinstance(reply, Reply)  # noqa: S101  (the type of the reply to a reset)
     result = _render(reply)
     task = as_described(get_task(reply.task_id), reply.problem)
-    return ToolResult(f"episode_id: {reply.episode_id}\n{prompts.describe_task(task)}\n{result.text}", result.data)
+    told = f"{prompts.describe_task(task)}\n\n{guide(task)}\n\n{result.text}"
+    return ToolResult(f"episode_id: {reply.episode_id}\n{told}", result.data)
 
 
 async def _select_batch(backend: EpisodeBackend, batch: BatchArguments) -> ToolResult:
@@ -186,7 +204,8 @@ def _render(reply: Reply) -> ToolResult:
 def _input_schema(model: type[WireModel]) -> dict[str, Any]:
     """Return the JSON schema of a tool's arguments, without ``anyOf``, which not every client or model understands.
 
-    Optional fields are not nullable but may be left out, and the names of tasks and splits are listed.
+    Optional fields may be left out or null; ``nullable`` says so to adapters that send every argument. The names of
+    tasks and splits are listed.
     """
     schema = model.model_json_schema()
     choices = {"task_id": list(TASKS), "split": list(SPLITS)}
@@ -199,6 +218,8 @@ def _input_schema(model: type[WireModel]) -> dict[str, Any]:
             plain = {"type": "string", "enum": choices[name], "description": field["description"]}
         if field.get("default") is not None:
             plain["default"] = field["default"]
+        if name not in schema.get("required", ()):
+            plain["nullable"] = True
         properties[name] = plain
     required = {"required": schema["required"]} if "required" in schema else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, **required}

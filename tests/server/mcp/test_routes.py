@@ -11,7 +11,7 @@ from httpx2 import Response
 from dataselect_env import DataSelectEnv
 from dataselect_env.core.models import Action
 from dataselect_env.server.app import create_app
-from dataselect_env.server.mcp import protocol
+from dataselect_env.server.mcp import protocol, stateless
 from dataselect_env.server.mcp.tools import TOOLS
 from dataselect_env.server.settings import Settings
 from tests.helpers.actions import select
@@ -68,11 +68,25 @@ def test_without_a_session_episodes_are_those_of_http(client: TestClient) -> Non
     assert client.get("/state", params={"episode_id": started}).json()["step_count"] == 1
 
 
-def test_an_episode_of_a_session_is_its_own(client: TestClient) -> None:
-    session = post(client, "initialize", INITIALIZE).headers["mcp-session-id"]
-    mine = call(client, "start_episode", session)["episode_id"]
-    assert call(client, "stop", episode_id=mine)["code"] == "EPISODE_NOT_FOUND"
-    assert client.post("/step", json={**select(), "episode_id": mine}).status_code == 404
+def test_an_episode_of_a_session_goes_on_by_its_id_wherever_it_is_named(client: TestClient) -> None:
+    mine, other = (post(client, "initialize", INITIALIZE).headers["mcp-session-id"] for _ in range(2))
+    episode = call(client, "start_episode", mine, task_id="hard", seed=1)["episode_id"]
+    batch: dict[str, Any] = {"batch_size": 5, "random": 1}
+    assert call(client, "select_batch", mine, **batch)["step"] == 1
+    assert call(client, "select_batch", other, **batch, episode_id=episode)["step"] == 2
+    assert call(client, "get_state", other)["code"] == "NO_EPISODE"
+    assert call(client, "select_batch", **batch, episode_id=episode)["step"] == 3
+    assert client.post("/step", json={**select(), "episode_id": episode}).json()["step"] == 4
+    assert call(client, "get_state", mine)["step_count"] == 4
+    client.delete("/mcp", headers={"mcp-session-id": mine})
+    last = call(client, "stop", other, episode_id=episode)
+    assert (last["step"], last["done"]) == (5, True)
+    assert call(client, "get_grade", other, episode_id=episode)["score"] == last["info"]["grade"]["score"]
+    env = DataSelectEnv()
+    env.reset(task_id="hard", seed=1)
+    for action in (*[Action.select(5, random=1)] * 3, Action(**select())):
+        env.step(action)
+    assert env.step(Action.stop()).reward == last["reward"]
 
 
 def test_a_full_server_says_so() -> None:
@@ -89,9 +103,9 @@ def test_other_requests_get_the_answers_of_the_transport(client: TestClient) -> 
     assert (stream.status_code, stream.headers["allow"]) == (405, "DELETE, POST")
     assert client.delete("/mcp").status_code == 422
     assert client.delete("/mcp", headers={"mcp-session-id": "nobody"}).status_code == 404
-    probe = post(client, "server/discover", mcp_protocol_version="2026-07-28")
-    assert probe.status_code == 400
-    assert probe.json()["error"]["data"]["supported"] == list(protocol.VERSIONS)
+    probe = post(client, "tools/list", mcp_protocol_version="2099-01-01")
+    assert (probe.status_code, probe.json()["error"]["code"]) == (400, stateless.UNSUPPORTED_VERSION)
+    assert probe.json()["error"]["data"] == {"supported": list(stateless.SUPPORTED), "requested": "2099-01-01"}
     failed = post(client, "initialize", {})
     assert failed.json()["error"]["code"] == -32602
     assert client.get("/health").json()["active_sessions"] == 0  # what failed has opened nothing
