@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from tests.helpers.browsing import LAPTOP, PHONE, Browser, Screen, chrome
+from tests.helpers.browsing import LAPTOP, PHONE, Browser, Screen, chrome, start, steps_are
 from tests.helpers.serving import ROOT, running_server
 
 COLOURS = 160
@@ -23,36 +23,31 @@ LAST_LIGHT = 2.0
 """Seconds after which the newest batch has lit up."""
 
 
-def start(browser: Browser, seed: int) -> None:
-    browser.driver.execute_script("document.getElementById('seed').value = arguments[0]", str(seed))
-    browser.click("start")
-    browser.until("document.getElementById('status').textContent.startsWith('Start')")
-
-
 def half_way(browser: Browser) -> None:
     """Buy three batches by hand."""
-    start(browser, SEED)
+    start(browser, "medium", SEED)
     for count in (1, 2, 3):
         browser.click("buy")
-        browser.until(f"document.getElementById('history').max === '{count}'")
+        browser.until(steps_are(count))
     browser.driver.execute_script("document.querySelector('#action').scrollIntoView()")
 
 
 def finished(browser: Browser) -> None:
     """Buy two batches by hand and let a policy play on to the end."""
-    start(browser, SEED)
+    start(browser, "medium", SEED)
     for count in (1, 2):
         browser.click("buy")
-        browser.until(f"document.getElementById('history').max === '{count}'")
+        browser.until(steps_are(count))
     browser.find("policy").send_keys("diversity")
     browser.click("run")
     browser.until("!document.getElementById('result').hidden")
 
 
 def compared(browser: Browser) -> None:
-    """Let two policies play side by side."""
+    """Let three policies play the same seeds."""
     browser.click("compare-tab")
-    browser.until("document.getElementById('compare-status').textContent.includes('ahead')")
+    browser.click("compare-run")
+    browser.until("document.getElementById('compare-status').textContent.includes('highest')")
 
 
 def at_the_grade(browser: Browser) -> None:

@@ -7,7 +7,10 @@ adds who may frame it.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
+from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,7 @@ SOURCES = {
 CONTENT_SECURITY_POLICY = "; ".join(f"{directive} {sources}" for directive, sources in SOURCES.items())
 HEADERS = {
     "Cache-Control": "no-cache",  # caches must revalidate
+    "Vary": "Accept-Encoding",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
 }
 
@@ -113,11 +117,24 @@ async def web_file(request: Request, name: str) -> Response:
     return await _send(request, name)
 
 
+@cache
+def _compressed(name: str) -> bytes:
+    return gzip.compress((FOLDER / name).read_bytes(), mtime=0)
+
+
 async def _send(request: Request, name: str) -> Response:
     kind = MEDIA_TYPES.get(Path(name).suffix)
     if kind is None:
         raise NotFound("The page has no such file.")
     response = await files.get_response(name, request.scope)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        kept = {
+            "etag": f"W/{response.headers['etag']}",
+            "content-encoding": "gzip",
+        }  # of another file than the plain one
+        if response.status_code == HTTPStatus.OK:
+            response = Response(_compressed(name), headers=kept, media_type=kind)
+        response.headers["etag"] = kept["etag"]
     response.headers.update(HEADERS)
     if "content-type" in response.headers:  # an answer 304 has none
         response.headers["content-type"] = kind

@@ -17,7 +17,7 @@ from tests.helpers.owning import WINE, forgotten, offered
 from tests.helpers.serving import ROOT
 
 WEB = ROOT / "dataselect_env" / "server" / "web"
-LARGEST_PAGE = 200_000  # bytes, with everything that it loads
+LARGEST_PAGE = 200_000  # bytes, with everything that it loads, before compression
 LARGEST_POOL = 40_000  # bytes: test_poolview.py holds that
 LONGEST_FILE = 300  # lines
 LARGEST_PICTURE = 150_000  # bytes
@@ -46,12 +46,27 @@ def test_every_file_is_sent_with_its_type_and_a_tag(client: TestClient, name: st
     assert answer.text == TEXTS[name]
     assert answer.headers["content-type"] == MEDIA_TYPES[(WEB / name).suffix]
     assert answer.headers["x-content-type-options"] == "nosniff"
-    again = client.get(f"/web/{name}", headers={"If-None-Match": f'"other", W/{answer.headers["etag"]}'})
+    again = client.get(f"/web/{name}", headers={"If-None-Match": f'"other", {answer.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]
     assert again.headers["cache-control"] == answer.headers["cache-control"] == "no-cache"
     assert CONTENT_SECURITY_POLICY in again.headers["content-security-policy"]
     assert client.get(f"/web/{name}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_every_file_is_sent_compressed_to_those_who_can_read_it(client: TestClient, name: str) -> None:
+    small, plain = (client.get(f"/web/{name}", headers={"Accept-Encoding": kind}) for kind in ("gzip", "identity"))
+    assert small.text == plain.text == TEXTS[name]
+    assert (small.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+    assert int(plain.headers["content-length"]) == len(TEXTS[name].encode())
+    assert small.headers["etag"] != plain.headers["etag"]
+    assert small.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+
+
+def test_all_scripts_are_loaded_at_once() -> None:
+    preloaded = set(re.findall(r'<link rel="modulepreload" href="web/([\w.]+)">', TEXTS[PAGE]))
+    assert preloaded == {name for name in TEXTS if name.endswith(".js")} - {"main.js", "leaderboard.js"}
 
 
 def test_the_page_knows_the_tasks_of_ones_own(client: TestClient) -> None:
@@ -86,7 +101,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_a_head_request_gets_the_head_alone(client: TestClient) -> None:
-    answer = client.head("/web")
+    answer = client.head("/web", headers={"Accept-Encoding": "identity"})
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["content-length"]) == len(TEXTS[PAGE].encode())
 
@@ -105,7 +120,8 @@ def test_files_are_only_read(client: TestClient, path: str) -> None:
 
 
 def test_all_of_it_is_small() -> None:
-    assert sum(len(text.encode()) for text in TEXTS.values()) + LARGEST_POOL < LARGEST_PAGE
+    own = [text for name, text in TEXTS.items() if not name.startswith("leaderboard.")]
+    assert sum(len(text.encode()) for text in own) + LARGEST_POOL < LARGEST_PAGE
     lengths = {name: TEXTS[name].count("\n") for name in SOURCES}
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 

@@ -37,10 +37,11 @@ function wireTabs(onChoose) {
   });
 }
 
-/** Ask for the token of the server until it is right, if it needs one. */
+/** Return the content of reference.json; first ask for the token of the server until it is right, if it needs one. */
 async function enter() {
-  byId("token-form").hidden = !(await asksForToken());
-  if (byId("token-form").hidden) return;
+  const [asks, open] = await Promise.all([asksForToken(), fetchReference()]);
+  byId("token-form").hidden = !asks;
+  if (!asks) return open;
   byId("status").textContent = "This server requires a token.";
   byId("token").focus();
   await new Promise((resolve) => {
@@ -53,13 +54,13 @@ async function enter() {
   });
   byId("token-form").hidden = true;
   byId("status").textContent = "";
+  return fetchReference(); // with the server's own tasks
 }
 
 async function main() {
   wireTheme();
   explainOnDemand();
-  await enter();
-  const reference = await fetchReference();
+  const reference = await enter();
   const tasks = Object.keys(reference.tasks).map((name) => [name, name]);
   for (const prefix of ["", "compare-"]) {
     fill(byId(`${prefix}task`), tasks, START.taskId);
