@@ -37,13 +37,15 @@ render:  ## Render openenv.yaml, data of the page, examples of answers and the t
 docs:  ## Build the documentation as a site, in build/site; needs the extra docs.
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
-lock:  ## Pin what the image installs. Keeps the pins that still fit; remove requirements.lock first to renew them all.
-	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --no-reuse-hashes --strip-extras \
-		--build-deps-for wheel --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-		--output-file requirements.lock pyproject.toml
+LOCKED := CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --generate-hashes --no-reuse-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+lock:  ## Pin what the image installs. Keeps the pins that still fit; remove the lock files first to renew them all.
+	$(LOCKED) --extra postgres --extra sealed --output-file requirements.lock pyproject.toml
+	$(LOCKED) --only-build-deps --build-deps-for wheel --output-file requirements-build.lock pyproject.toml
 
 audit:  ## Look up known vulnerabilities of what the image installs; needs the network, and fails where it cannot look.
-	pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
+	pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock --requirement requirements-build.lock
 
 sbom:  ## Write dist/sbom.json, a CycloneDX list of what the image installs.
 	mkdir -p dist

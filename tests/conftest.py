@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
     from dataselect_env.server.store.sqlite import SQLiteStore
+    from tests.helpers.postgres import Postgres
+    from tests.helpers.store_labs import StoreLab
 
 # Before anything loads numpy: tests run side by side, and threads of linear algebra would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -52,6 +55,39 @@ def store() -> Iterator[SQLiteStore]:
 
     store = SQLiteStore(None)
     yield store
+    asyncio.run(store.close())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for the tests of this process."""
+    from tests.helpers.postgres import NoPostgres, running_postgres
+
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except NoPostgres as error:
+            pytest.skip(f"no PostgreSQL: {error}")
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty store of each kind that several processes can use."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/episodes.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_url()
+
+
+@pytest.fixture
+def lab(store_url: str) -> Iterator[StoreLab]:
+    """A store of each kind, with its tables."""
+    from dataselect_env.server.store import open_store
+    from tests.helpers.store_labs import StoreLab
+
+    store = open_store(store_url)
+    yield StoreLab(store_url, store)
     asyncio.run(store.close())
 
 

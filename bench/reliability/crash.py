@@ -1,6 +1,7 @@
 """C1: kill the server with SIGKILL under load, restart it, and compare the store with all acknowledged requests.
 
     python -m bench.reliability.crash --kills 100
+    python -m bench.reliability.crash --kills 30 --store postgresql
 
 Clients play seeded episodes over HTTP and WebSocket until the server dies at a random moment. They keep a ledger of
 their requests and the answers. After each restart every acknowledged reset, step and grade must be in the store, and
@@ -16,7 +17,7 @@ import random
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -29,8 +30,11 @@ from bench.reliability.ledger import Ledger
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import PlayAlone, Reply, players_alone
 from dataselect_env.cli.console import progress
-from dataselect_env.server.store.sqlite import SQLiteStore
+from dataselect_env.server.store import open_store
+from dataselect_env.server.store.base import EpisodeStore
+from tests.helpers.postgres import running_postgres
 from tests.helpers.serving import Server, running_server
+from tests.helpers.store_labs import StoreLab
 
 MOST_ANSWERS = 500
 """Largest number of acknowledged requests before the server dies; the number is drawn from 0 up."""
@@ -71,9 +75,9 @@ async def load(server: Server, book: Ledger, rng: random.Random, sockets: int, e
     return ends
 
 
-def with_store(path: Path, check: Callable[[SQLiteStore], list[str]]) -> list[str]:
-    """Return the problems that a check finds in the store at ``path``."""
-    store = SQLiteStore(path)
+def with_store(url: str, check: Callable[[EpisodeStore], list[str]]) -> list[str]:
+    """Return the problems that a check finds in the store of a URL."""
+    store = open_store(url)
     try:
         return check(store)
     finally:
@@ -90,10 +94,9 @@ def check_file(path: Path) -> list[str]:
     return [f"integrity check: {line}" for line in found if line != "ok"]
 
 
-def check_strangers(path: Path, book: Ledger) -> list[str]:
-    """Return a sentence for each episode in the database that no client started."""
-    with closing(sqlite3.connect(path)) as connection:
-        names = {str(row[0]) for row in connection.execute("SELECT episode_id FROM episodes")}
+def check_strangers(url: str, book: Ledger) -> list[str]:
+    """Return a sentence for each episode in the store of a URL that no client started."""
+    names = set(StoreLab(url, None).names())
     return [f"{name}: in the store, but no client started it" for name in sorted(names - set(book.kept))]
 
 
@@ -107,6 +110,7 @@ class Run:
         seats: Number of HTTP clients.
         end: Function that ends the server.
         environ: Additional settings of the server.
+        url: URL of the store; by default that of a file in the folder.
     """
 
     def __init__(
@@ -118,12 +122,14 @@ class Run:
         seats: int,
         end: End = Server.kill,
         environ: Mapping[str, str] | None = None,
+        url: str | None = None,
     ) -> None:
         self._end = end
         self._rng = random.Random(seed)  # noqa: S311  (no secret)
         self._sockets = sockets
-        self._path = folder / FILE
-        self._serving = partial(running_server, store=f"sqlite:///{FILE}", cwd=folder, env=environ)
+        self._file = folder / FILE if url is None else None
+        self._url = url or f"sqlite:///{folder / FILE}"
+        self._serving = partial(running_server, store=self._url, cwd=folder, env=environ)
         self.book = Ledger(random.Random(self._rng.random()), seats)  # noqa: S311
         self.problems: list[str] = []
         self.ends: list[BaseException] = []
@@ -144,8 +150,8 @@ class Run:
             asyncio.run(clients.finish_all(server, self.book))
             self._check(server, self._alone(play_alone))
             self.problems += asyncio.run(clients.grade_again(server, self.book.grades))
-            self.problems += with_store(self._path, self.book.check_again)
-        self.problems += check_strangers(self._path, self.book)
+            self.problems += with_store(self._url, self.book.check_again)
+        self.problems += check_strangers(self._url, self.book)
         self.book.counts["finished and graded"] = len(self.book.grades)
         self.book.counts["in the store"] = len(self.book.kept)
 
@@ -156,8 +162,8 @@ class Run:
     def _check(self, server: Server, alone: Iterator[list[Reply]]) -> None:
         before = set(self.book.grades)
         replies = dict(zip(self.book.touched, alone, strict=True))
-        self.problems += with_store(self._path, lambda store: self.book.check(store, replies))
-        self.problems += check_file(self._path)
+        self.problems += with_store(self._url, lambda store: self.book.check(store, replies))
+        self.problems += check_file(self._file) if self._file else []
         fresh = {name: grade for name, grade in self.book.grades.items() if name not in before}
         self.problems += asyncio.run(clients.grade_again(server, fresh))
         going_on = [entry for entry in self.book.seats if entry.sent and not entry.ended]
@@ -165,10 +171,13 @@ class Run:
         self.problems += asyncio.run(clients.where_they_stand(server, going_on))
 
 
-def measure(kills: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any]:
+def measure(kills: int, *, seed: int, sockets: int, seats: int, on_postgresql: bool = False) -> dict[str, Any]:
     """Kill and restart the server ``kills`` times; return the counts and the problems."""
-    with tempfile.TemporaryDirectory(prefix="crash-") as folder, players_alone() as play_alone:
-        run = Run(Path(folder), seed=seed, sockets=sockets, seats=seats)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crash-"))
+        play_alone = stack.enter_context(players_alone())
+        url = stack.enter_context(running_postgres()).new_url() if on_postgresql else None
+        run = Run(Path(folder), seed=seed, sockets=sockets, seats=seats, url=url)
         with progress(kills, "kills") as advance:
             for _ in range(kills):
                 run.kill_once(play_alone)
@@ -184,12 +193,14 @@ def measure(kills: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any
 @click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="Number of WebSocket clients.")
 @click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="Number of HTTP clients.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the episodes and the moments.")
+@click.option("--store", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @page.save_option
-def main(*, kills: int, sockets: int, seats: int, seed: int, save: bool) -> None:
+def main(*, kills: int, sockets: int, seats: int, seed: int, store: str, save: bool) -> None:
     """Kill the server under load, and check that nothing acknowledged is lost."""
     begun = perf_counter()
-    results = measure(kills, seed=seed, sockets=sockets, seats=seats)
-    page.conclude("crash", {**about_this_run(perf_counter() - begun), **results}, save=save)
+    results = measure(kills, seed=seed, sockets=sockets, seats=seats, on_postgresql=store == "postgresql")
+    name = "crash" if store == "sqlite" else "crash_postgresql"
+    page.conclude(name, {**about_this_run(perf_counter() - begun), **results}, save=save)
 
 
 if __name__ == "__main__":

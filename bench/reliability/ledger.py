@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.reliability.scripts import Reply, Script, differences, draw
 from dataselect_env.core.actions import action_model
@@ -14,6 +15,13 @@ from dataselect_env.core.models import Action, Grade
 from dataselect_env.core.tasks import DYNAMICS_VERSION, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
+
+
+class Loads(Protocol):
+    """A store, or a copy of it, as far as a check needs it."""
+
+    async def load(self, episode_id: str, /) -> StoredEpisode:
+        """Return an episode. Raises EpisodeNotFound."""
 
 
 @dataclass
@@ -81,13 +89,13 @@ class Ledger:
         entry.grade, entry.ended = grade, True
         self.counts["grades given"] += 1
 
-    def check(self, store: EpisodeStore, alone: dict[str, list[Reply]]) -> list[str]:
+    def check(self, store: Loads, alone: dict[str, list[Reply]]) -> list[str]:
         """Compare the store with all episodes played since the last check; return the differences."""
         problems = [line for name, entry in self.touched.items() for line in self._check(entry, store, alone[name])]
         self.touched.clear()
         return problems
 
-    def _check(self, entry: Entry, store: EpisodeStore, alone: list[Reply]) -> list[str]:
+    def _check(self, entry: Entry, store: Loads, alone: list[Reply]) -> list[str]:
         name, known = entry.script.episode_id, len(entry.replies)
         try:
             stored = asyncio.run(store.load(name))

@@ -17,9 +17,10 @@ PAGE = HERE / "README.md"
 Results = dict[str, Any]
 MOST_PROBLEMS = 20
 """Problems that a result file lists, beside their number."""
-SCRIPTS = ("crash", "disk", "hostile", "scale", "doors", "stop", "soak", "bystanders")
+SCRIPTS = ("crash", "crash_postgresql", "disk", "hostile", "scale", "doors", "stop", "soak", "bystanders")
 """In the order of the page."""
 
+POSTGRESQL_KILLS = 30
 DISKS = 3
 MINUTES = 30
 SESSIONS, MOST_MEMORY = 1_000, 350
@@ -159,6 +160,16 @@ def _crash_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     )
 
 
+def _postgresql_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
+    counts = results["counts"]
+    yield (
+        "C1 the same with a PostgreSQL store",
+        f"{counts['kills']} kills, {counts['steps acknowledged']:,} steps and {counts['grades given']:,} grades"
+        f" acknowledged, {results['problems']} lost or wrong",
+        holds(not results["problems"] and counts["kills"] >= POSTGRESQL_KILLS),
+    )
+
+
 def _disk_verdict(results: Results) -> Iterator[tuple[str, str, str]]:
     checked = sum(found["answers checked"] for found in results["counts"].values())
     yield (
@@ -251,6 +262,7 @@ def versions(every: dict[str, Results]) -> str:
 
 RENDERERS: dict[str, Callable[[Results], str]] = {
     "crash": crash,
+    "crash_postgresql": crash,
     "disk": disk,
     "hostile": hostile,
     "scale": scale,
@@ -261,6 +273,7 @@ RENDERERS: dict[str, Callable[[Results], str]] = {
 }
 VERDICTS: dict[str, Callable[[Results], Iterator[tuple[str, str, str]]]] = {
     "crash": _crash_verdict,
+    "crash_postgresql": _postgresql_verdict,
     "disk": _disk_verdict,
     "hostile": _hostile_verdict,
     "scale": _scale_verdict,

@@ -9,19 +9,17 @@ minutes.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from fastapi.testclient import TestClient
 
-from bench.sealed import attacks
+from bench.sealed import attacks, page
 from dataselect_env.core.errors import EnvError
 from dataselect_env.core.models import Action, Grade, Reply, RewardMode
 from dataselect_env.core.tasks import SEALED, SPLITS, get_task
@@ -33,7 +31,6 @@ from dataselect_env.policies.policy import Policy
 from dataselect_env.server.app import create_app
 from dataselect_env.server.settings import Settings
 
-RESULTS = Path(__file__).with_name("attack.json")
 TASKS = ("medium", "hard")
 EPISODES = 100
 PROBE = Action.select(5, uncertainty=1)
@@ -217,7 +214,7 @@ def main(episodes: int, save: bool) -> None:
                 split: compare(client, task_id, sealed=split == SEALED, episodes=episodes) for split in ("test", SEALED)
             }
     if save:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        page.save("attack", results)
 
 
 if __name__ == "__main__":

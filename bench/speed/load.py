@@ -89,7 +89,7 @@ def http_answer(buffer: bytearray) -> int | None:
         return None
     if not buffer.startswith(b"HTTP/1.1 200"):
         raise ValueError(f"unexpected answer: {bytes(buffer[:600])!r}")
-    at = buffer.find(b"content-length: ") + 16
+    at = buffer[:head].lower().find(b"content-length: ") + 16  # a proxy may write it in other letters
     length = head + 4 + int(buffer[at : buffer.find(b"\r", at)])
     return length if len(buffer) >= length else None
 

@@ -3,6 +3,7 @@
     pip install cleanlab
     python -m bench.transfer.exam && python -m bench.transfer.page
     python -m bench.transfer.exam --tables heart,sonar --seeds 3 --results runs/quick.jsonl   # a minute
+    python -m bench.transfer.exam --ray head:6379            # on a cluster
 
 Appends to exam.jsonl, one line per table, kind of noise and contender, with the grades by seed. What the file already
 has is not played again, so an interrupted run goes on where it ended, and more seeds can be added; ``--again NAME``
@@ -13,16 +14,13 @@ and not.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +42,10 @@ from bench.transfer.contenders import (
     play,
 )
 from bench.transfer.problems import kinds_of, make
+from dataselect_env.cli.worker_options import worker_options, workers
 from dataselect_env.core.tasks import Task
 from dataselect_env.custom.errors import TaskDefinitionError
-from dataselect_env.evaluation.workers import THREAD_LIMITS
+from dataselect_env.evaluation.workers import run
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 DECIMALS = 4
@@ -173,7 +172,7 @@ def version_of_cleanlab() -> dict[str, str]:
 @click.option("--contenders", callback=_list_of(CONTENDERS), help="Who plays, separated by commas; default: everyone.")
 @click.option("--again", callback=_list_of(CONTENDERS), help="Who plays again, separated by commas.")
 @click.option("--seeds", default=SEEDS, show_default=True, help="Seeds per table and kind of noise.")
-@click.option("--processes", default=1, show_default=True, help="Worker processes.")
+@worker_options
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, help="File of results.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Folder that keeps the tables; default: a temporary one."
@@ -184,7 +183,8 @@ def main(
     contenders: list[str],
     again: list[str],
     seeds: int,
-    processes: int,
+    processes: int | None,
+    ray: str | None,
     results: Path,
     folder: Path | None,
 ) -> None:
@@ -197,16 +197,16 @@ def main(
     if not jobs:
         return
     write(results, [about()])
-    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
     with ExitStack() as stack:
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tables.fetch(names, folder)
-        executor = stack.enter_context(ProcessPoolExecutor(processes, mp_context=get_context("spawn")))
-        futures = [executor.submit(partial(play_job, folder=folder), job) for job in jobs]
+        there = folder if ray is None else Path()  # a cluster's workers have a copy as their working directory
+        used = stack.enter_context(workers(processes, ray, modules=[__spec__.name], folder=folder))
+        played = stack.enter_context(closing(run(jobs, partial(play_job, folder=there), processes=used, tasks=())))
         label = "tables and kinds of noise"
-        with click.progressbar(as_completed(futures), len(futures), label=label, file=sys.stderr) as bar:
-            for future in bar:
-                write(results, future.result())
+        with click.progressbar(played, len(jobs), label=label, file=sys.stderr) as bar:
+            for found in bar:
+                write(results, found)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataselect_env.cli.asking import asker
 from dataselect_env.cli.console import Command, Interrupted, UsageError, divided, find_policy, progress, say
 from dataselect_env.cli.curate_input import FEATURE_OPTIONS, Columns, Place, Tables, named_by_option, read_tables
 from dataselect_env.cli.output_files import FILE, check_different, check_writable
+from dataselect_env.cli.worker_options import ray_option, workers
 from dataselect_env.core.tasks import SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
 @click.option("--classes", callback=_names, help="The expected labels. Default: those found.")
 @click.option("--noise", type=float, help="Expected share of wrong labels. Default: estimated.")
 @click.option("--compare/--no-compare", default=True, show_default=True, help="Compare with other ways to choose.")
+@ray_option
 @click.option("--out", type=FILE, default="chosen.csv", show_default=True, help="File for the chosen rows.")
 @click.option("--report", type=FILE, help="File for the report, as JSON.")
 @click.option("--picture", type=FILE, help="File for a picture of the comparison: .png, .svg or .pdf.")
@@ -71,6 +73,8 @@ def curate(**chosen: Any) -> None:
         raise UsageError("--trusted-sheet: only together with --trusted")
     if chosen["ask"] and chosen["audit_column"] is not None:
         raise UsageError("--ask: not together with --audit-column, which has the answers")
+    if chosen["ray"] is not None and (chosen["ask"] or not chosen["compare"]):
+        raise UsageError("--ray: is for the comparison, which --ask and --no-compare leave out")
     targets = {name: chosen[name] for name in ("out", "report", "picture", "model") if chosen[name] is not None}
     _check_targets(targets)
     written = {f"--{name}": path for name, path in targets.items()} | {"--answers": chosen["answers"]}
@@ -106,6 +110,7 @@ def _policy(name: str) -> Policy:
 
 def _curate(tables: Tables, columns: Columns, policy: Policy, chosen: dict[str, Any]) -> Curation:
     from dataselect_env.curation import curate
+    from dataselect_env.policies import own_module
 
     label_columns = [name for name in (columns.target, columns.trusted, columns.audit) if name is not None]
     row_id = [] if columns.row_id is None else [columns.row_id]
@@ -127,8 +132,10 @@ def _curate(tables: Tables, columns: Columns, policy: Policy, chosen: dict[str, 
         if chosen["ask"]:
             return _ask(arguments, options, tables, columns, chosen)
         audit = None if columns.audit is None else tables.noisy[columns.audit]
-        with progress(MOST_PARTS, "Choosing rows") as advance:
-            return curate(*arguments, audit=audit, progress=advance, **options)
+        with workers(1, chosen["ray"], modules=[own_module(chosen["policy"])]) as used:
+            cluster = None if isinstance(used, int) else used
+            with progress(MOST_PARTS, "Choosing rows") as advance:
+                return curate(*arguments, audit=audit, progress=advance, cluster=cluster, **options)
 
 
 def _ask(

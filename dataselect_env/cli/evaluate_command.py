@@ -21,10 +21,12 @@ from dataselect_env.cli.console import (
 from dataselect_env.cli.output_files import DEFAULT_JSON, DEFAULT_PLOT, FILE, Targets, choose_targets, write
 from dataselect_env.cli.remote_options import playable, remote_options, remote_player
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
+from dataselect_env.cli.worker_options import worker_options, workers
 from dataselect_env.core.tasks import BUILT_IN, PINNED, SEALED, SEED_LIMIT, SPLITS, TASKS, get_split, get_task
 
 if TYPE_CHECKING:
     from dataselect_env.core.models import RewardMode
+    from dataselect_env.evaluation.cluster import Cluster
     from dataselect_env.evaluation.evaluate import Plan
     from dataselect_env.evaluation.records import EpisodeRecord
     from dataselect_env.integrations.remote_player import RemotePlayer
@@ -155,9 +157,7 @@ def with_strategies(policies: tuple[str, ...], tasks: tuple[str, ...]) -> tuple[
     type=click.IntRange(0, SEED_LIMIT - 1),
     help=f"First seed. Default: that of the split. In the split {SEALED} the first index, by default 0.",
 )
-@click.option(
-    "--processes", type=click.IntRange(1, 256), help="Worker processes; with --url connections. Default: one per core."
-)
+@worker_options
 @remote_options
 @reward_mode_option("Rewards that make up the return.")
 @click.option(
@@ -192,6 +192,7 @@ def evaluate(
     split: str | None,
     first_seed: int | None,
     processes: int | None,
+    ray: str | None,
     reward_mode: RewardMode,
     reference: str | None,
     json_file: Path,
@@ -211,13 +212,15 @@ def evaluate(
 
     Prints the mean score with its 95 % interval, the pass rate, performance, noise ratio, samples bought, return, and
     the difference in score to a reference, paired by seed. Writes the same as JSON and as a picture. The figures do not
-    depend on the number of processes.
+    depend on the number of processes, nor on whether they are those of a Ray cluster.
     """
-    from dataselect_env.core.threads import cores
     from dataselect_env.custom.task_file import data_report
     from dataselect_env.evaluation.evaluate import Plan
+    from dataselect_env.policies import own_module
 
     remote = remote_player(url, split, agent, agent_token_file, policies)
+    if ray is not None and url is not None:
+        raise UsageError("--ray: not together with --url, where the server plays the episodes")
     if server_order and (split != SEALED or first_seed is not None):
         raise UsageError(f"--server-order: is for the split {SEALED}, without --first-seed")
     chosen = seed_range(split, first_seed, seeds)
@@ -228,27 +231,27 @@ def evaluate(
     names = chosen_tasks(tasks, own)
     policies = with_strategies(policies, names) if remote is None else playable(policies)
     compared = reference_of(policies, reference)
-    workers = processes or cores()
     try:
-        best = best_constants(names, workers) if DEFAULT_REFERENCE in policies else {}
-        plan = Plan(
-            policies=policies,
-            tasks=names,
-            seeds=chosen,
-            reward_mode=reward_mode,
-            best_constants=best,
-            host=None if remote is None else remote.host,
-            server_order=server_order,
-        )
-        report_absent(plan)
-        records = play(plan, workers, resume, remote)
+        with workers(processes, ray, modules=map(own_module, policies)) as chosen_workers:
+            best = best_constants(names, chosen_workers) if DEFAULT_REFERENCE in policies else {}
+            plan = Plan(
+                policies=policies,
+                tasks=names,
+                seeds=chosen,
+                reward_mode=reward_mode,
+                best_constants=best,
+                host=None if remote is None else remote.host,
+                server_order=server_order,
+            )
+            report_absent(plan)
+            records = play(plan, chosen_workers, resume, remote)
     except KeyboardInterrupt as error:
         go_on = "Run the same command again to continue" if resume else "With --resume FILE a run can be continued"
         raise Interrupted(f"Interrupted. {go_on}.") from error
     conclude(plan, records, compared, targets)
 
 
-def best_constants(tasks: tuple[str, ...], processes: int) -> dict[str, str]:
+def best_constants(tasks: tuple[str, ...], processes: int | Cluster) -> dict[str, str]:
     """Return the best constant policy of each task that is not pinned, found on seeds of the train split."""
     from dataselect_env.evaluation.tuning import episode_count, find_best_constant
 
@@ -276,7 +279,7 @@ def report_absent(plan: Plan) -> None:
         raise UsageError("--policies: none of them can play any of the tasks")
 
 
-def play(plan: Plan, processes: int, resume: Path | None, remote: RemotePlayer | None) -> list[EpisodeRecord]:
+def play(plan: Plan, processes: int | Cluster, resume: Path | None, remote: RemotePlayer | None) -> list[EpisodeRecord]:
     """Play a plan with a progress bar."""
     from dataselect_env.evaluation.evaluate import evaluate
 

@@ -15,8 +15,10 @@ import click
 
 from dataselect_env.cli.console import Command, Interrupted, progress, say
 from dataselect_env.cli.task_options import data_options, task_file_option, task_from_options
+from dataselect_env.cli.worker_options import worker_options, workers
 
 if TYPE_CHECKING:
+    from dataselect_env.evaluation.cluster import Cluster
     from dataselect_env.evaluation.record_file import RecordFile
     from dataselect_env.evaluation.records import Versions
     from dataselect_env.evaluation.verification import Check, Claim, Finding, Keys
@@ -40,8 +42,8 @@ PART = 8
     metavar="FILE_OR_URL",
     help="Public keys that you trust: address of a server, or file with its answer to GET /keys. May be repeated.",
 )
-@click.option("--processes", type=click.IntRange(1, 256), help="Worker processes. Default: one per core.")
-def verify(*, file: Path, sources: tuple[str, ...], processes: int | None, **data: Any) -> None:
+@worker_options
+def verify(*, file: Path, sources: tuple[str, ...], processes: int | None, ray: str | None, **data: Any) -> None:
     """Check a record that evaluate --record wrote.
 
     Replays the episodes of open splits, and checks the receipts of episodes that were played on a server. Prints every
@@ -51,7 +53,6 @@ def verify(*, file: Path, sources: tuple[str, ...], processes: int | None, **dat
     is false and some episodes cannot be verified.
     """
     from dataselect_env.cli.public_keys import read_keys
-    from dataselect_env.core.threads import cores
     from dataselect_env.evaluation.record_file import RecordFile
     from dataselect_env.evaluation.verification import survey
 
@@ -65,7 +66,8 @@ def verify(*, file: Path, sources: tuple[str, ...], processes: int | None, **dat
             say("No --keys were given: the signatures of receipts are not checked against a trusted key.")
         for sentence in overview.false:
             say(sentence)
-        findings = check_all(record, keys, processes or cores(), overview.episodes)
+        with workers(processes, ray) as chosen:
+            findings = check_all(record, keys, chosen, overview.episodes)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted.") from error
     code = conclude(findings, record.header.versions, false=len(overview.false))
@@ -73,7 +75,7 @@ def verify(*, file: Path, sources: tuple[str, ...], processes: int | None, **dat
         raise click.exceptions.Exit(code)
 
 
-def check_all(record: RecordFile, keys: Keys, processes: int, episodes: int) -> list[Finding]:
+def check_all(record: RecordFile, keys: Keys, processes: int | Cluster, episodes: int) -> list[Finding]:
     """Check all episodes with a progress bar; return a finding for each, in the order of lines."""
     from dataselect_env.evaluation.verification import check
     from dataselect_env.evaluation.workers import run
@@ -81,9 +83,10 @@ def check_all(record: RecordFile, keys: Keys, processes: int, episodes: int) -> 
     findings: list[Finding] = []
     with progress(episodes, "Checking episodes") as advance:
         for jobs in _blocks(record, keys):
+            most = min(processes, len(jobs)) if isinstance(processes, int) else processes
             tasks = {one.task_id for job in jobs for _, one in job.episodes}
             block: list[Finding] = []
-            with closing(run(jobs, check, processes=min(processes, len(jobs)), tasks=tasks)) as results:
+            with closing(run(jobs, check, processes=most, tasks=tasks)) as results:
                 for result in results:
                     block += result
                     if advance is not None:

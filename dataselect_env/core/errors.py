@@ -250,6 +250,10 @@ class StoreUnavailable(EnvError):
     code, status = "STORE_UNAVAILABLE", 503
 
 
+class StoreOutcomeUnknown(StoreUnavailable):
+    """The connection to the episode store was lost during a write, which may have been stored."""
+
+
 class InternalError(EnvError):
     """The server failed because of a defect. The cause is logged and never sent to the client."""
 

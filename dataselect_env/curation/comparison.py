@@ -8,16 +8,21 @@ of a curation with somewhat fewer trusted rows than there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from dataselect_env.core.arrays import Floats, Indices, Labels, Mask
 from dataselect_env.curation.buying import Audit, buy
 from dataselect_env.curation.model import best_penalty, fit_on_chosen, losses
 from dataselect_env.curation.problem import NoisyTable, Settings, make_task
 from dataselect_env.curation.report import Comparison, Contender, CurvePoint
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.evaluation.statistics import corrected, difference
+from dataselect_env.evaluation.workers import run
 from dataselect_env.policies import get_policy
 from dataselect_env.policies.policy import Policy
 
@@ -27,13 +32,26 @@ NOTHING, EVERYTHING = "trusted rows alone", "every row of the table"
 MOST_FOLDS = 5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """The outcome of one contender on a fold.
+
+    Attributes:
+        right: Which trusted rows of the fold the final model predicts, (k,).
+        points: The rows bought, hits and summed losses at the start and after each step, (steps + 1, 3).
+    """
+
+    right: Mask
+    points: Floats
+
+
 @dataclass
 class _Tally:
     """The outcome of one contender on all folds.
 
     Attributes:
         right: Which trusted rows the final model predicts, (m,).
-        folds: For each fold, the rows bought, hits and summed losses at the start and after each step, (steps + 1, 3).
+        folds: The points of each fold.
     """
 
     right: Floats
@@ -52,6 +70,8 @@ def compare(
     settings: Settings,
     audit: Audit | None = None,
     progress: Advance | None = None,
+    *,
+    cluster: Cluster | None = None,
 ) -> Comparison:
     """Return how models on the policy's rows do against models on other rows.
 
@@ -61,26 +81,40 @@ def compare(
         settings: How rows are bought.
         audit: Reveals the right labels of the rows that any contender buys; None trains on the given labels.
         progress: Called after each fold.
+        cluster: Cluster that the folds are played on. Default: in this process.
     """
-    policies = {policy.name: policy} | {name: get_policy(name) for name in RIVALS if name != policy.name}
-    tallies = {name: _Tally(np.zeros(len(table.y_trusted))) for name in (*policies, NOTHING, EVERYTHING)}
     folds = fold_rows(table.y_trusted, settings.seed)
-    for fold in folds:
-        rest = table.only(np.setdiff1d(np.arange(len(table.y_trusted)), fold))
-        held_out = table.only(fold)
+    play = partial(_play_fold, table=table, policy=policy, settings=settings, audit=audit, folds=folds)
+    places = range(len(folds))
+    found: dict[int, dict[str, _Fold]] = {}
+    with closing(run(places, play, processes=1 if cluster is None else cluster, tasks=())) as results:
+        for place, outcome in results:
+            found[place] = outcome
+            if progress is not None:
+                progress(1)
+    tallies = {name: _Tally(np.zeros(len(table.y_trusted))) for name in found[0]}
+    for place, rows in enumerate(folds):
+        for name, one in found[place].items():
+            tallies[name].right[rows] = one.right
+            tallies[name].folds.append(one.points)
+    return Comparison(folds=len(folds), contenders=_contenders(tallies, policy.name))
+
+
+def _play_fold(
+    place: int, *, table: NoisyTable, policy: Policy, settings: Settings, audit: Audit | None, folds: Sequence[Indices]
+) -> tuple[int, dict[str, _Fold]]:
+    """Return the place of a fold, and the outcome of each contender on it."""
+    policies = {policy.name: policy} | {name: get_policy(name) for name in RIVALS if name != policy.name}
+    rest = table.only(np.setdiff1d(np.arange(len(table.y_trusted)), folds[place]))
+    held_out = table.only(folds[place])
+    with threadpool_limits(1):  # many small fits: threads would wait for each other, and round differently
         task = make_task(rest, settings, audited=audit is not None)
-        choices: dict[str, list[Choice]] = {NOTHING: [], EVERYTHING: [(np.arange(len(table.X)), table.given)]}
+        choices: dict[str, list[Choice]] = {}
         for name, one in policies.items():
             assert isinstance(one, Policy)  # noqa: S101  (the rivals are, and so is the policy)
-            steps = buy(one, task, settings.seed, audit)
-            choices[name] = [(step.batch.rows, step.batch.labels) for step in steps]
-        for name, batches in choices.items():
-            tally = tallies[name]
-            tally.right[fold], points = _judge(rest, held_out, batches, settings.seed)
-            tally.folds.append(points)
-        if progress is not None:
-            progress(1)
-    return Comparison(folds=len(folds), contenders=_contenders(tallies, policy.name))
+            choices[name] = [(step.batch.rows, step.batch.labels) for step in buy(one, task, settings.seed, audit)]
+        choices |= {NOTHING: [], EVERYTHING: [(np.arange(len(table.X)), table.given)]}
+        return place, {name: _judge(rest, held_out, batches, settings.seed) for name, batches in choices.items()}
 
 
 def fold_rows(y: Labels, seed: int) -> list[Indices]:
@@ -95,12 +129,8 @@ def fold_rows(y: Labels, seed: int) -> list[Indices]:
     return [fold for _, fold in folds.split(np.zeros((len(y), 1)), y)]
 
 
-def _judge(rest: NoisyTable, held_out: NoisyTable, batches: Sequence[Choice], seed: int) -> tuple[Mask, Floats]:
-    """Fit a model after each batch, and judge it on the trusted rows held out.
-
-    Returns:
-        Which of them the last model predicts, and a point of the tally for each model.
-    """
+def _judge(rest: NoisyTable, held_out: NoisyTable, batches: Sequence[Choice], seed: int) -> _Fold:
+    """Fit a model after each batch, and judge it on the trusted rows held out."""
     nothing = np.empty(0, dtype=np.intp)
     rows = np.concatenate([nothing, *(batch for batch, _ in batches)])
     labels = np.concatenate([nothing, *(given for _, given in batches)])
@@ -110,7 +140,7 @@ def _judge(rest: NoisyTable, held_out: NoisyTable, batches: Sequence[Choice], se
         model = fit_on_chosen(rest, rows[:count], labels[:count], penalty)
         right = model.predict(held_out.X_trusted) == held_out.y_trusted
         points.append((count, right.sum(), losses(model, held_out.X_trusted, held_out.y_trusted).sum()))
-    return right, np.array(points, dtype=np.float64)
+    return _Fold(right, np.array(points, dtype=np.float64))
 
 
 def _contenders(tallies: dict[str, _Tally], chosen: str) -> tuple[Contender, ...]:

@@ -24,6 +24,7 @@ from dataselect_env.curation.labels import Classes, code_labels
 from dataselect_env.curation.model import best_penalty, fit_classifier
 from dataselect_env.curation.problem import EXTRA_STRATEGIES, NoisyTable, Settings, make_task
 from dataselect_env.curation.report import CurationReport, StepReport
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.evaluation.records import Versions
 from dataselect_env.policies import Policy, get_policy
 
@@ -108,6 +109,7 @@ def curate(
     categorical: Sequence[str] = (),
     classes: Sequence[Any] | None = None,
     progress: Advance | None = None,
+    cluster: Cluster | None = None,
 ) -> Curation:
     """Choose rows of a noisy table to learn from.
 
@@ -135,6 +137,7 @@ def curate(
         classes: All classes that may occur; None allows any. Labels such as "None" or "NA" count as missing unless they
             are among them.
         progress: Called with 1 after the choice, and after each fold of the comparison.
+        cluster: Cluster that the folds of the comparison are played on. Default: in this process.
 
     Raises:
         InvalidInput: An argument cannot be used; the message says what to change.
@@ -172,7 +175,7 @@ def curate(
             progress(1)
         comparison = None
         if compare_with_others and not callable(audit):
-            comparison = compare(table, player, settings, auditor, progress)
+            comparison = compare(table, player, settings, auditor, progress, cluster=cluster)
         report = _report(player, task, table, classes=names, settings=settings, steps=bought)
         return _curation(bought, table, names, encoder, report.model_copy(update={"comparison": comparison}))
 

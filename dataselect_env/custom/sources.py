@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field, replace
-from functools import lru_cache
+from dataclasses import astuple, dataclass, field, fields, replace
+from functools import lru_cache, partial
 from typing import Self
 
 import numpy as np
@@ -63,6 +63,10 @@ class CustomSource(ABC):
 
     def __deepcopy__(self, _memo: object) -> Self:
         return self  # copies of an episode share its data
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return partial(type(self), **values), ()  # another process has a cache of its own
 
 
 @dataclass(eq=False, kw_only=True)

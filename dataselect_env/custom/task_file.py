@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -43,7 +43,7 @@ class TaskFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TaskRecipe:
-    """Everything needed to build a custom task again in another process.
+    """What a custom task is built from.
 
     Attributes:
         name: Name of the task.
@@ -72,7 +72,7 @@ _recipes: dict[str, TaskRecipe] = {}
 
 
 def task_recipes() -> tuple[TaskRecipe, ...]:
-    """Return the recipes of the custom tasks that are registered in this process, for :func:`restore`."""
+    """Return the recipes of the custom tasks that are registered in this process."""
     return tuple(recipe for name, recipe in _recipes.items() if name in TASKS)
 
 
@@ -85,13 +85,6 @@ def data_report(name: str) -> TableReport | None:
 def task_digests() -> dict[str, str]:
     """Return the digest of each registered custom task: a fingerprint of its definition and its data."""
     return {recipe.name: TASKS[recipe.name].digest or "" for recipe in task_recipes()}
-
-
-def restore(recipes: Iterable[TaskRecipe]) -> None:
-    """Register the custom tasks of another process, unless they are registered already."""
-    for recipe in recipes:
-        if not _is_registered(recipe):
-            add_task(recipe)
 
 
 def add_task(recipe: TaskRecipe) -> Task:

@@ -16,6 +16,7 @@ from dataselect_env.core.models import RewardMode
 from dataselect_env.core.numbers import as_integer
 from dataselect_env.core.tasks import get_task
 from dataselect_env.custom.task_file import task_digests
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.evaluation.journal import Journal
 from dataselect_env.evaluation.records import FORMAT_VERSION, EpisodeRecord, Header, Host, Key, Versions, record
 from dataselect_env.evaluation.rollout import rollout
@@ -95,6 +96,9 @@ class Job:
     reward_mode: RewardMode
     best_constant: str | None = None
 
+    def __str__(self) -> str:
+        return f"{', '.join(self.policies)} on {self.task_id} with seed {self.seed}"
+
 
 Player = Callable[[Job], "list[EpisodeRecord | None]"]
 """Plays the episodes of a job; None stands for one that the server refuses because the agent had its attempt."""
@@ -103,7 +107,7 @@ Player = Callable[[Job], "list[EpisodeRecord | None]"]
 def evaluate(
     plan: Plan,
     *,
-    processes: int = 1,
+    processes: int | Cluster = 1,
     resume: Path | None = None,
     progress: Progress | None = None,
     player: Player | None = None,
@@ -112,7 +116,7 @@ def evaluate(
 
     Args:
         plan: What to play.
-        processes: Number of worker processes; 1 plays in this process. The records do not depend on it.
+        processes: Number of worker processes, or a cluster; 1 plays in this process. The records do not depend on it.
         resume: File that keeps finished episodes. Episodes of the plan that it already holds are not played again.
         progress: Called with the number of episodes finished since the last call; these add up to ``len(plan)``.
         player: Function of a module that plays a job. Default: :func:`play_job`.
@@ -123,6 +127,7 @@ def evaluate(
     Raises:
         EnvError: There is no such policy or task, or a policy returned something that is not an action.
         PolicyError: A user's own policy failed.
+        ClusterError: The cluster cannot play it.
         JournalError: ``resume`` cannot be read or written, or is not the file of such an evaluation.
     """
     for name in plan.policies:

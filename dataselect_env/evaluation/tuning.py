@@ -11,6 +11,7 @@ from statistics import fmean
 
 from dataselect_env.core.strategies.sampling import STRATEGIES
 from dataselect_env.core.tasks import SPLITS, Task, get_task
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.evaluation.evaluate import Plan, evaluate
 from dataselect_env.policies import constant_name
 
@@ -48,12 +49,14 @@ def episode_count(task_id: str) -> int:
     return len(candidates(get_task(task_id))) * len(SEEDS)
 
 
-def find_best_constant(task_id: str, *, processes: int = 1, progress: Callable[[int], None] | None = None) -> str:
+def find_best_constant(
+    task_id: str, *, processes: int | Cluster = 1, progress: Callable[[int], None] | None = None
+) -> str:
     """Return the candidate with the highest mean score on ``SEEDS``, the first of equal ones.
 
     Args:
         task_id: Name of the task.
-        processes: Number of worker processes.
+        processes: Number of worker processes, or a cluster.
         progress: Called with the number of episodes finished since the last call.
     """
     policies = candidates(get_task(task_id))

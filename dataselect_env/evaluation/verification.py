@@ -19,6 +19,8 @@ from dataselect_env.core.tasks import DYNAMICS_VERSION, TASKS, get_task, split_o
 from dataselect_env.evaluation.record_file import RecordFile, printable
 from dataselect_env.evaluation.records import EpisodeRecord, Header
 
+DIGITS = 12
+"""Significant digits of the numbers in sentences; two numbers that differ by more than the tolerance look different."""
 Keys = Mapping[str, Sequence[str]]
 """Trusted public keys, raw and in base64, by key id."""
 
@@ -149,6 +151,8 @@ def _plain(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}g}"
     return "none" if value is None else printable(str(value))
 
 
@@ -194,7 +198,7 @@ def _replayed(header: Header, record: EpisodeRecord) -> Replay | str:
         here["performance"] = performance, episode.observation.current_performance
         for name, (claimed, found) in here.items():
             if abs(claimed - found) > TOLERANCE:
-                return f", step {step}: {name} is {claimed!r} in the record and {found!r} in the replay."
+                return f", step {step}: {name} is {_shown(claimed)} in the record and {_shown(found)} in the replay."
             exact = exact and claimed == found
     if episode.end_reason is None:
         return f", step {len(record.rewards)}: the record ends here, but the episode is not over."

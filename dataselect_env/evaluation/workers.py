@@ -1,16 +1,17 @@
-"""Worker processes: one function applied to many jobs on all cores."""
+"""Workers: one function applied to many jobs, in processes on all cores or on a Ray cluster."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
-from dataselect_env.custom.task_file import TaskRecipe, restore, task_recipes
+from dataselect_env.core.tasks import TASKS, Task, register
+from dataselect_env.evaluation.cluster import Cluster
 
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that keep a worker to one core: the arrays are small, and threads of several workers would compete."""
@@ -20,22 +21,25 @@ ResultT = TypeVar("ResultT")
 
 
 def run(
-    jobs: Sequence[JobT], function: Callable[[JobT], ResultT], *, processes: int, tasks: Collection[str]
+    jobs: Sequence[JobT], function: Callable[[JobT], ResultT], *, processes: int | Cluster, tasks: Collection[str]
 ) -> Generator[ResultT, None, None]:
     """Yield the result of each job as it finishes, in any order; closing the generator ends the workers at once.
 
     Args:
         jobs: Picklable jobs.
         function: Function of a module, applied to each job.
-        processes: Number of worker processes; 1 runs the jobs in this process, in order.
-        tasks: Names of the tasks that the jobs need; custom ones among them are registered in the workers.
+        processes: Number of worker processes, or a cluster; 1 runs the jobs in this process, in order.
+        tasks: Names of the tasks that the jobs need; custom ones among them are sent to the workers.
     """
+    custom = [TASKS[name] for name in tasks if name in TASKS and not TASKS[name].built_in]
+    if isinstance(processes, Cluster):
+        yield from processes.run(jobs, function, custom)
+        return
     if processes == 1:
         yield from map(function, jobs)
         return
-    needed = tuple(recipe for recipe in task_recipes() if recipe.name in tasks)
     context = _Spawning()
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(needed,))
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare, initargs=(custom,))
     try:
         with _single_threaded(), _interrupts_held():
             futures = [executor.submit(function, job) for job in jobs]  # which starts the workers
@@ -69,10 +73,11 @@ class _Spawning(SpawnContext):
                 process.terminate()
 
 
-def _prepare(custom_tasks: tuple[TaskRecipe, ...]) -> None:
-    """Register the parent's own tasks in a worker process, and leave interrupts to the parent."""
+def _prepare(custom: Iterable[Task]) -> None:
+    """Register the parent's custom tasks in a worker process, and leave interrupts to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _interrupts_held cannot do it
-    restore(custom_tasks)
+    for task in custom:
+        register(task)
 
 
 @contextmanager

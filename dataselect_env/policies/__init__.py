@@ -51,6 +51,7 @@ __all__ = [
     "constant_name",
     "expand",
     "get_policy",
+    "own_module",
     "plays",
 ]
 
@@ -111,6 +112,12 @@ def get_policy(name: str) -> AnyPolicy:
         f"there is no policy {name!r}{near or '.'} Choose one of {', '.join(GROUPS['reference'])}, "
         "one of the group degenerate, or module:attribute"
     )
+
+
+def own_module(name: str) -> str | None:
+    """Return the module of a policy ``module:attribute``; None for every other policy."""
+    prefix, colon, _ = name.partition(":")
+    return prefix if colon and prefix not in FAMILIES else None
 
 
 def plays(name: str, task: Task) -> bool:

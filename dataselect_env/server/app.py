@@ -25,7 +25,17 @@ from starlette.routing import Match
 
 from dataselect_env import __version__
 from dataselect_env.core.errors import EnvError, InvalidInput, MethodNotAllowed, NotFound, as_client_error
-from dataselect_env.server import documents, episode_routes, metrics, openapi, page, routes, task_api, websocket
+from dataselect_env.server import (
+    documents,
+    episode_routes,
+    leaderboard_routes,
+    metrics,
+    openapi,
+    page,
+    routes,
+    task_api,
+    websocket,
+)
 from dataselect_env.server.catalogue import DESCRIPTION, NAME
 from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.mcp import routes as mcp_routes
@@ -101,6 +111,7 @@ def create_app(settings: Settings | None = None, store: EpisodeStore | None = No
     app.state.get_service = get_service
     app.include_router(routes.router)
     app.include_router(episode_routes.router)
+    app.include_router(leaderboard_routes.router)
     app.include_router(mcp_routes.router)
     app.include_router(page.router)
     app.include_router(documents.router)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from dataselect_env.core.models import EPISODE_ID_LENGTH
+from dataselect_env.core.models import EPISODE_ID_LENGTH, LONGEST_AGENT_NAME
 from dataselect_env.server.episode_views import MOST_LISTED, EpisodeList, EpisodeView, TraceFormat
 from dataselect_env.server.routes import errors, json_reply, service_of
 from dataselect_env.server.store.base import EpisodeFilter, Transport
@@ -33,6 +33,10 @@ async def recent(
     request: Request,
     *,
     task_id: Annotated[str | None, Query(max_length=64, description="Only episodes of this task.")] = None,
+    agent: Annotated[
+        str | None,
+        Query(max_length=LONGEST_AGENT_NAME, description="Only episodes that an agent of this name has played."),
+    ] = None,
     transport: Annotated[Transport | None, Query(description="Only episodes of this transport.")] = None,
     state: Annotated[
         Literal["running", "finished"] | None, Query(description="Only running or only finished episodes.")
@@ -44,7 +48,7 @@ async def recent(
 ) -> Response:
     """List episodes of every transport, most recently started first, in parts."""
     finished = None if state is None else state == "finished"
-    wanted = EpisodeFilter(task_id=task_id, transport=transport, finished=finished)
+    wanted = EpisodeFilter(task_id=task_id, transport=transport, finished=finished, agent=agent)
     return json_reply(await service_of(request).views.recent(wanted, limit, before))
 
 

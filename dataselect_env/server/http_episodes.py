@@ -15,6 +15,7 @@ from dataselect_env.server.entries import Entries
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeStore, Transport
+from dataselect_env.server.store.sqlite import MEMORY, SQLITE_PREFIX
 from dataselect_env.server.threads import PLAY, Once
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class HTTPEpisodes:
         service: Runs the operations.
         store: Where episodes are stored.
         entries: Decides about the start of episodes.
-        settings: Number of episodes in memory, and whether other processes serve the same store.
+        settings: Number of episodes in memory, and of processes that serve the same file.
     """
 
     def __init__(self, service: Service, store: EpisodeStore, entries: Entries, settings: Settings) -> None:
@@ -36,7 +37,7 @@ class HTTPEpisodes:
         self._store = store
         self._entries = entries
         self._limit = settings.max_live_episodes
-        self._is_alone = settings.workers == 1
+        self._is_alone = settings.workers == 1 and store.url.startswith((SQLITE_PREFIX, MEMORY))
         self._live: OrderedDict[str, Session] = OrderedDict()  # least recently used first
         self._in_use: WeakValueDictionary[str, Session] = WeakValueDictionary()  # also those that requests still use
         self._rebuilding: Once[str, Session] = Once()
@@ -108,7 +109,7 @@ class HTTPEpisodes:
     async def _most_recent(self) -> str | None:
         """Return the episode most recently started over HTTP.
 
-        A server with one process prefers its own, since another server may use the same store.
+        A server with one process and a store on its own machine prefers those of this process.
         """
         if self._is_alone and self._latest is not None:
             return self._latest

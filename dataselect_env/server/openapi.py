@@ -20,7 +20,7 @@ from dataselect_env.core.models import GraderRequest, ResetRequest, StepEnvelope
 from dataselect_env.core.specs import get_spec_range
 from dataselect_env.core.tasks import PINNED, TASKS, get_split
 from dataselect_env.core.validation import WireModel
-from dataselect_env.server import catalogue, task_api
+from dataselect_env.server import catalogue, leaderboard_views, task_api
 from dataselect_env.server.access import OPEN_PATHS
 from dataselect_env.server.catalogue import NAME
 from dataselect_env.server.keyring import KeyList, PublicKey
@@ -116,6 +116,7 @@ def example_answers() -> dict[str, Any]:
         task_api.OneTask(task=specs[0]),
         task_api.ManyTasks(tasks=specs),
         task_api.AllTasks(tasks=specs, env_name=NAME),
+        *leaderboard_views.examples(),
     )
     about_an_episode: dict[str, Any] = json.loads(EPISODE_EXAMPLES.read_text(encoding="utf-8"))
     return about_an_episode | {type(answer).__name__: answer.model_dump(mode="json") for answer in answers}

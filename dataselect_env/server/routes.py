@@ -45,7 +45,7 @@ from dataselect_env.server import catalogue, metrics
 from dataselect_env.server.catalogue import Health, Metadata, Readiness, SchemaReply, TaskList
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.keyring import KeyList
-from dataselect_env.server.pool_view import PoolView
+from dataselect_env.server.pool_view import Layout, PoolView
 from dataselect_env.server.service import Service
 
 router = APIRouter()
@@ -220,9 +220,11 @@ async def pool(
     points: Annotated[
         bool, Query(description="Whether to include the positions of the samples; they never change.")
     ] = True,
+    layout: Annotated[Layout, Query(description="What the positions are.")] = "components",
 ) -> Response:
     """Return the positions of the pool's samples and, once the episode is over, what was bought."""
-    return Response(await service_of(request).pool(episode_id, points=points), media_type="application/json")
+    shown = await service_of(request).pool(episode_id, points=points, layout=layout)
+    return Response(shown, media_type="application/json")
 
 
 @router.get("/keys", response_model=KeyList, responses=errors(), tags=["Environment"])

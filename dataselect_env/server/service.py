@@ -19,6 +19,7 @@ from dataselect_env.server.entries import Entries
 from dataselect_env.server.episode_views import EpisodeViews
 from dataselect_env.server.http_episodes import HTTPEpisodes
 from dataselect_env.server.keyring import Keyring
+from dataselect_env.server.leaderboard import Leaderboards
 from dataselect_env.server.limits import RateLimiter
 from dataselect_env.server.logs import note_episode
 from dataselect_env.server.metrics import Metrics
@@ -58,6 +59,7 @@ class Service:
         keyring: Keys of the sealed split and of receipts.
         entries: Decides about the start of episodes.
         views: What is shown of stored episodes.
+        leaderboards: What is shown of agents and their attempts.
         metrics: Counters for Prometheus.
         limiter: Counts requests by client; None where the settings set no rate limit.
 
@@ -76,12 +78,13 @@ class Service:
         self.sessions = Sessions(store, self.entries, settings, self.metrics.sessions.set)
         self.http = HTTPEpisodes(self, store, self.entries, settings)
         self.views = EpisodeViews(store)
+        self.leaderboards = Leaderboards(store, settings, self.keyring)
         self._store = store
         self._has_loaded = False
         self._loading: Once[None, None] = Once()
         self._baseline: BaselineReport | None = None
         self._reporting: Once[None, BaselineReport] = Once()
-        self._showing: Once[tuple[str, int, bool], str] = Once()
+        self._showing: Once[tuple[str, int, bool, pool_view.Layout], str] = Once()
 
     async def run(self, session: Session, operation: Operation, data: object) -> Reply | State:
         """Do one operation on a session's episode; log and count it.
@@ -150,7 +153,7 @@ class Service:
             self._baseline = await self._reporting.run(None, report)
         return self._baseline
 
-    async def pool(self, episode_id: str, *, points: bool) -> str:
+    async def pool(self, episode_id: str, *, points: bool, layout: pool_view.Layout = "components") -> str:
         """Return what may be shown of the pool of an episode of any transport: a ``PoolView`` as JSON.
 
         Simultaneous requests for the same view share one computation.
@@ -161,14 +164,14 @@ class Service:
             SealedEpisode: It is sealed.
         """
         steps = await self._store.step_count(episode_id)  # a client that knows of a step gets a view with it
-        show = partial(self._show_pool, episode_id, points=points)
-        return await self._showing.run((episode_id, steps, points), show)
+        show = partial(self._show_pool, episode_id, points=points, layout=layout)
+        return await self._showing.run((episode_id, steps, points, layout), show)
 
-    async def _show_pool(self, episode_id: str, *, points: bool) -> str:
+    async def _show_pool(self, episode_id: str, *, points: bool, layout: pool_view.Layout) -> str:
         stored = await self._store.load(episode_id)
         if stored.header.key_id is not None:
             raise SealedEpisode("episode_id: the pool of a sealed episode is never shown", field="episode_id")
-        return await SHOW.run(lambda: pool_view.view(stored, points=points).model_dump_json())
+        return await SHOW.run(lambda: pool_view.view(stored, points=points, layout=layout).model_dump_json())
 
     async def check_ready(self) -> None:
         """Return when episodes can be played.

@@ -12,7 +12,14 @@ from typing import Final
 from dataselect_env.core.actions import request_models
 from dataselect_env.core.env import DataSelectEnv
 from dataselect_env.core.episode import replay
-from dataselect_env.core.errors import AttemptUsed, EpisodeConflict, EpisodeNotFound, EpisodeOver, InvalidInput
+from dataselect_env.core.errors import (
+    AttemptUsed,
+    EpisodeConflict,
+    EpisodeNotFound,
+    EpisodeOver,
+    InvalidInput,
+    StoreOutcomeUnknown,
+)
 from dataselect_env.core.models import (
     DEFAULT_REWARD_MODE,
     Action,
@@ -156,7 +163,7 @@ class Session:
             raise
         except BaseException as error:  # includes cancellation of the request
             self._env = None  # the next call rebuilds the episode as it was before this step
-            self._is_known &= not isinstance(error, asyncio.CancelledError | EpisodeConflict)
+            self._is_known &= not isinstance(error, asyncio.CancelledError | EpisodeConflict | StoreOutcomeUnknown)
             raise
         self._actions.append(action)
         return reply

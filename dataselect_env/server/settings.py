@@ -59,7 +59,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=64,
-        description="Worker processes; several need a store in a file. A WebSocket stays with one of them.",
+        description="Worker processes; several need a store in a file or PostgreSQL. A WebSocket stays with one of"
+        " them.",
     )
     worker_timeout: float = Field(
         30,
@@ -69,13 +70,14 @@ class Settings(BaseSettings):
     )
     store: str | None = Field(
         None,
-        description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db or memory:, which only this "
-        "process can use. Default: a SQLite file in the user's data folder.",
+        description="Store of the episodes: sqlite:///relative.db, sqlite:////absolute.db, "
+        "postgresql://user:password@host/database, which servers on several machines can share, or memory:, which "
+        "only this process can use. Default: a SQLite file in the user's data folder.",
     )
     synchronous: Synchronous = Field(
         "normal",
         description="What acknowledged steps survive. normal: the end of the process at any moment. full: a power"
-        " failure too; each step then waits for the disk.",
+        " failure too; each step then waits for the disk. PostgreSQL has its own setting, synchronous_commit.",
     )
     tasks: str | None = Field(None, description="YAML file with custom tasks, in addition to the built-in ones.")
     token: SecretStr | None = Field(

@@ -7,6 +7,7 @@ import logging
 
 from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store import masked
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ def log_start(settings: Settings, store_url: str) -> None:
         settings: Settings of the server.
         store_url: URL of the store that is open; it may differ from that of the settings.
     """
-    logger.info("Open http://%s:%d/ in a browser; episode store: %s", _host(settings), settings.port, store_url)
+    logger.info("Open http://%s:%d/ in a browser; episode store: %s", _host(settings), settings.port, masked(store_url))
     keyring = Keyring.of(settings)
     if keyring:
         logger.info(

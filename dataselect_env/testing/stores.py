@@ -152,7 +152,12 @@ async def _recent(store: CheckedStore) -> None:
     transports: tuple[Transport, ...] = ("http", "websocket", "mcp")
     expected: list[ListedEpisode] = []
     for place in range(12):
-        made = header(f"e{place}", transports[place % 3], task_id="easy" if place % 4 else "hard")
+        made = header(
+            f"e{place}",
+            transports[place % 3],
+            task_id="easy" if place % 4 else "hard",
+            agent=(None, "a", "b")[place % 5 % 3],
+        )
         steps = () if place == 0 else (STEP,) * (place % 3 + 1)
         grade = GRADE if place % 2 else None
         await store.do("create", made)
@@ -161,12 +166,12 @@ async def _recent(store: CheckedStore) -> None:
         bought, performances = sum(step.bought for step in steps), tuple(step.performance for step in steps)
         expected.insert(0, ListedEpisode(made, bought, performances, grade))
     filters = [
-        EpisodeFilter(task_id, transport, finished)
-        for task_id, transport, finished in product(
-            (None, "easy", "hard", "none"), (None, *transports), (None, True, False)
+        EpisodeFilter(task_id, transport, finished, agent)
+        for task_id, transport, finished, agent in product(
+            (None, "easy", "hard"), (None, *transports), (None, True, False), (None, "b", "nobody")
         )
     ]
-    for wanted, limit in product(filters, (1, 3, 12, 100)):
+    for wanted, limit in product(filters, (1, 5, 100)):
         found = await store.listed(wanted, limit)
         right = [one for one in expected if _meets(one, wanted)]
         what = f"recent({wanted}) in pages of {limit} returned {found}, not {right}"
@@ -179,6 +184,7 @@ def _meets(one: ListedEpisode, wanted: EpisodeFilter) -> bool:
         (wanted.task_id, made.task_id),
         (wanted.transport, made.transport),
         (wanted.finished, one.grade is not None),
+        (wanted.agent, made.agent),
     )
     return all(condition in (None, value) for condition, value in conditions)
 

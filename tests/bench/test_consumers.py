@@ -10,7 +10,18 @@ from bench.consumers import page
 from bench.consumers.record import Record
 from docs.render import ROOT
 
-RUNS = {"inspect_ai", "minari", "ray_serve", "rllib", "skyrl", "stable_baselines3", "torchrl", "trl", "verifiers"}
+RUNS = {
+    "inspect_ai",
+    "minari",
+    "ray_serve",
+    "rllib",
+    "rllib_nodes",
+    "skyrl",
+    "stable_baselines3",
+    "torchrl",
+    "trl",
+    "verifiers",
+}
 
 
 def test_every_run_has_left_its_results() -> None:

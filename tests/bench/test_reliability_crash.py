@@ -13,7 +13,8 @@ from bench.reliability import crash
 from bench.reliability.ledger import Ledger
 from bench.reliability.scripts import Reply, Script, play_alone
 from dataselect_env.server.session import Session
-from dataselect_env.server.store.sqlite import SQLiteStore
+from dataselect_env.server.store.base import EpisodeStore
+from tests.helpers.postgres import Postgres
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,14 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     assert counts["finished and graded"] >= 3  # the episodes of the HTTP clients
 
 
+def test_nothing_acknowledged_is_lost_in_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    run = crash.Run(tmp_path, seed=4, sockets=4, seats=3, url=postgres.new_url())
+    run.kill_once(alone)
+    run.finish(alone)
+    assert run.problems == []
+    assert run.book.counts["steps acknowledged"] > 3
+
+
 # --- what is wrong would be seen ------------------------------------------------------------------------------------
 
 
@@ -47,7 +56,7 @@ def book(path: Path) -> Ledger:
     book = Ledger(random.Random(5), seats=1)
     (entry,) = book.seats
 
-    def play(store: SQLiteStore) -> list[str]:
+    def play(store: EpisodeStore) -> list[str]:
         session = Session(store, "http")
         for number, reply in enumerate(play_alone(entry.script)):
             book.send(entry)
@@ -56,13 +65,13 @@ def book(path: Path) -> Ledger:
             book.answered(entry, reply)
         return []
 
-    crash.with_store(path, play)
+    crash.with_store(f"sqlite:///{path}", play)
     return book
 
 
 def check(path: Path, book: Ledger) -> list[str]:
     replies = {name: play_alone(entry.script) for name, entry in book.touched.items()}
-    return crash.with_store(path, lambda store: book.check(store, replies))
+    return crash.with_store(f"sqlite:///{path}", lambda store: book.check(store, replies))
 
 
 def test_a_store_that_has_everything_is_fine(path: Path, book: Ledger) -> None:
@@ -118,8 +127,8 @@ def test_what_changes_later_is_told_too(path: Path, book: Ledger) -> None:
             "INSERT INTO episodes SELECT 99, 'stranger', transport, task_id, seed, reward_mode,"
             " dynamics_version, started_at, grade, task_digest FROM episodes"
         )
-    assert crash.with_store(path, book.check_again) == ["http-1: changed"]
-    assert crash.check_strangers(path, book) == ["stranger: in the store, but no client started it"]
+    assert crash.with_store(f"sqlite:///{path}", book.check_again) == ["http-1: changed"]
+    assert crash.check_strangers(f"sqlite:///{path}", book) == ["stranger: in the store, but no client started it"]
     assert crash.check_file(path) == []
 
 

@@ -226,6 +226,7 @@ def test_tables_that_are_there_are_not_fetched(folder: Path, monkeypatch: pytest
 @pytest.mark.slow
 def test_the_quick_way(folder: Path, tmp_path: Path) -> None:
     options = ["--tables", "wine", "--seeds", "2", "--contenders", "random,probing", "--folder", str(folder)]
+    options += ["--processes", "1"]
     path = tmp_path / "quick.jsonl"
     for _ in range(2):
         found = CliRunner().invoke(exam.main, [*options, "--results", str(path)])

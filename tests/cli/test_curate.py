@@ -253,6 +253,8 @@ def test_a_wide_row_is_shown_in_part() -> None:
         ((*PLAIN, "--trusted-column", "id"), "--trusted: give either this file or --trusted-column"),
         ((*QUICK[:4], *QUICK[6:]), "--trusted: give either this file or --trusted-column"),
         ((*QUICK, "--audit-column", "right", "--ask"), "--ask: not together with --audit-column"),
+        ((*QUICK, "--no-compare", "--ray", "local"), "--ray: is for the comparison"),
+        ((*QUICK, "--ask", "--ray", "local"), "--ray: is for the comparison"),
         (
             (*QUICK, "--exclude", "rihgt"),
             'pool.csv has no column "rihgt", which --exclude names. Did you mean "right"?',

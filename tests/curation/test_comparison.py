@@ -14,7 +14,9 @@ from dataselect_env.curation.comparison import EVERYTHING, NOTHING, RIVALS, comp
 from dataselect_env.curation.model import PENALTIES, best_penalty, fit_classifier, fit_on_chosen, losses
 from dataselect_env.curation.problem import NoisyTable, Settings, make_task, trusted_halves
 from dataselect_env.curation.report import Comparison, Contender
+from dataselect_env.evaluation.cluster import Cluster
 from dataselect_env.policies import Policy, get_policy
+from tests.helpers.clustering import local_nodes
 from tests.helpers.curating import NAMES, SETTINGS, as_table, noisy
 
 DATA = noisy()
@@ -76,6 +78,18 @@ def test_an_audit_is_for_every_policy_and_not_for_the_whole_table() -> None:
     assert contender(audited, EVERYTHING) == contender(plain, EVERYTHING).model_copy(
         update={"advantage": contender(audited, EVERYTHING).advantage}
     )
+
+
+@pytest.mark.slow
+def test_folds_on_a_cluster_are_those_of_this_process(found: Comparison) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: the extra ray")
+    with local_nodes() as nodes, Cluster(nodes.address) as cluster:
+        done: list[int] = []
+        assert compare(TABLE, policy(), SETTINGS, None, done.append, cluster=cluster) == found
+        assert done == [1] * found.folds
+        settings = replace(SETTINGS, steps=1)
+        audited = compare(TABLE, policy("random"), settings, lambda rows, _: RIGHT[rows], cluster=cluster)
+        assert audited == compare(TABLE, policy("random"), settings, lambda rows, _: RIGHT[rows])
 
 
 def test_a_fold_has_no_part_in_what_is_judged_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,13 @@ pytest.importorskip("selenium", reason="the page is tested with selenium: pip in
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from dataselect_env.core.models import Action
+from dataselect_env.core.strategies.sampling import STRATEGIES
+from tests.helpers.serving import Server
 
 CHROME = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -52,6 +58,7 @@ class Screen:
 
 LAPTOP = Screen(1366, 768)
 PHONE = Screen(390, 844, mobile=True)
+SCREENS = {"laptop": LAPTOP, "phone": PHONE}
 
 
 @dataclass
@@ -70,7 +77,7 @@ class Browser:
 
     def click(self, name: str) -> None:
         """Wait until a button can be used, and click it."""
-        self.until(f"!document.getElementById('{name}').disabled")
+        self.until(f"document.getElementById('{name}').ariaDisabled !== 'true'")
         button = self.find(name)
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
         button.click()
@@ -78,6 +85,10 @@ class Browser:
     def until(self, condition: str) -> None:
         """Wait until a JavaScript expression holds."""
         WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda driver: driver.execute_script(f"return {condition}"))
+
+    def until_true(self, condition: Callable[[], bool]) -> None:
+        """Wait until a function returns True."""
+        WebDriverWait(self.driver, PATIENCE, 0.05).until(lambda _: condition())
 
     def data(self, selector: str, name: str) -> list[str]:
         """Return the ``data-`` attribute ``name`` of all elements that match ``selector``, in document order."""
@@ -125,6 +136,47 @@ def chrome(screen: Screen) -> Iterator[Browser]:
         driver.quit()
 
 
+def start(browser: Browser, task_id: str, seed: int) -> None:
+    browser.driver.execute_script("document.getElementById('seed').value = arguments[0]", str(seed))
+    browser.driver.execute_script("document.getElementById('task').value = arguments[0]", task_id)
+    browser.click("start")
+    browser.until(f"document.getElementById('looking').textContent === '' && {steps_are(0)}")
+    browser.until(usable("buy"))
+
+
+def usable(name: str) -> str:
+    return f"document.getElementById('{name}').ariaDisabled !== 'true'"
+
+
+def steps_are(count: int) -> str:
+    return f"document.getElementById('history').max === '{count}'"
+
+
+def set_slider(browser: Browser, name: str, value: int) -> None:
+    """Move a slider with the keyboard, as somebody without a mouse does."""
+    slider = browser.find(name)
+    slider.send_keys(Keys.HOME)
+    low = int(slider.get_attribute("value") or 0)
+    slider.send_keys(Keys.ARROW_RIGHT * (value - low))
+    assert slider.get_attribute("value") == str(value)
+
+
+def buy(browser: Browser, batch_size: int, **weights: int) -> Action:
+    for name in STRATEGIES:
+        set_slider(browser, f"weight-{name}", weights.get(name, 0))
+    set_slider(browser, "batch", batch_size)
+    count = int(browser.find("history").get_attribute("max") or 0) + 1
+    browser.click("buy")
+    browser.until(steps_are(count))
+    return Action.select(batch_size, **weights)
+
+
+def post(server: Server, path: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(server.base_url + path, json.dumps(body).encode())
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as reply:
+        return json.load(reply)
+
+
 def sent(browser: Browser) -> list[dict[str, Any]]:
     """Return all WebSocket messages that the page has sent."""
     events = [event for event in browser.network() if event["method"] == "Network.webSocketFrameSent"]
@@ -148,12 +200,12 @@ def received(browser: Browser) -> Iterator[dict[str, Any]]:
 PLAY_ALL = """
 const [policies, tasks, done] = arguments;
 const play = async () => {
-  const { Episode } = await import("/web/episode.js");
+  const { PlayedEpisode } = await import("/web/episode.js");
   const { startPolicy } = await import("/web/policies.js");
   const reference = await (await fetch("/web/reference.json")).json();
   const scores = {};
   for (const name of policies) for (const task of tasks) for (const seed of [20001, 20007]) {
-    const episode = new Episode(reference, task, seed);
+    const episode = new PlayedEpisode(reference, task, seed);
     await episode.start();
     const act = startPolicy(reference, name, episode.task, episode.replies);
     while (!episode.done) {

@@ -42,6 +42,7 @@ def meets(entry: Entry, wanted: EpisodeFilter) -> bool:
         wanted.task_id in (None, header.task_id)
         and wanted.transport in (None, header.transport)
         and wanted.finished in (None, entry.grade is not None)
+        and wanted.agent in (None, header.agent)
     )
 
 

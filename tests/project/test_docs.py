@@ -52,7 +52,9 @@ TUTORIAL = ("python", "watch", "curl", "grade", "play", "evaluate")
 """Examples that test_docs_tutorial runs, beside ``client`` and ``policy``."""
 CURATE = tuple(f"curate-{name}" for name in ("table", "run", "again", "use", "ask", "audit", "python"))
 """Examples that test_docs_curate runs."""
-OTHERS = (*OWN_DATA, *CURATE, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
+CLAIMS = ("claims-record", "claims-sealed", "claims-false")
+"""Examples that test_docs_claims runs."""
+OTHERS = (*OWN_DATA, *CURATE, *CLAIMS, *(f"tutorial-{name}" for name in TUTORIAL), "client", "policy", "curl")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.name))

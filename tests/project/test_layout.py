@@ -44,7 +44,7 @@ WINGS: dict[str, set[str]] = {
     },
     "custom": {"numpy", "pandas", "pyarrow", "pydantic", "pydantic_core", "sklearn", "yaml"},
     "policies": {"numpy"},
-    "evaluation": {"numpy", "pydantic", "pydantic_core", "scipy", "sklearn"},
+    "evaluation": {"numpy", "pydantic", "pydantic_core", "ray", "scipy", "sklearn"},
     "rendering": {"click", "matplotlib", "numpy", "pydantic"},
     "curation": {"joblib", "matplotlib", "numpy", "pandas", "pydantic", "sklearn", "threadpoolctl"},
     "server": {
@@ -53,6 +53,8 @@ WINGS: dict[str, set[str]] = {
         "numpy",
         "platformdirs",
         "prometheus_client",
+        "psycopg",
+        "psycopg_pool",
         "pydantic",
         "pydantic_settings",
         "starlette",

@@ -16,6 +16,7 @@ from dataselect_env.server.settings import Settings
 TASK_ROUTES = ["splits", "tasks", "num_tasks", "task", "task_range"]
 ROUTES = {
     *("/reset", "/step", "/state", "/pool", "/tasks", "/grader", "/baseline"),
+    *("/boards", "/leaderboard", "/leaderboard/{agent}"),
     *("/episodes", "/episodes/{episode_id}", "/episodes/{episode_id}/trace"),
     *("/health", "/ready", "/metrics", "/metadata", "/schema", "/keys", "/mcp", "/list_environments"),
     *(f"/{{env_name}}/{name}" for name in TASK_ROUTES),

@@ -28,7 +28,7 @@ def ids(client: TestClient, **filters: Any) -> list[str]:
 
 def test_the_list_is_filtered_and_comes_in_parts(client: TestClient) -> None:
     for place in range(5):
-        start(client, f"e{place}", task_id="hard" if place < 2 else "easy")
+        start(client, f"e{place}", task_id="hard" if place < 2 else "easy", agent="me" if place == 3 else None)
     step(client, "e1", stop())
     with client.websocket_connect("/ws") as socket:
         socket.send_json({"type": "reset", "data": {"episode_id": "other"}})
@@ -38,6 +38,7 @@ def test_the_list_is_filtered_and_comes_in_parts(client: TestClient) -> None:
     assert ids(client, state="finished") == ["e1"]
     assert ids(client, state="running", task_id="hard") == ["e0"]
     assert ids(client, transport="websocket") == ["other"]
+    assert ids(client, agent="me") == ["e3"]
     assert ids(client, task_id="none") == []
     first = client.get("/episodes", params={"limit": 4}).json()
     assert [one["episode_id"] for one in first["episodes"]] == ["other", "e4", "e3", "e2"]

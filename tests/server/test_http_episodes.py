@@ -19,6 +19,7 @@ from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import SCRIPT, select, stop
+from tests.helpers.store_labs import StoreLab
 
 
 @pytest.fixture
@@ -56,17 +57,19 @@ def test_episodes_out_of_memory_go_on_from_the_store(service: Service) -> None:
     assert all(len(same) == 1 for same in observed)
 
 
-def test_a_new_service_over_the_same_store_goes_on(service: Service, store: SQLiteStore) -> None:
+def test_a_new_service_over_the_same_store_goes_on(lab: StoreLab) -> None:
+    service = Service(Settings(), lab.store)
     start(service, "a")
     run(service.http.handle("step", select()))
-    restarted = Service(service.settings, store)
+    restarted = Service(service.settings, lab.store)
     assert steps_of(restarted) == 1
     run(restarted.http.handle("step", stop()))
     assert run(restarted.grade({"episode_id": "a"})).episode_id == "a"
 
 
-def test_services_that_share_a_store_take_turns_at_one_episode(service: Service, store: SQLiteStore) -> None:
-    other = Service(service.settings, store)
+def test_services_that_share_a_store_take_turns_at_one_episode(lab: StoreLab) -> None:
+    service, another_store = Service(Settings(), lab.store), lab.open_another()
+    other = Service(Settings(), another_store)
     start(service, "shared", seed=9)
     start(service, "alone", seed=9)
     for turn, action in enumerate(SCRIPT):
@@ -77,6 +80,7 @@ def test_services_that_share_a_store_take_turns_at_one_episode(service: Service,
         assert isinstance(alone, Reply)
         assert shared.observation == alone.observation
         assert steps_of(service, "shared") == steps_of(other, "shared") == turn + 1
+    run(another_store.close())
 
 
 def test_an_episode_of_a_connection_is_not_played_over_http(service: Service, store: SQLiteStore) -> None:

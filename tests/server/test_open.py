@@ -7,7 +7,6 @@ from asyncio import run
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -142,20 +141,17 @@ def test_tools_speak_of_the_problem(client: TestClient, seed: int) -> None:
     assert "problem" not in bought["structuredContent"]
 
 
-@pytest.mark.parametrize("kind", ["memory", "file"])
 @pytest.mark.parametrize("seed", [AUDITED, SILENT])
-def test_an_episode_goes_on_after_a_restart(tmp_path: Path, kind: str, seed: int) -> None:
-    url = "memory:" if kind == "memory" else f"sqlite:///{tmp_path / 'episodes.db'}"
+def test_an_episode_goes_on_after_a_restart(store_url: str, seed: int) -> None:
     expected = DataSelectEnv()
     replies = [expected.reset(task_id="open", seed=seed, episode_id="one")]
     replies += [expected.step(action) for action in SCRIPT]
-    store = open_store(url)
+    store = open_store(store_url)
     session = Session(store, "http")
     assert run(session.handle("reset", {"task_id": "open", "seed": seed, "episode_id": "one"})) == replies[0]
     assert run(session.handle("step", SCRIPT[0])) == replies[1]
-    if kind == "file":
-        run(store.close())
-        store = open_store(url)
+    run(store.close())
+    store = open_store(store_url)
     resumed = Session.resume(store, run(store.load("one")))
     found = [cast("Reply", run(resumed.handle("step", action))) for action in SCRIPT[1:]]
     assert found == replies[2:]

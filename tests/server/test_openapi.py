@@ -69,6 +69,10 @@ def test_examples_of_an_episode_are_rendered_from_the_code() -> None:
             assert list(found) == list(expected), place
             for name in expected:
                 assert_equal(found[name], expected[name], f"{place}.{name}")
+        elif isinstance(expected, list):
+            assert len(found) == len(expected), place
+            for number, value in enumerate(expected):
+                assert_equal(found[number], value, f"{place}[{number}]")
         elif isinstance(expected, float):
             assert found == pytest.approx(expected, rel=1e-6), f"{place}: run python -m bench.render_examples"
         else:

@@ -34,9 +34,8 @@ def expected(task_id: str) -> list[dict[str, Any]]:
     return [without_id(one.step(action)) for action in SCRIPT]
 
 
-def test_everything_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    store = "sqlite:///episodes.db"
-    with running_server(store=store, cwd=tmp_path) as server:
+def test_everything_acknowledged_survives_a_kill(store_url: str) -> None:
+    with running_server(store=store_url) as server:
         grades = {}
         for task_id in TASKS:
             with connect(server.ws_url) as socket:
@@ -49,7 +48,7 @@ def test_everything_acknowledged_survives_a_kill(tmp_path: Path) -> None:
                 post(server, "/step", {**action, "episode_id": f"http-{task_id}"})
         server.kill()
 
-    with running_server(store=store, cwd=tmp_path) as server:
+    with running_server(store=store_url) as server:
         for episode_id, grade in grades.items():
             told = post(server, "/grader", {"episode_id": episode_id})
             assert {name: told[name] for name in grade} == grade
@@ -77,8 +76,9 @@ def test_a_default_store_that_cannot_be_written_gives_way_to_a_temporary_one(tmp
         assert list(tmp_path.glob("dataselect-env-*/episodes.db"))
 
 
-def test_a_terminated_server_ends_by_itself(tmp_path: Path) -> None:
-    with running_server(store="sqlite:///episodes.db", cwd=tmp_path) as server:
+def test_a_terminated_server_ends_by_itself(store_url: str) -> None:
+    with running_server(store=store_url) as server:
         post(server, "/reset", {"episode_id": "one"})
-        server.terminate()
+        assert server.terminate() == 0
         assert "Traceback" not in server.log
+        assert "p%40ss" not in server.log

@@ -86,7 +86,7 @@ def test_the_same_view_is_made_once_for_all_who_ask(service: Service, monkeypatc
     made = []
     view = pool_view.view
 
-    def count(stored: StoredEpisode, *, points: bool) -> PoolView:
+    def count(stored: StoredEpisode, *, points: bool, layout: str) -> PoolView:
         made.append(len(stored.steps))
         return view(stored, points=points)
 

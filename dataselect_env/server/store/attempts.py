@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from dataselect_env.core.errors import AttemptUsed
 from dataselect_env.core.models import Grade
 from dataselect_env.core.tasks import SEALED
 from dataselect_env.server.store.boards import Agent, Attempt, AttemptState, Board, Standing, points_of
+from dataselect_env.server.store.faults import attempt_used
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS agents (
@@ -70,9 +70,7 @@ def add(connection: sqlite3.Connection, board: Board, attempt: Attempt) -> None:
     row = (board.name, one.agent, one.place, one.episode_id, one.started_at, one.points, one.passed, one.state)
     added = connection.execute("INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     if added.rowcount == 0 and board.split == SEALED:
-        raise AttemptUsed(
-            f"index: {one.agent} has started this episode before, and only the first attempt counts", field="index"
-        )
+        raise attempt_used(one.agent)
 
 
 def update(connection: sqlite3.Connection, episode_id: str, so_far: Grade, *, is_over: bool) -> None:

@@ -100,6 +100,7 @@ class EpisodeFilter:
     task_id: str | None = None
     transport: Transport | None = None
     finished: bool | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

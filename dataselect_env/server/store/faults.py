@@ -13,7 +13,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from dataselect_env.core.errors import EnvError, EpisodeConflict, EpisodeExists, EpisodeNotFound, StoreUnavailable
+from dataselect_env.core.errors import (
+    AttemptUsed,
+    EnvError,
+    EpisodeConflict,
+    EpisodeExists,
+    EpisodeNotFound,
+    StoreUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +33,13 @@ SETTLED = 10.0
 def exists() -> EpisodeExists:
     """Return the error of an id that is in use."""
     return EpisodeExists("episode_id: is already in use; choose another or leave it out", field="episode_id")
+
+
+def attempt_used(agent: str) -> AttemptUsed:
+    """Return the error of a sealed episode that an agent has started before."""
+    return AttemptUsed(
+        f"index: {agent} has started this episode before, and only the first attempt counts", field="index"
+    )
 
 
 def conflict() -> EpisodeConflict:
@@ -108,7 +122,8 @@ class Faults:
             self._logged = now
         is_expected = isinstance(error, self._expected)
         how_often = "" if self._failures == 1 else f"; {self._failures} failures since it last worked"
-        logger.error("the episode store failed: %s%s", error, how_often, exc_info=is_new and not is_expected)
+        text = " ".join(str(error).split())  # some have several lines
+        logger.error("the episode store failed: %s%s", text, how_often, exc_info=is_new and not is_expected)
 
     def _note_recovery(self) -> None:
         with self._lock:

@@ -56,7 +56,8 @@ LIST_EPISODES = (
     f"SELECT number, grade, {HEADER}"  # noqa: S608  (of constants)
     f" FROM (SELECT * FROM episodes WHERE number < ?1 ORDER BY number DESC LIMIT {EXAMINED})"
     " WHERE key_id IS NULL AND (?2 IS NULL OR task_id = ?2) AND (?3 IS NULL OR transport = ?3)"
-    " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) ORDER BY number DESC LIMIT ?5"
+    " AND (?4 IS NULL OR (grade IS NOT NULL) = ?4) AND (?5 IS NULL OR agent = ?5)"
+    " ORDER BY number DESC LIMIT ?6"
 )
 LAST_EXAMINED = "SELECT number FROM episodes WHERE number < ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 LIST_STEPS = "SELECT bought, performance FROM steps WHERE episode = ? ORDER BY step"
@@ -245,7 +246,8 @@ class SQLiteStore:
     async def recent(self, wanted: EpisodeFilter, limit: int, before: int | None = None) -> EpisodePage:
         """Return at most ``limit`` episodes that meet a filter, most recently created first; examines ``EXAMINED``."""
         start = NEWEST if before is None else before
-        found = self._read(LIST_EPISODES, start, wanted.task_id, wanted.transport, wanted.finished, limit)
+        conditions = wanted.task_id, wanted.transport, wanted.finished, wanted.agent
+        found = self._read(LIST_EPISODES, start, *conditions, limit)
         more = found[-1:] if len(found) == limit else self._read(LAST_EXAMINED, start, EXAMINED - 1)
         return EpisodePage(tuple(self._listed(*row) for row in found), more[0][0] if more else None)
 

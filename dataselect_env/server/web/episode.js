@@ -1,6 +1,6 @@
-// One episode: actions, replies, and the visible part of the pool.
+// One episode: actions, replies, and the visible part of the pool. It is played here, or watched while others play it.
 
-import { Connection, fetchPool } from "./protocol.js";
+import { Connection, fetchEpisode, fetchPool } from "./protocol.js";
 
 export const STOP = {
   action_type: "stop",
@@ -24,17 +24,24 @@ function withNumbers(task, problem) {
   return { ...task, ...numbers, flip_y: rate };
 }
 
-export class Episode {
-  /** `reference` is the content of reference.json; start() starts the episode. */
-  constructor(reference, taskId, seed) {
+/** Return the query strategies that a task offers, in the order in which they pick. */
+export function strategiesOf(task, reference) {
+  return task.strategies ?? [...reference.strategies, ...task.extra_strategies];
+}
+
+/** What every episode has; subclasses fill `replies`: the one to the reset, then one per step. */
+class Episode {
+  constructor(reference, task) {
     this.reference = reference;
-    this.task = reference.tasks[taskId];
-    this.seed = seed;
+    this.task = task;
     this.actions = [];
-    this.replies = []; // the reply to the reset, then one per step
-    this.points = null; // positions of the pool samples
-    this.purchases = []; // purchases by step, as far as they were requested
+    this.replies = [];
+    this.layout = "components"; // what the positions are: see scatter.js
+    this.points = null; // positions of the pool samples that are drawn
+    this.sample = null; // their indices, where the pool is too large to draw all
+    this.purchases = []; // purchases by step, as far as they may be shown
     this.mislabelled = null; // all wrong labels, once the episode is over
+    this.accuracies = null; // on the validation samples by step, once the episode is over
   }
 
   get last() {
@@ -42,15 +49,15 @@ export class Episode {
   }
 
   get steps() {
-    return this.actions.length;
+    return this.replies.length - 1;
   }
 
   get done() {
     return Boolean(this.last?.done);
   }
 
-  get grade() {
-    return this.last?.info?.grade ?? null;
+  get strategies() {
+    return strategiesOf(this.task, this.reference);
   }
 
   /** Return the sum of rewards up to a step. */
@@ -58,24 +65,44 @@ export class Episode {
     return this.replies.slice(0, step + 1).reduce((sum, reply) => sum + (reply.reward ?? 0), 0);
   }
 
-  /** Return the samples bought up to a step, and how many of them are mislabelled. */
+  /** Return the samples bought up to a step, how many of them are mislabelled, and how many each strategy chose. */
   boughtAt(step) {
     const infos = this.replies.slice(1, step + 1).map((reply) => reply.info);
+    const sum = (value) => infos.reduce((total, info) => total + (value(info) ?? 0), 0);
     return {
-      bought: infos.reduce((sum, info) => sum + info.batch_size, 0),
-      mislabelled: infos.reduce((sum, info) => sum + (info.mislabelled ?? 0), 0),
+      bought: sum((info) => info.batch_size),
+      mislabelled: sum((info) => info.mislabelled),
+      by: Object.fromEntries(this.strategies.map((name) => [name, sum((info) => info.bought_by[name])])),
     };
+  }
+
+  /** Request the visible part of the pool. */
+  async look(points = false) {
+    const { layout } = this;
+    const pool = await fetchPool(this.id, { points, layout });
+    if (points) Object.assign(this, { points: pool.points, sample: pool.sample, layout });
+    this.purchases = pool.purchases ?? [];
+    this.mislabelled = pool.mislabelled;
+    this.accuracies = pool.accuracies;
+  }
+
+  close() {}
+}
+
+/** An episode that this page plays; start() starts it. */
+export class PlayedEpisode extends Episode {
+  constructor(reference, taskId, seed) {
+    super(reference, reference.tasks[taskId]);
+    this.seed = seed;
+  }
+
+  get grade() {
+    return this.last?.info?.grade ?? null;
   }
 
   async start() {
     this.replies = [await this.connect()];
     this.task = withNumbers(this.task, this.replies[0].problem);
-    try {
-      await this.look(true);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
   }
 
   /** Play one action. After a lost connection the episode is replayed on a new one; replays are exact. */
@@ -91,14 +118,6 @@ export class Episode {
     return reply;
   }
 
-  /** Request the visible part of the pool. */
-  async look(points = false) {
-    const pool = await fetchPool(this.id, points);
-    this.points = pool.points ?? this.points;
-    this.purchases = pool.purchases;
-    this.mislabelled = pool.mislabelled;
-  }
-
   close() {
     this.connection?.close();
   }
@@ -107,5 +126,48 @@ export class Episode {
     this.connection = await Connection.open();
     this.id = this.reference.demonstration_prefix + crypto.getRandomValues(new Uint32Array(4)).join("-");
     return this.connection.request("reset", { task_id: this.task.task_id, seed: this.seed, episode_id: this.id });
+  }
+}
+
+const UNKNOWN = { remaining_budget: NaN, diversity_score: NaN, noise_estimate: NaN, samples_available: NaN };
+
+/** An episode that any client plays or has played; start() loads it, refresh() loads its new steps. */
+export class WatchedEpisode extends Episode {
+  constructor(reference, id) {
+    super(reference, null);
+    this.id = id;
+  }
+
+  async start() {
+    await this.refresh();
+  }
+
+  /** Load the steps so far; return whether there are new ones. */
+  async refresh() {
+    const before = this.replies.length;
+    const shown = await fetchEpisode(this.id);
+    const task = this.reference.tasks[shown.task_id];
+    if (!task) throw new Error(`This server does not have the task ${shown.task_id} any more.`);
+    this.task = withNumbers(task, shown.problem);
+    this.shown = shown;
+    this.seed = shown.seed;
+    const { score, passed, breakdown } = shown;
+    this.grade = shown.done ? { score, passed, breakdown } : null;
+    this.actions = shown.steps.filter(({ action }) => action !== null).map(({ action }) => action);
+    const replies = shown.steps.map((step) => this.reply(step));
+    this.replies = shown.not_replayed === null ? replies : [this.reply({ step: 0, performance: NaN }), ...replies];
+    return this.replies.length > before;
+  }
+
+  /** Return a step in the form of a reply; what the server cannot replay is left open. */
+  reply({ step, reward = null, done = false, observation, info, performance, bought, mislabelled }) {
+    const told = { reward_terms: {}, batch_size: bought, bought_by: {}, mislabelled, redundancy: null, end_reason: null };
+    return {
+      step,
+      reward,
+      done,
+      observation: observation ?? { ...UNKNOWN, current_performance: performance },
+      info: step === 0 ? null : (info ?? told),
+    };
   }
 }

@@ -1,90 +1,102 @@
-// Entry point: loads reference.json, fills the form and starts the two tabs.
+// Entry point: loads reference.json, fills the forms, and shows what the address says.
 
+import { wireCode } from "./code.js";
 import { Compare } from "./compare.js";
 import { fromFragment } from "./link.js";
-import { byId } from "./page.js";
+import { byId, fill } from "./page.js";
 import { Play } from "./play.js";
 import { asksForToken, fetchReference, useToken } from "./protocol.js";
+import { wireTheme } from "./theme.js";
+import { explainOnDemand } from "./tip.js";
+import { Watch } from "./watch.js";
 
-/** Fill a <select> with [value, text] pairs. */
-function fill(select, options, chosen) {
-  select.replaceChildren(...options.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+const START = { taskId: "medium", seed: 7, actions: [] };
+
+/** Show a tab. */
+function choose(name) {
+  for (const tab of document.querySelectorAll("[role=tab]")) {
+    const panel = tab.getAttribute("aria-controls");
+    tab.setAttribute("aria-selected", panel === name);
+    tab.tabIndex = panel === name ? 0 : -1;
+    byId(panel).hidden = panel !== name;
+  }
 }
 
-/** Fill the inputs of task, split, seed and policies, whose ids start with `prefix`. */
-function fillChoices(reference, prefix, { task, split, seed }) {
-  const element = (name) => document.getElementById(prefix + name);
-  fill(element("task"), Object.keys(reference.tasks).map((name) => [name, name]), task);
-  fill(element("split"), Object.keys(reference.splits).map((name) => [name, name]), split);
-  element("seed").value = seed;
-}
-
-/** Add the tasks that a <select> does not have yet. */
-function addTasks(reference, select) {
-  const known = new Set([...select.options].map(({ value }) => value));
-  select.append(...Object.keys(reference.tasks).filter((name) => !known.has(name)).map((name) => new Option(name)));
-}
-
-/** Switch tabs by click and by arrow keys. */
-function wireTabs(onShow) {
+/** Switch tabs by click and by arrow keys; `onChoose` shows the tab of a name. */
+function wireTabs(onChoose) {
   const tabs = [...document.querySelectorAll("[role=tab]")];
-  const choose = (tab) => {
-    for (const other of tabs) {
-      const chosen = other === tab;
-      other.setAttribute("aria-selected", chosen);
-      other.tabIndex = chosen ? 0 : -1;
-      document.getElementById(other.getAttribute("aria-controls")).hidden = !chosen;
-    }
-    onShow(tab.getAttribute("aria-controls"));
-  };
   tabs.forEach((tab, place) => {
-    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("click", () => onChoose(tab.getAttribute("aria-controls")));
     tab.addEventListener("keydown", (event) => {
       const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (way === undefined) return;
       const next = tabs[(place + way + tabs.length) % tabs.length];
       next.focus();
-      choose(next);
+      next.click();
     });
   });
 }
 
-async function main() {
-  const reference = await fetchReference();
-  const start = { task: "medium", split: "train", seed: 7 };
-  fillChoices(reference, "", start);
-  fillChoices(reference, "compare-", start);
-  const policies = reference.policies.map(({ name }) => [name, name]);
-  fill(byId("policy"), policies, "probing");
-  fill(byId("left-policy"), policies, "probing");
-  fill(byId("right-policy"), policies, "uncertainty");
-
-  const play = new Play(reference);
-  const compare = new Compare(reference);
-  wireTabs((name) => (name === "compare" ? compare.shown() : play.shown()));
-  addEventListener("pagehide", () => [play, compare].forEach((tab) => tab.close()));
-  const open = async () => {
-    try {
-      const linked = fromFragment(location.hash, reference);
-      if (linked) await play.replay(linked);
-      return linked !== null;
-    } catch (error) {
-      byId("status").textContent = error.message;
-      return true;
-    }
-  };
-  addEventListener("hashchange", open);
-  byId("token").addEventListener("input", () => useToken(byId("token").value));
-  byId("token").addEventListener("change", async () => {
-    Object.assign(reference, await fetchReference()); // a right token adds the server's own tasks
-    for (const prefix of ["", "compare-"]) addTasks(reference, document.getElementById(`${prefix}task`));
+/** Ask for the token of the server until it is right, if it needs one. */
+async function enter() {
+  byId("token-form").hidden = !(await asksForToken());
+  if (byId("token-form").hidden) return;
+  byId("status").textContent = "This server requires a token.";
+  byId("token").focus();
+  await new Promise((resolve) => {
+    byId("token-form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      useToken(byId("token").value);
+      if (await asksForToken()) byId("status").textContent = "The token is not that of the server.";
+      else resolve();
+    });
   });
-  if (await asksForToken()) {
-    byId("token-field").hidden = false;
-    byId("status").textContent = "This server requires a token; enter it and start.";
-    return;
-  }
-  if (!(await open())) await play.start();
+  byId("token-form").hidden = true;
+  byId("status").textContent = "";
 }
 
-main();
+async function main() {
+  wireTheme();
+  explainOnDemand();
+  await enter();
+  const reference = await fetchReference();
+  const tasks = Object.keys(reference.tasks).map((name) => [name, name]);
+  for (const prefix of ["", "compare-"]) {
+    fill(byId(`${prefix}task`), tasks, START.taskId);
+    fill(byId(`${prefix}split`), Object.keys(reference.splits).map((name) => [name, name]), "train");
+  }
+  fill(byId("policy"), reference.policies.map(({ name }) => [name, name]));
+
+  const play = new Play(reference);
+  const [compare, watch] = [new Compare(reference), new Watch(reference)];
+  wireCode((error) => play.notice.fail(error, null));
+  addEventListener("pagehide", () => [play, compare].forEach((tab) => tab.close()));
+
+  /** Show what the address says. */
+  const open = async () => {
+    try {
+      const wanted = fromFragment(location.hash, reference);
+      choose(wanted.tab);
+      if (wanted.tab === "watch") await watch.shown();
+      else if (wanted.tab === "compare") compare.open(wanted);
+      else if (play.place === location.hash && play.episode) play.view.draw();
+      else if (wanted.episodeId) await play.watch(wanted.episodeId);
+      else if (wanted.taskId || play.episode === null) await play.open(wanted.taskId ? wanted : START);
+    } catch (error) {
+      choose("play");
+      play.notice.fail(error, null);
+    }
+  };
+  addEventListener("popstate", open); // also where a link changes the fragment
+  wireTabs((name) => {
+    history.pushState(null, "", { play: play.place || "#", watch: "#watch", compare: compare.place }[name]);
+    open();
+  });
+  await open();
+}
+
+main().catch((error) => {
+  byId("status").textContent = error.message;
+  byId("retry").hidden = false;
+  byId("retry").addEventListener("click", () => location.reload());
+});

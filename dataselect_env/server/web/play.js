@@ -1,106 +1,182 @@
-// The tab that plays an episode by hand, by a policy or from a link.
+// The tab that plays an episode by hand, by a policy or from a link, and watches the episodes of others.
 
-import { Episode, STOP, selectBatch } from "./episode.js";
+import { showCode } from "./code.js";
+import { ActionForm } from "./controls.js";
+import { PlayedEpisode, STOP, WatchedEpisode } from "./episode.js";
+import { sentence } from "./explain.js";
 import { toFragment } from "./link.js";
-import { PACE, byId, setSlider, wait } from "./page.js";
+import { Notice } from "./notice.js";
+import { PACE, allow, byId, copy, isAllowed, setSlider, wait } from "./page.js";
 import { startPolicy } from "./policies.js";
-import { showResult } from "./result.js";
+import { Refusal } from "./protocol.js";
+import { drawOwnLadder, showResult } from "./result.js";
 import { SeedChoice } from "./seeds.js";
 import { fillSteps } from "./steps.js";
 import { figure, percent } from "./svg.js";
-import { EpisodeView, sentence } from "./view.js";
+import { EpisodeView } from "./view.js";
+import { Work } from "./work.js";
+
+const POLL = 1_500; // milliseconds between requests for new steps of a watched episode
 
 export class Play {
   constructor(reference) {
     this.reference = reference;
     this.episode = null;
     this.step = 0; // the step shown
-    this.busy = false;
     this.run = 0; // counts automatic runs; a run ends when the number changes
-    this.turn = 0; // counts requests; a result is dropped when the number has changed
+    this.notice = new Notice();
+    this.work = new Work(this.notice, { onChange: () => this.enable(), onAbandon: () => this.leave() });
     this.seed = new SeedChoice(reference, "");
     this.view = new EpisodeView(byId("play-view"));
-    this.batch = Number(byId("batch").value); // the chosen size; the slider is limited by the budget
-    this.sliders = Object.fromEntries(reference.strategies.map((name) => [name, byId(name)]));
+    this.view.onLayout = (layout) => this.changeLayout(layout);
+    this.form = new ActionForm(reference, () => this.enable());
     this.wire();
     this.tellTask();
-    this.tellAction();
     this.tellPolicy();
+    this.form.offer(reference.tasks[byId("task").value], NaN);
   }
 
   wire() {
     const on = (name, event, act) => byId(name).addEventListener(event, act);
-    on("setup", "submit", (event) => {
-      event.preventDefault();
-      this.start();
-    });
-    on("draw-seed", "click", () => {
-      this.seed.draw();
-      this.start();
-    });
-    on("task", "change", () => this.start());
-    on("split", "change", () => this.start());
-    on("action", "submit", (event) => {
-      event.preventDefault();
-      this.guarded(() => this.act(selectBatch(Number(byId("batch").value), this.weights())));
-    });
-    on("batch", "input", () => (this.batch = Number(byId("batch").value)));
-    on("action", "input", () => this.tellAction());
-    on("stop", "click", () => this.guarded(() => this.act(STOP)));
+    const click = (name, act) => on(name, "click", () => isAllowed(name) && act());
+    const submit = (name, act) => on(name, "submit", (event) => (event.preventDefault(), act()));
+    submit("setup", () => this.start());
+    submit("action", () => isAllowed("buy") && this.work.run((isCurrent) => this.act(this.form.action, isCurrent)));
+    click("draw-seed", () => this.seed.draw());
+    on("task", "change", () => this.tellTask());
+    click("stop", () => this.work.run((isCurrent) => this.act(STOP, isCurrent)));
     on("policy", "change", () => this.tellPolicy());
-    on("run", "click", () => (this.running ? this.pause() : this.guarded(() => this.runPolicy())));
-    on("history", "input", () => this.lookAt(Number(byId("history").value)));
-    on("earlier", "click", () => this.lookAt(this.step - 1));
-    on("later", "click", () => this.lookAt(this.step + 1));
-    on("rerun", "click", () => this.showFromStart());
-    on("see-grade", "click", () => {
+    click("run", () => (this.running ? this.pause() : this.work.run((isCurrent) => this.runPolicy(isCurrent))));
+    on("history", "input", () => this.browse(Number(byId("history").value)));
+    click("earlier", () => this.browse(this.step - 1));
+    click("later", () => this.browse(this.step + 1));
+    click("rerun", () => this.showFromStart());
+    click("see-grade", () => {
       byId("result").scrollIntoView();
       byId("result-title").focus();
     });
-    on("copy", "click", () => this.copyLink());
+    click("play-this", () => this.open({ taskId: this.episode.task.task_id, seed: this.episode.seed, actions: [] }, true));
+    on("copy", "click", async () => (byId("copied").textContent = await copy(byId("link"))));
+    new ResizeObserver(() => this.episode?.grade && drawOwnLadder(this.episode)).observe(byId("ladder"));
+  }
+
+  // --- what is shown --------------------------------------------------------------------------------------------------
+
+  /** Return the fragment of what is shown. */
+  get place() {
+    if (this.episode instanceof WatchedEpisode) return `#episode=${encodeURIComponent(this.episode.id)}`;
+    return this.episode === null ? "" : toFragment(this.episode);
   }
 
   /** Start the chosen episode; abandon the current one. */
   start() {
-    this.pause();
-    this.tellTask();
-    return this.guarded(async () => {
-      const { turn } = this;
-      const episode = new Episode(this.reference, byId("task").value, this.seed.read());
-      await episode.start();
-      if (turn !== this.turn) return episode.close(); // another episode was started meanwhile
-      this.episode?.close();
-      this.episode = episode;
-      this.tellTask(episode.task);
-      for (const name of ["result", "see-grade"]) byId(name).hidden = true;
-      this.advance();
-    }, true);
+    return this.open({ taskId: byId("task").value, seed: byId("seed").value, actions: [] }, true);
   }
 
-  /** Play an episode from a link. */
-  async replay({ taskId, seed, actions }) {
+  /** Start an episode and play these actions at once; `isNew` makes an entry in the browser's history. */
+  open({ taskId, seed, actions }, isNew = false) {
     byId("task").value = taskId;
     this.seed.set(seed);
-    await this.start();
-    await this.guarded(() => this.runSteps(actions.map((action) => () => action)));
+    this.tellTask();
+    return this.replace(async (isCurrent) => {
+      const episode = new PlayedEpisode(this.reference, taskId, this.seed.read());
+      await episode.start();
+      if (isCurrent()) this.take(episode);
+      for (const action of actions) {
+        if (!isCurrent() || episode.done) break;
+        await episode.step(action);
+      }
+      if (!isCurrent()) return episode.close(); // another episode was started meanwhile
+      this.record(isNew);
+      return this.arrive(episode, true);
+    });
   }
 
-  /** Let a policy play to the end. */
-  runPolicy() {
+  /** Show an episode of any client, and follow it while it runs. */
+  async watch(id) {
+    await this.replace(async (isCurrent) => {
+      const episode = new WatchedEpisode(this.reference, id);
+      await episode.start();
+      if (!isCurrent()) return;
+      byId("task").value = episode.task.task_id;
+      if (episode.seed !== null) this.seed.set(episode.seed);
+      this.take(episode);
+      await this.arrive(episode, true);
+      this.follow(episode);
+    });
+  }
+
+  /** Do work that ends with another episode, in place of any other. */
+  replace(work) {
+    this.work.abandon();
+    return this.work.run((isCurrent) => this.work.answer(work(isCurrent)));
+  }
+
+  /** Show another episode. */
+  take(episode) {
+    this.episode?.close();
+    this.episode = episode;
+    const watched = episode instanceof WatchedEpisode;
+    document.body.dataset.mode = watched ? "watching" : "playing";
+    for (const name of ["result", "see-grade"]) byId(name).hidden = true;
+    this.view.parts.layout.value = episode.layout;
+    this.tellTask(episode.task);
+    this.tellWatched();
+    this.lookAt(episode.steps);
+  }
+
+  /** Keep what is shown in the address, so that links, reload and the back button work. */
+  record(isNew = false) {
+    if (byId("play").hidden || this.place === location.hash) return;
+    history[isNew ? "pushState" : "replaceState"](null, "", this.place);
+  }
+
+  /** Load what may be seen of the pool, and show the newest step. */
+  async arrive(episode, points = false) {
+    try {
+      await episode.look(points);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error; // the step counts, whether or not its samples can be shown
+      episode.refusal = error.message;
+    } finally {
+      if (episode === this.episode) this.advance();
+    }
+  }
+
+  /** Load the new steps of a running episode, until it is over or another one is shown. */
+  async follow(episode) {
+    while (episode === this.episode && !episode.done) {
+      await wait(POLL);
+      if (document.hidden || byId("play").hidden) continue;
+      try {
+        const newest = this.step === episode.steps;
+        const hasMore = await episode.refresh();
+        if (episode === this.episode && hasMore && newest) await this.arrive(episode);
+        else if (episode === this.episode) this.lookAt(this.step);
+      } catch (error) {
+        if (episode === this.episode) this.notice.fail(error, null);
+      }
+    }
+  }
+
+  async changeLayout(layout) {
+    const { episode } = this;
+    episode.layout = layout;
+    await this.work.run(() => this.arrive(episode, true));
+  }
+
+  // --- steps ----------------------------------------------------------------------------------------------------------
+
+  /** Let a policy play until the episode is over or paused; each action is chosen from the last reply. */
+  async runPolicy(isCurrent) {
     const { episode } = this;
     const act = startPolicy(this.reference, byId("policy").value, episode.task, episode.replies);
-    return this.runSteps(Array(episode.task.max_steps - episode.steps).fill(act));
-  }
-
-  /** Play step after step, each action chosen from the last reply, until the episode is over or paused. */
-  async runSteps(choices) {
     const run = ++this.run;
     this.running = true;
     this.enable();
     try {
-      for (const choose of choices) {
-        if (run !== this.run || this.episode.done) break;
-        await this.act(choose(this.episode.last));
+      while (run === this.run && !episode.done) {
+        await this.act(act(episode.last), isCurrent);
         await wait(PACE);
       }
     } finally {
@@ -113,42 +189,46 @@ export class Play {
     this.running = false;
   }
 
-  async act(action) {
+  async act(action, isCurrent) {
     const { episode } = this;
-    await episode.step(action);
-    try {
-      await episode.look();
-    } finally {
-      if (episode === this.episode) this.advance(); // the step counts, whether or not its samples can be shown
-    }
+    if (!this.running) this.run += 1; // ends what is shown from the start
+    this.notice.say(`Step ${episode.steps + 1} \u2026`, "waiting");
+    await this.work.answer(episode.step(action));
+    if (!isCurrent()) return;
+    this.record();
+    await this.arrive(episode);
   }
 
   /** Show the newest step, and the result if it was the last. */
   advance() {
     const { episode } = this;
     this.lookAt(episode.steps);
-    byId("status").textContent = sentence(episode, episode.steps);
+    this.notice.say(sentence(episode, episode.steps));
     fillSteps(byId("steps"), episode);
+    showCode(episode);
     if (episode.done) this.finish();
   }
 
   finish() {
     const { episode } = this;
-    byId("status").textContent += ` Grade ${figure(episode.grade.score, 2)}.`;
+    this.notice.say(`${byId("status").textContent} Grade ${figure(episode.grade.score, 2)}.`);
     for (const name of ["result", "see-grade"]) byId(name).hidden = false;
-    if (byId("action").contains(document.activeElement)) byId("see-grade").focus({ preventScroll: true });
-    const parts = { score: "score", passed: "passed", breakdown: "breakdown", formula: "formula", ladder: "ladder", ladderNote: "ladder-note" };
-    showResult(Object.fromEntries(Object.entries(parts).map(([part, id]) => [part, byId(id)])), episode);
-    const link = new URL(location.href);
-    link.hash = toFragment(episode, this.reference.strategies);
-    byId("link").value = link.href;
+    showResult(episode);
+    byId("link").value = new URL(this.place, document.baseURI).href;
+    byId("copied").textContent = "";
+  }
+
+  /** Show a step that the user has chosen; what plays by itself stops. */
+  browse(step) {
+    if (!this.running) this.run += 1;
+    this.lookAt(step);
   }
 
   /** Show an earlier step; nothing is undone. */
   lookAt(step) {
     const { episode } = this;
     this.step = Math.max(0, Math.min(step, episode.steps));
-    setSlider("history", { min: 0, max: episode.steps, value: this.step }, `${this.step} of ${episode.steps}`);
+    setSlider(byId("history"), { min: 0, max: episode.steps, value: this.step }, `${this.step} of ${episode.steps}`);
     const newest = this.step === episode.steps;
     byId("looking").textContent = newest ? "" : `What you see is the past. ${sentence(episode, this.step)}`;
     this.view.show(episode, this.step);
@@ -157,62 +237,33 @@ export class Play {
 
   async showFromStart() {
     const run = ++this.run;
-    for (let step = 0; step <= this.episode.steps; step += 1) {
+    for (let step = 0; step <= this.episode.steps && run === this.run; step += 1) {
       this.lookAt(step);
       await wait(PACE);
-      if (run !== this.run) return;
     }
   }
 
-  /** Run a task that uses the server, one at a time; show errors in the status line. */
-  async guarded(work, always = false) {
-    if (this.busy && !always) return;
-    const turn = ++this.turn;
-    this.busy = true;
-    this.enable();
-    try {
-      await work();
-    } catch (error) {
-      if (turn === this.turn) byId("status").textContent = error.message;
-    } finally {
-      if (turn === this.turn) this.busy = false;
-      this.enable();
-    }
+  /** Stop what plays by itself, and close the connection: an episode that goes on is replayed on another one. */
+  leave() {
+    this.pause();
+    this.episode?.close();
   }
 
   /** Enable the controls that apply now. */
   enable() {
-    const playable = this.episode !== null && !this.episode.done;
-    for (const name of ["buy", "stop"]) byId(name).disabled = !playable || this.busy || this.noWeights();
-    byId("stop").disabled = !playable || this.busy;
-    byId("run").disabled = !playable || (this.busy && !this.running);
+    const { episode } = this;
+    const playable = episode !== null && !episode.done && episode instanceof PlayedEpisode;
+    allow("buy", playable && !this.work.busy && this.form.hasWeights);
+    allow("stop", playable && !this.work.busy);
+    allow("run", playable && (!this.work.busy || this.running));
     byId("run").textContent = this.running ? "Pause" : "Run to the end";
-    byId("earlier").disabled = this.step === 0;
-    byId("later").disabled = this.episode === null || this.step === this.episode.steps;
-    byId("rerun").disabled = this.episode === null || this.episode.steps === 0 || this.running;
-    const least = this.reference.min_batch;
-    const most = Math.max(least, this.episode?.last.observation.remaining_budget ?? this.batch);
-    Object.assign(byId("batch"), { min: least, max: most, value: this.batch });
-    this.tellAction();
+    allow("earlier", this.step > 0);
+    allow("later", episode !== null && this.step < episode.steps);
+    allow("rerun", episode !== null && episode.steps > 0 && !this.running);
+    if (playable) this.form.offer(episode.task, episode.last.observation.remaining_budget);
   }
 
-  weights() {
-    return Object.fromEntries(Object.entries(this.sliders).map(([name, slider]) => [name, Number(slider.value)]));
-  }
-
-  noWeights() {
-    return Object.values(this.weights()).every((weight) => weight === 0);
-  }
-
-  tellAction() {
-    const weights = this.weights();
-    const total = Object.values(weights).reduce((sum, weight) => sum + weight, 0);
-    for (const [name, weight] of Object.entries(weights)) {
-      setSlider(name, {}, total ? percent(weight / total) : "0");
-    }
-    setSlider("batch", {}, `${byId("batch").value} samples`);
-    if (!this.busy) byId("buy").disabled = !total || this.episode === null || this.episode.done;
-  }
+  // --- texts ----------------------------------------------------------------------------------------------------------
 
   /** Describe the chosen task, or that of the episode, which may have numbers of its own. */
   tellTask(task = this.reference.tasks[byId("task").value]) {
@@ -224,27 +275,22 @@ export class Play {
       (task.audited ? "" : " Nobody reports which labels of a batch are wrong.");
   }
 
+  tellWatched() {
+    const { shown } = this.episode;
+    if (!shown) return;
+    const where = shown.seed === null ? `index ${shown.index} of the sealed split` : `seed ${shown.seed}`;
+    const by = shown.agent === null ? "" : `, played by ${shown.agent}`;
+    byId("watched-text").textContent = `${shown.episode_id}: ${shown.task_id}, ${where}, over ${shown.transport}${by}.`;
+    byId("play-this").hidden = shown.seed === null;
+    byId("watched-note").textContent = shown.not_replayed ?? "";
+  }
+
   tellPolicy() {
     const chosen = byId("policy").value;
     byId("policy-text").textContent = this.reference.policies.find(({ name }) => name === chosen).description;
   }
 
-  async copyLink() {
-    const link = byId("link");
-    link.select();
-    try {
-      await navigator.clipboard.writeText(link.value);
-      byId("status").textContent = "The link is copied.";
-    } catch {
-      byId("status").textContent = "The link is selected; copy it with the keyboard."; // some frames have no clipboard
-    }
-  }
-
-  shown() {
-    this.view.draw();
-  }
-
   close() {
-    this.episode?.close();
+    this.work.abandon();
   }
 }

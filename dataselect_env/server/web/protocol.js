@@ -1,22 +1,12 @@
-// Access to the server: the OpenEnv protocol on /ws, and the route /pool for the scatter plot.
+// Access to the server: the OpenEnv protocol on /ws, and the routes that show stored episodes.
+
+const PATIENCE = 10_000; // milliseconds until a request for a view counts as lost
 
 let token = "";
 
 /** Set the token of all further requests. */
 export function useToken(text) {
   token = text.trim();
-}
-
-/** Return the content of reference.json; without the token of the server, it names only the built-in tasks. */
-export async function fetchReference() {
-  const answer = await fetch(new URL("web/reference.json", document.baseURI), { headers: credentials() });
-  return answer.json();
-}
-
-/** Return whether the server requires a token and has not received it. */
-export async function asksForToken() {
-  const answer = await fetch(new URL("tasks", document.baseURI), { method: "HEAD", headers: credentials() });
-  return answer.status === 401;
 }
 
 function credentials() {
@@ -32,8 +22,51 @@ export class Refusal extends Error {
   }
 }
 
-/** The connection was lost; the episode can be replayed from its seed and actions. */
-export class ConnectionLost extends Error {}
+/** The server cannot be reached; what was lost can be tried again, since episodes are replayed exactly. */
+export class ConnectionLost extends Error {
+  constructor(message = "The server cannot be reached.") {
+    super(navigator.onLine ? message : "You are offline.");
+  }
+}
+
+/** Return the response to a GET request below the page's address. Throws Refusal or ConnectionLost. */
+export async function get(path, query = {}, options = {}) {
+  const url = new URL(path, document.baseURI);
+  const given = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  url.search = new URLSearchParams(given);
+  const signal = AbortSignal.timeout(PATIENCE);
+  const answer = await fetch(url, { cache: "no-cache", headers: credentials(), signal, ...options }).catch((error) => {
+    throw new ConnectionLost(error.name === "TimeoutError" ? "The server does not answer." : undefined);
+  });
+  if (!answer.ok && answer.status !== 401) throw new Refusal(await answer.json());
+  return answer;
+}
+
+async function getJSON(path, query) {
+  const answer = await get(path, query);
+  const body = await answer.json();
+  if (!answer.ok) throw new Refusal(body);
+  return body;
+}
+
+/** Return the content of reference.json; without the token of the server, it names only the built-in tasks. */
+export const fetchReference = () => getJSON("web/reference.json");
+
+/** Return whether the server requires a token and has not received it. */
+export const asksForToken = async () => (await get("tasks", {}, { method: "HEAD" })).status === 401;
+
+/** Return the visible part of an episode's pool; `points` includes the positions, `view` says which. */
+export const fetchPool = (episodeId, query) => getJSON("pool", { episode_id: episodeId, ...query });
+
+/** Return a part of the list of episodes. */
+export const fetchEpisodes = (query) => getJSON("episodes", query);
+
+/** Return an episode of any client, with its steps so far. */
+export const fetchEpisode = (id) => getJSON(`episodes/${encodeURIComponent(id)}`);
+
+/** Return the steps of an episode as text. */
+export const fetchTrace = async (id, format) =>
+  (await get(`episodes/${encodeURIComponent(id)}/trace`, { format })).text();
 
 /** One WebSocket, which is one session on the server. Each request gets one answer, in order. */
 export class Connection {
@@ -43,7 +76,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(url, token ? ["bearer", token] : []); // browsers cannot set headers of a WebSocket
       socket.onopen = () => resolve(new Connection(socket));
-      const problem = token ? "The server cannot be reached, or the token is not its own." : "The server cannot be reached.";
+      const problem = token ? "The server cannot be reached, or the token is not its own." : undefined;
       socket.onerror = () => reject(new ConnectionLost(problem));
     });
   }
@@ -62,7 +95,7 @@ export class Connection {
 
   /** Send one message and return the data of its answer; throws Refusal or ConnectionLost. */
   request(type, data) {
-    if (!this.alive) return Promise.reject(new ConnectionLost("The connection was closed."));
+    if (!this.alive) return Promise.reject(this.refusal ?? new ConnectionLost("The connection was closed."));
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
       this.socket.send(JSON.stringify({ type, data }));
@@ -87,15 +120,6 @@ export class Connection {
 
   close() {
     this.socket.close();
+    this.fail(new ConnectionLost("The connection was closed."));
   }
-}
-
-/** Return the visible part of an episode's pool; `points` includes the positions. */
-export async function fetchPool(episodeId, points) {
-  const url = new URL("pool", document.baseURI);
-  url.search = new URLSearchParams({ episode_id: episodeId, points });
-  const answer = await fetch(url, { cache: "no-store", headers: credentials() });
-  const body = await answer.json();
-  if (!answer.ok) throw new Refusal(body);
-  return body;
 }

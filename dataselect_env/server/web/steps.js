@@ -1,14 +1,16 @@
 // The episode as a table with the numbers of all charts.
 
+import { spoken } from "./explain.js";
 import { figure, signed } from "./svg.js";
 
 const NONE = "\u2013";
 
 /** Fill a table with one row per step. */
 export function fillSteps(table, episode) {
-  const { strategies, reward_terms: terms } = episode.reference;
-  const named = terms.map((term) => term.replaceAll("_", " "));
-  const titles = ["step", "bought", ...strategies, "wrong labels", "performance", "noise estimate", "reward", ...named];
+  const { strategies, reference } = episode;
+  const { reward_terms: terms } = reference;
+  const named = terms.map(spoken);
+  const titles = ["step", "bought", ...strategies.map(spoken), "wrong labels", "performance", "noise estimate", "reward", ...named];
   table.tHead.replaceChildren(row(titles, "th"));
   table.tBodies[0].replaceChildren(
     ...episode.replies.map(({ step, info, reward, observation }) =>

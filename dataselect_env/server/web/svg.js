@@ -30,6 +30,29 @@ export function label(x, y, text, attributes = {}) {
   return svg("text", { x, y, ...attributes }, text);
 }
 
+/** Return the points of a polyline. */
+export function path(points) {
+  return points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+}
+
+const SHAPES = [
+  (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`, // circle
+  (r) => `M${-0.88 * r} ${-0.88 * r}h${1.76 * r}v${1.76 * r}h${-1.76 * r}z`, // square
+  (r) => `M0 ${-1.2 * r}L${1.1 * r} ${0.8 * r}H${-1.1 * r}z`, // triangle
+  (r) => `M0 ${-1.25 * r}L${1.25 * r} 0L0 ${1.25 * r}L${-1.25 * r} 0z`, // diamond
+  (r) => `M0 ${1.2 * r}L${1.1 * r} ${-0.8 * r}H${-1.1 * r}z`, // triangle, upside down
+];
+
+/** Return the outline of the shape that belongs to a place among strategies or policies, around (0, 0). */
+export function shape(place, r) {
+  return SHAPES[place % SHAPES.length](r);
+}
+
+/** Return the class that gives the colour of a place among strategies or policies. */
+export function hue(place) {
+  return `hue-${place % 8}`;
+}
+
 /** Return round numbers that divide [from, to] into about `count` parts. */
 export function ticks(from, to, count) {
   const rough = (to - from) / count;
@@ -40,9 +63,9 @@ export function ticks(from, to, count) {
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toFixed(10)));
 }
 
-/** Format a number, with a typographic minus sign. */
+/** Format a number, with a typographic minus sign; an unknown one as a dash. */
 export function figure(value, digits = 3) {
-  return value.toFixed(digits).replace("-", "\u2212");
+  return Number.isFinite(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013";
 }
 
 /** Format a number with an explicit sign. */

@@ -1,8 +1,10 @@
-// View of an episode at one step: facts, scatter plot and charts, in a copy of the template.
+// View of an episode at one step: facts, scatter plot, charts and explanations, in a copy of the template.
 
 import { drawBudget, drawPerformance, drawRewards } from "./charts.js";
+import { performanceText, spoken, termsOf } from "./explain.js";
 import { Scatter } from "./scatter.js";
-import { figure, percent, signed } from "./svg.js";
+import { element, fillTable } from "./page.js";
+import { figure, hue, percent, shape, signed, svg } from "./svg.js";
 
 export class EpisodeView {
   /** Put a copy of the template into `frame`. */
@@ -13,6 +15,7 @@ export class EpisodeView {
     this.scatter = new Scatter(this.parts.scatter);
     this.episode = null;
     new ResizeObserver(() => this.draw()).observe(this.parts.performance);
+    this.parts.layout.addEventListener("change", () => this.onLayout?.(this.parts.layout.value));
   }
 
   /** Show an episode at a step. */
@@ -24,23 +27,28 @@ export class EpisodeView {
 
   draw() {
     const { episode, parts, step } = this;
-    if (!episode?.last) return;
+    if (!episode?.last || parts.performance.clientWidth === 0) return;
     this.scatter.draw(episode, step);
     drawPerformance(parts.performance, episode, step);
     drawRewards(parts.rewards, episode, step);
     drawBudget(parts.budget, episode, step);
-    this.tell();
+    this.tellFacts();
+    this.tellPool();
+    this.tellTerms();
   }
 
   /** Write the facts as numbers. */
-  tell() {
+  tellFacts() {
     const { episode, parts, step } = this;
     const { task } = episode;
-    const { observation } = episode.replies[step];
+    const { current_performance: performance } = episode.replies[step].observation;
     const { bought, mislabelled } = episode.boughtAt(step);
-    fact(parts.performanceFact, figure(observation.current_performance), `passes above ${task.pass_performance}`);
-    parts.performanceFact.dataset.holds = observation.current_performance > task.pass_performance;
-    fact(parts.budgetFact, observation.remaining_budget, `of ${task.budget} left`);
+    const accuracy = episode.accuracies?.[step];
+    const beside = accuracy === undefined ? "" : `, accuracy ${percent(accuracy)}`;
+    fact(parts.performanceFact, figure(performance), `passes above ${task.pass_performance}${beside}`);
+    parts.performanceFact.dataset.holds = performance > task.pass_performance;
+    parts.performanceFact.dataset.tip = performanceText(performance);
+    fact(parts.budgetFact, task.budget - bought, `of ${task.budget} left`);
     const limit = task.pass_noise === null ? "" : `, must stay below ${percent(task.pass_noise)}`;
     const share = bought && task.audited ? percent(mislabelled / bought) : "\u2013";
     fact(parts.noiseFact, share, task.audited ? `${mislabelled} of ${bought} bought${limit}` : "not reported");
@@ -48,20 +56,33 @@ export class EpisodeView {
     else delete parts.noiseFact.dataset.holds;
     fact(parts.stepFact, `${step}`, `of ${task.max_steps}`);
     fact(parts.returnFact, signed(episode.returnAt(step)), "sum of rewards");
-    const size = task.pool_size.toLocaleString("en");
-    parts.poolNote.textContent =
-      episode.points === null ? `${size} samples, too many to draw` : `${size} samples on two principal components`;
-    this.tellShares();
   }
 
-  /** Write how many samples each strategy has bought. */
-  tellShares() {
+  /** Write what the scatter plot shows, and how many samples each strategy has bought. */
+  tellPool() {
     const { episode, parts, step } = this;
-    const infos = episode.replies.slice(1, step + 1).map((reply) => reply.info);
-    for (const name of episode.reference.strategies) {
-      const count = infos.reduce((sum, info) => sum + info.bought_by[name], 0);
-      parts[name].textContent = count;
-    }
+    const size = episode.task.pool_size.toLocaleString("en");
+    const drawn = episode.sample ? `, ${episode.sample.length.toLocaleString("en")} of them drawn` : "";
+    parts.poolNote.textContent = episode.points === null ? (episode.refusal ?? `${size} samples`) : `${size} samples${drawn}`;
+    parts.layout.closest("label").hidden = episode.points === null;
+    const { by } = episode.boughtAt(step);
+    const used = episode.strategies.filter((name, place) => place < 3 || by[name] > 0);
+    const entries = used.map((name) => {
+      const place = episode.strategies.indexOf(name);
+      const key = svg("svg", { class: `shape ${hue(place)}`, viewBox: "-7 -7 14 14", "aria-hidden": true });
+      key.append(svg("path", { d: shape(place, 5) }));
+      return element("li", key, ` ${spoken(name)} `, element("b", by[name]));
+    });
+    parts.legend.replaceChildren(...entries, parts.wrongKey);
+  }
+
+  /** Write the reward of the step as a sum. */
+  tellTerms() {
+    const { episode, parts, step } = this;
+    const terms = step === 0 ? [] : termsOf(episode, step);
+    const { reward } = episode.replies[step];
+    parts.termsTitle.textContent = step === 0 ? "The reward of a step stands here" : `Reward of step ${step}: ${signed(reward)}`;
+    fillTable(parts.terms, terms.map(([name, formula, value]) => [spoken(name), formula, signed(value)]));
   }
 }
 
@@ -69,26 +90,3 @@ function fact(part, value, note) {
   part.querySelector("strong").textContent = value;
   part.querySelector("small").textContent = note;
 }
-
-/** Describe a step in a sentence; step 0 is the start. */
-export function sentence(episode, step) {
-  const reply = episode.replies[step];
-  const performance = figure(reply.observation.current_performance);
-  if (step === 0) return `Start: ${reply.observation.samples_available} samples to buy from, performance ${performance}.`;
-  const { info } = reply;
-  const end = info.end_reason === null ? "" : ` The episode is over (${REASONS[info.end_reason]}).`;
-  if (info.batch_size === 0) return `Step ${step}: stopped, bought nothing.${end}`;
-  const before = figure(episode.replies[step - 1].observation.current_performance);
-  const wrong = info.mislabelled === null ? "" : `, ${info.mislabelled} with a wrong label`;
-  return (
-    `Step ${step}: bought ${info.batch_size}${wrong}; ` +
-    `performance ${before} \u2192 ${performance}, reward ${signed(reply.reward)}.${end}`
-  );
-}
-
-const REASONS = {
-  stop: "stopped",
-  budget: "the budget is spent",
-  max_steps: "no steps are left",
-  pool: "the pool is empty",
-};

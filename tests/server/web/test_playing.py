@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,20 @@ from dataselect_env.custom.task_file import load_tasks
 from dataselect_env.evaluation.rollout import rollout
 from dataselect_env.policies import GROUPS, get_policy
 from dataselect_env.server.pool_view import DEMONSTRATION_PREFIX
-from tests.helpers.browsing import LAPTOP, PATIENCE, PHONE, PLAY_ALL, Browser, chrome, received, sent
+from tests.helpers.browsing import (
+    LAPTOP,
+    PATIENCE,
+    PLAY_ALL,
+    SCREENS,
+    Browser,
+    buy,
+    post,
+    received,
+    sent,
+    start,
+    steps_are,
+    usable,
+)
 from tests.helpers.owning import forgotten
 from tests.helpers.serving import Server, running_server
 
@@ -32,75 +43,11 @@ pytestmark = pytest.mark.slow
 
 LARGEST_PAGE = 200_000  # bytes, with everything that it loads until it can be played
 TOKEN = "correct-horse-battery-staple"  # noqa: S105
-SCREENS = {"laptop": LAPTOP, "phone": PHONE}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Browser]:
-    with chrome(LAPTOP) as browser:
-        browser.prefer(prefers_reduced_motion="reduce")  # what plays by itself plays fast
-        yield browser
-
-
-@pytest.fixture
-def browser(running: Browser, server: Server) -> Browser:
-    """The page on a laptop, freshly opened, with the first episode started; nothing is in the logs but that."""
-    running.resize(LAPTOP)
-    running.driver.get("about:blank")
-    running.network()
-    running.events.clear()
-    running.complaints()
-    running.driver.get(server.base_url)
-    running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
-    return running
-
-
-def start(browser: Browser, task_id: str, seed: int) -> None:
-    browser.driver.execute_script("document.getElementById('seed').value = arguments[0]", str(seed))
-    browser.driver.execute_script("document.getElementById('task').value = arguments[0]", task_id)
-    browser.click("start")
-    browser.until(f"document.getElementById('looking').textContent === '' && {steps_are(0)}")
-    browser.until("!document.getElementById('buy').disabled")
-
-
-def steps_are(count: int) -> str:
-    return f"document.getElementById('history').max === '{count}'"
-
-
-def set_slider(browser: Browser, name: str, value: int) -> None:
-    """Move a slider with the keyboard, as somebody without a mouse does."""
-    slider = browser.find(name)
-    slider.send_keys(Keys.HOME)
-    low = int(slider.get_attribute("value") or 0)
-    slider.send_keys(Keys.ARROW_RIGHT * (value - low))
-    assert slider.get_attribute("value") == str(value)
-
-
-def buy(browser: Browser, batch_size: int, **weights: int) -> Action:
-    for name in STRATEGIES:
-        set_slider(browser, name, weights.get(name, 0))
-    set_slider(browser, "batch", batch_size)
-    count = int(browser.find("history").get_attribute("max") or 0) + 1
-    browser.click("buy")
-    browser.until(steps_are(count))
-    return Action.select(batch_size, **weights)
 
 
 def latest_episode(browser: Browser) -> str:
     resets = [message["data"]["episode_id"] for message in sent(browser) if message["type"] == "reset"]
     return str(resets[-1])
-
-
-def post(server: Server, path: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(server.base_url + path, json.dumps(body).encode())
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as reply:
-        return json.load(reply)
 
 
 def pool(server: Server, episode_id: str) -> Any:
@@ -120,7 +67,7 @@ def check_drawing(browser: Browser, shown: Any, replies: list[Any]) -> None:
         samples = browser.data(f"#play-view .bought[data-step='{place}']", "sample")
         assert sorted(map(int, samples)) == sorted(shown["purchases"][place - 1]["samples"])
         for name, count in counts.items():
-            marks = browser.data(f"#play-view .bought.{name}[data-step='{place}']", "sample")
+            marks = browser.data(f"#play-view .bought[data-by='{name}'][data-step='{place}']", "sample")
             assert len(marks) == count
     wrong = browser.data("#play-view .bought[data-wrong='true']", "sample")
     assert sorted(map(int, wrong)) == sorted(sample for step in shown["purchases"] for sample in step["mislabelled"])
@@ -224,42 +171,22 @@ def test_a_link_that_makes_no_sense_is_told_so(browser: Browser, server: Server,
     browser.until(f"document.getElementById('status').textContent.includes({json.dumps(said)})")
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_two_policies_side_by_side(browser: Browser, screen: str) -> None:
-    browser.resize(SCREENS[screen])
-    browser.find("play-tab").send_keys(Keys.ARROW_RIGHT)
-    assert browser.driver.switch_to.active_element.get_attribute("id") == "compare-tab"
-    browser.until("document.getElementById('compare-status').textContent.includes('ahead')")
-    for side, policy in (("left", "probing"), ("right", "uncertainty")):
-        played = rollout(get_policy(policy), "medium", 7)
-        assert float(browser.data(f"#{side}-title", "value")[0]) == played.grade.score
-        drawn = [float(value) for value in browser.data(f"#{side}-view .dot", "value")]
-        assert drawn == [reply.observation.current_performance for reply in played.replies]
-        assert len(browser.data(f"#{side}-view [data-wrong='true']", "sample")) == 275
-    answers = list(received(browser))
-    masks = [place for place, answer in enumerate(answers) if answer.get("mislabelled")]
-    ends = [place for place, answer in enumerate(answers) if answer["done"] and "observation" in answer]
-    assert len(masks) == len(ends) == 2
-    assert max(ends) < min(masks)
-
-
 def test_a_server_with_a_token_is_shown_it(running: Browser, tmp_path: Path) -> None:
     running.resize(LAPTOP)
     (tmp_path / "tasks.yaml").write_text("tasks: {mine: {table: {bundled: wine}, budget: 40}}", encoding="utf-8")
     tasks = "[...document.getElementById('task').options].map(({ value }) => value).join()"
     env = {"DATASELECT_TOKEN": TOKEN, "DATASELECT_TASKS": "tasks.yaml"}
     with running_server(cwd=tmp_path, env=env) as guarded:
-        running.driver.get(guarded.base_url)
+        running.driver.get(f"{guarded.base_url}/#task=easy&seed=3&actions=5_0_0_1")
         running.until("document.getElementById('status').textContent.includes('requires a token')")
-        running.until(f"{tasks} === '{','.join(BUILT_IN)}'")
-        running.find("token").send_keys("wrong")
-        running.click("start")
-        running.until("document.getElementById('status').textContent.includes('the token is not its own')")
-        running.find("token").send_keys(Keys.HOME, Keys.DELETE * len("wrong"), TOKEN)
-        running.click("start")
-        running.until("document.querySelectorAll('#play-view .pool circle').length > 0")
+        running.find("token").send_keys("wrong", Keys.ENTER)
+        running.until("document.getElementById('status').textContent.includes('not that of the server')")
+        running.find("token").send_keys(Keys.HOME, Keys.DELETE * len("wrong"), TOKEN, Keys.ENTER)
+        running.until(f"{steps_are(1)} && document.querySelectorAll('#play-view .pool circle').length > 0")
+        assert running.driver.current_url.endswith("#task=easy&seed=3&actions=5_0_0_1")  # the link was not lost
+        running.until(usable("buy"))
         buy(running, 5, random=1)
-        running.until(f"{tasks} === '{','.join(BUILT_IN)},mine'")
+        assert running.driver.execute_script(f"return {tasks}") == f"{','.join(BUILT_IN)},mine"
         running.driver.execute_script("document.getElementById('task').value = 'mine'")
         running.click("start")
         running.until("document.getElementById('status').textContent.startsWith('Start: 134 samples')")
@@ -327,6 +254,18 @@ def test_every_control_can_be_reached_named_and_seen(browser: Browser, screen: s
         body.send_keys(Keys.TAB)
         body = browser.driver.switch_to.active_element
         reached.add(body.get_attribute("id"))
-    assert {"task", "split", "seed", "start", "draw-seed", "batch", *STRATEGIES, "buy", "stop", "policy"} <= reached
+    assert {
+        "task",
+        "split",
+        "seed",
+        "start",
+        "draw-seed",
+        "batch",
+        "theme",
+        *(f"weight-{name}" for name in STRATEGIES),
+        "buy",
+        "stop",
+        "policy",
+    } <= reached
     wide = "document.documentElement.scrollWidth"
     assert browser.driver.execute_script(f"return {wide}") <= SCREENS[screen].width

@@ -1,0 +1,1 @@
+"""The image of the Dockerfile, built, run and checked with podman."""
