@@ -45,7 +45,8 @@ class Dialogue:
 
     Attributes:
         reply: The last reply of the environment.
-        episode_return: Sum of the rewards so far; under reward mode ``grade`` the grade if the episode ended now.
+        episode_return: Sum of the rewards so far; under reward mode ``grade`` the grade if the episode ended now. At
+            the end the format reward, if there is one, is added.
         turns: Answers so far.
         mistakes: Number of answers without a valid action.
     """
@@ -57,6 +58,7 @@ class Dialogue:
         *,
         max_turns: int | None = None,
         reward_mode: RewardMode = "grade",
+        format_reward: float = 0.0,
         env: Environment | None = None,
     ) -> None:
         """Start the episode.
@@ -66,14 +68,19 @@ class Dialogue:
             seed: In [0, 2^32); None draws one from the train split.
             max_turns: Number of answers, at least 1, after which the episode is stopped; default: two per step.
             reward_mode: ``grade`` (rewards add up to the grade) or ``shaped``.
+            format_reward: Paid at the end of the episode, times the share of answers with a valid action: in [0, 1].
+                It tells answers of a model apart that cannot play yet. The grade does not depend on it.
             env: Environment to play in; default: a new one in this process.
 
         Raises:
-            EnvError: The task is unknown, or the seed or the number of turns is out of range.
+            EnvError: The task is unknown, or the seed, the number of turns or the format reward is out of range.
         """
         task = get_task(task_id)
         if max_turns is not None and max_turns < 1:
             raise InvalidInput("max_turns: should be at least 1", field="max_turns")
+        if not 0 <= format_reward <= 1:
+            raise InvalidInput("format_reward: should be a number from 0 to 1", field="format_reward")
+        self._format_reward: Final = format_reward
         self._env: Final[Environment] = env or DataSelectEnv()
         self.reply: Reply = self._env.reset(task_id=task_id, seed=seed, reward_mode=reward_mode)
         self._task: Final = as_described(task, self.reply.problem)
@@ -108,6 +115,8 @@ class Dialogue:
         if self.turns >= self._max_turns and not self.reply.done:
             self._play(Action.stop())
             message = self.observation
+        if self.reply.done:
+            self.episode_return += self._format_reward * (1 - self.mistakes / self.turns)
         return Turn(message, self.episode_return - before, self.reply.done)
 
     def _play(self, action: Action) -> None:

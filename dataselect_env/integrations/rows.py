@@ -7,6 +7,8 @@ from itertools import product
 from typing import Any
 
 from dataselect_env.core.tasks import SPLITS, TASKS, get_task
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.policies import get_policy
 from dataselect_env.rendering import prompts
 
 Message = dict[str, str]
@@ -59,6 +61,24 @@ def prompt_rows(
         {"prompt": opening(task_id, tools=tools), "task_id": task_id, "seed": seed}
         for seed, task_id in product(seeds, tuple(task_ids))
     ]
+
+
+def easiest_first(task_id: str, seeds: Iterable[int], *, policy: str = "random") -> list[int]:
+    """Return the seeds in the order of a curriculum: those on which a policy scores highest come first.
+
+    It plays one episode per seed, in this process. Trainers that shuffle their rows have to be told not to.
+
+    Args:
+        task_id: Name of the task; the seeds of ``open`` differ most.
+        seeds: In [0, 2^32).
+        policy: Name of the policy whose scores count; one that needs no skill shows how much a problem gives away.
+
+    Raises:
+        EnvError: The task or the policy does not exist.
+    """
+    chosen = get_policy(policy)
+    scores = {seed: rollout(chosen, task_id, seed).grade.score for seed in seeds}
+    return sorted(scores, key=lambda seed: -scores[seed])
 
 
 def joined(prompt: Sequence[Message], text: str) -> list[Message]:

@@ -24,6 +24,8 @@ ENV_CLASS = "dataselect"
 class DataSelectTextEnv(BaseTextEnv):
     """One episode in text. The rewards add up to the grade, even if the trajectory is truncated.
 
+    With ``format_reward`` in the row they add up to more: see :class:`~dataselect_env.integrations.dialogue.Dialogue`.
+
     Rows of :func:`~dataselect_env.integrations.rows.prompt_rows` have the fields that it reads: ``task_id`` and
     ``seed``. An answer without a valid action earns nothing, and the next message explains why. At the last turn the
     episode is stopped.
@@ -34,7 +36,8 @@ class DataSelectTextEnv(BaseTextEnv):
 
         Args:
             env_config: Not used; SkyRL passes it to every environment.
-            extras: The row: ``task_id``, ``seed``, ``reward_mode`` (default: ``grade``), and ``max_turns``.
+            extras: The row: ``task_id``, ``seed``, ``reward_mode`` (default: ``grade``), ``format_reward`` (default: 0)
+                and ``max_turns``.
         """
         super().__init__()
         self._row = extras or {}
@@ -52,6 +55,7 @@ class DataSelectTextEnv(BaseTextEnv):
             row.get("seed"),
             max_turns=row.get("max_turns"),
             reward_mode=row.get("reward_mode") or "grade",
+            format_reward=row.get("format_reward") or 0.0,
         )
         reply = self._dialogue.reply
         return joined(prompt, self._dialogue.observation), {"task_id": reply.task_id, "seed": reply.seed}

@@ -12,7 +12,8 @@ from typing import Final
 
 from dataselect_env.core.actions import action_model
 from dataselect_env.core.env import DataSelectEnv
-from dataselect_env.core.models import Action, Reply, RewardMode
+from dataselect_env.core.errors import EnvError, InvalidInput
+from dataselect_env.core.models import Action, Grade, Reply, RewardMode
 from dataselect_env.core.problem import as_described
 from dataselect_env.core.tasks import DEFAULT_TASK, get_task
 from dataselect_env.core.validation import parse
@@ -26,6 +27,12 @@ class DataSelectToolEnv:
     If a rollout ends before its episode (the model stops calling tools, or a limit of the trainer truncates it), the
     reward is the grade of the episode so far. For other arguments, use ``functools.partial``:
     ``environment_factory=partial(DataSelectToolEnv, reward_mode="shaped")``.
+    :mod:`dataselect_env.integrations.trl_rewards` has further reward functions.
+
+    Attributes:
+        calls: Number of calls of tools in the episode.
+        mistakes: Number of them without a valid action.
+        grade: Grade of the episode; None before its end.
     """
 
     def __init__(self, *, reward_mode: RewardMode = "grade", env: Environment | None = None) -> None:
@@ -37,8 +44,14 @@ class DataSelectToolEnv:
         """
         self._reward_mode: Final[RewardMode] = reward_mode
         self._env: Final[Environment] = env or DataSelectEnv()
-        self._return = 0.0
         self._task = get_task(DEFAULT_TASK)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._return = 0.0
+        self.calls = 0
+        self.mistakes = 0
+        self.grade: Grade | None = None
 
     def reset(self, task_id: str | None = None, seed: int | None = None, **_row: object) -> str:
         """Start the episode of a row and return the first observation. Other columns of the row are ignored.
@@ -46,7 +59,7 @@ class DataSelectToolEnv:
         Raises:
             EnvError: The row has an unknown task or an invalid seed.
         """
-        self._return = 0.0
+        self._begin()
         reply = self._env.reset(task_id=task_id or DEFAULT_TASK, seed=seed, reward_mode=self._reward_mode)
         self._task = as_described(get_task(reply.task_id), reply.problem)
         return f"\n\n{self._rendered(reply)}"
@@ -73,7 +86,13 @@ class DataSelectToolEnv:
         """
         weights = {"uncertainty": uncertainty, "diversity": diversity, "random": random, **(further or {})}
         choice = {"action_type": "select_batch", "batch_size": batch_size, "strategy_weights": weights}
-        return self._play(parse(action_model(self._task.extra_strategies), choice))
+        self.calls += 1
+        try:
+            action = parse(action_model(self._task.extra_strategies), choice)
+        except InvalidInput:
+            self.mistakes += 1
+            raise
+        return self._play(action)
 
     def stop(self) -> str:
         """End the episode and keep the rest of the budget.
@@ -81,6 +100,7 @@ class DataSelectToolEnv:
         Returns:
             The last observation and the grade.
         """
+        self.calls += 1
         return self._play(Action.stop())
 
     def get_reward(self) -> float:
@@ -88,8 +108,13 @@ class DataSelectToolEnv:
         return self._return
 
     def _play(self, action: Action) -> str:
-        reply = self._env.step(action)
+        try:
+            reply = self._env.step(action)
+        except EnvError:  # the episode is over
+            self.mistakes += 1
+            raise
         self._return += reply.reward or 0.0
+        self.grade = None if reply.info is None else reply.info.grade
         return self._rendered(reply)
 
     def _rendered(self, reply: Reply) -> str:

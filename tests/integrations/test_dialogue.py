@@ -106,3 +106,18 @@ def test_what_cannot_be_played_is_refused() -> None:
         Dialogue("hard", max_turns=0)
     with pytest.raises(InvalidInput, match="seed"):
         Dialogue("hard", -1)
+
+
+def test_a_format_reward_is_paid_at_the_end_and_leaves_the_grade_alone() -> None:
+    plain, paid = Dialogue("hard", 7), Dialogue("hard", 7, format_reward=0.2)
+    batch = '{"batch_size": 13, "diversity": 1}'
+    for text in ("What?", batch, batch, '{"action_type": "stop"}'):
+        without, with_reward = plain.answer(text), paid.answer(text)
+        assert with_reward.text == without.text
+        assert with_reward.reward == pytest.approx(without.reward + 0.2 * 3 / 4 * without.done)
+    assert paid.grade == plain.grade
+    assert paid.grade is not None
+    assert paid.episode_return == pytest.approx(paid.grade.score + 0.15)
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InvalidInput, match="format_reward"):
+            Dialogue("hard", 7, format_reward=wrong)

@@ -6,7 +6,9 @@ import pytest
 
 from dataselect_env.core.errors import UnknownTask
 from dataselect_env.core.tasks import SPLITS, TASKS, split_of
-from dataselect_env.integrations.rows import TRAIN_SEEDS, joined, opening, prompt_rows
+from dataselect_env.evaluation.rollout import rollout
+from dataselect_env.integrations.rows import TRAIN_SEEDS, easiest_first, joined, opening, prompt_rows
+from dataselect_env.policies import get_policy
 from dataselect_env.rendering.prompts import example_answer
 
 
@@ -39,3 +41,14 @@ def test_what_is_joined_stands_at_the_end_and_the_row_is_not_changed() -> None:
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(UnknownTask):
         prompt_rows(["harder"])
+
+
+def test_a_curriculum_begins_with_seeds_that_give_much_away() -> None:
+    order = easiest_first("open", range(6))
+    scores = [rollout(get_policy("random"), "open", seed).grade.score for seed in order]
+    assert sorted(order) == list(range(6))
+    assert scores == sorted(scores, reverse=True)
+    assert order != list(range(6))
+    by_stop = easiest_first("hard", range(3), policy="stop")
+    assert sorted(by_stop) == [0, 1, 2]
+    assert [row["seed"] for row in prompt_rows(["open"], order)] == order
