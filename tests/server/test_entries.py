@@ -30,28 +30,35 @@ from dataselect_env.server.entries import hash_of, new_token
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
-from dataselect_env.server.store.base import EpisodeFilter
+from dataselect_env.server.store.base import EpisodeFilter, EpisodeStore
 from dataselect_env.server.store.boards import Board, points_of
 from dataselect_env.server.store.retention import Retention
-from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import select
+from tests.helpers.store_labs import StoreLab
 
 pytest.importorskip("cryptography")
 SECRET = "s" * 32
 STOP = {"action_type": "stop"}
 
 
-def make_service(store: SQLiteStore, **settings: Any) -> Service:
+@pytest.fixture
+def store(lab: StoreLab) -> EpisodeStore:
+    """A store of each kind."""
+    found: EpisodeStore = lab.store
+    return found
+
+
+def make_service(store: EpisodeStore, **settings: Any) -> Service:
     return Service(Settings(store="memory:", **{"secret": SECRET, "sealed_size": 5, **settings}), store)
 
 
 @pytest.fixture
-def service(store: SQLiteStore) -> Service:
+def service(store: EpisodeStore) -> Service:
     return make_service(store)
 
 
 @pytest.fixture
-def session(service: Service, store: SQLiteStore) -> Iterator[Session]:
+def session(service: Service, store: EpisodeStore) -> Iterator[Session]:
     return Session(store, "websocket", service.entries)  # type: ignore[return-value]
 
 
@@ -97,7 +104,7 @@ def test_without_an_index_the_server_hands_out_each_once_in_an_order_of_its_own(
         reset(session)
 
 
-def test_requests_that_come_together_get_different_indices(service: Service, store: SQLiteStore) -> None:
+def test_requests_that_come_together_get_different_indices(service: Service, store: EpisodeStore) -> None:
     async def play() -> list[Any]:
         sessions = [Session(store, "websocket", service.entries) for _ in range(5)]
         data = {"task_id": "medium", "split": SEALED, "agent": "me"}
@@ -123,14 +130,14 @@ def test_what_a_sealed_reset_may_not_have(session: Session, data: Any, kind: typ
     assert session.episode_id is None
 
 
-def test_a_server_may_choose_every_index_itself(store: SQLiteStore) -> None:
+def test_a_server_may_choose_every_index_itself(store: EpisodeStore) -> None:
     session = Session(store, "http", make_service(store, sealed_order="server").entries)
     with pytest.raises(InvalidInput, match="index: this server chooses it"):
         reset(session, index=0)
     assert reset(session).index is not None
 
 
-def test_a_server_without_a_secret_offers_no_sealed_split(store: SQLiteStore) -> None:
+def test_a_server_without_a_secret_offers_no_sealed_split(store: EpisodeStore) -> None:
     session = Session(store, "http", make_service(store, secret=None).entries)
     with pytest.raises(UnknownSplit, match="this server does not offer sealed; choose one of train, validation, test"):
         reset(session, index=0)
@@ -139,7 +146,7 @@ def test_a_server_without_a_secret_offers_no_sealed_split(store: SQLiteStore) ->
 # --- agents ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_registered_agent_needs_its_token_on_every_split(session: Session, store: SQLiteStore) -> None:
+def test_a_registered_agent_needs_its_token_on_every_split(session: Session, store: EpisodeStore) -> None:
     token = new_token()
     run(store.register("me", hash_of(token)))
     for data in ({}, {"agent_token": "wrong"}, {"split": "test"}, {"split": "test", "agent_token": token[:-1]}):
@@ -152,7 +159,7 @@ def test_a_registered_agent_needs_its_token_on_every_split(session: Session, sto
         reset(session, agent_token="")
 
 
-def test_a_server_may_take_registered_agents_only(store: SQLiteStore) -> None:
+def test_a_server_may_take_registered_agents_only(store: EpisodeStore) -> None:
     session = Session(store, "http", make_service(store, agents="registered").entries)
     with pytest.raises(AgentRefused, match="me is not registered"):
         reset(session)
@@ -160,7 +167,7 @@ def test_a_server_may_take_registered_agents_only(store: SQLiteStore) -> None:
     assert reset(session, agent_token="token").index is not None  # noqa: S106
 
 
-def test_the_number_of_names_is_limited(store: SQLiteStore) -> None:
+def test_the_number_of_names_is_limited(store: EpisodeStore) -> None:
     session = Session(store, "http", make_service(store, max_agents=2).entries)
     for agent in ("a", "b", "a"):
         reset(session, agent=agent)
@@ -171,13 +178,12 @@ def test_the_number_of_names_is_limited(store: SQLiteStore) -> None:
 # --- what nobody gets to see ----------------------------------------------------------------------------------------
 
 
-def test_the_store_has_the_index_and_the_key_and_no_seed(
-    service: Service, session: Session, store: SQLiteStore
-) -> None:
+def test_the_store_has_the_index_and_the_key_and_no_seed(service: Service, session: Session, lab: StoreLab) -> None:
     reply = reset(session, index=4)
-    header = run(store.load(reply.episode_id)).header
+    header = run(lab.store.load(reply.episode_id)).header
     assert (header.seed, header.key_id, header.split) == (4, service.keyring.current, SEALED)
-    dump = "\n".join(store._connection.iterdump())
+    dump = repr([lab.execute(f"SELECT * FROM {table}") for table in ("episodes", "attempts", "agents")])  # noqa: S608
+    assert reply.episode_id in dump
     sealed = service.entries.sealed(header)
     assert sealed is not None
     assert is_sealed(sealed.seed)
@@ -195,7 +201,7 @@ def test_the_pool_of_a_sealed_episode_is_never_shown(service: Service, session: 
             ask(session, "step", STOP)
 
 
-def test_over_http_only_the_id_leads_to_a_sealed_episode(service: Service, store: SQLiteStore) -> None:
+def test_over_http_only_the_id_leads_to_a_sealed_episode(service: Service, store: EpisodeStore) -> None:
     sealed_id = run(service.http.handle("reset", {"split": SEALED, "agent": "me", "task_id": "medium"})).episode_id
     with pytest.raises(NoEpisode):
         run(service.http.handle("step", STOP))
@@ -221,7 +227,7 @@ def test_its_player_may_see_the_steps_of_a_sealed_episode_as_they_were_told(serv
 
 
 def test_an_attempt_has_the_grade_so_far_and_counts_at_the_end(
-    service: Service, session: Session, store: SQLiteStore
+    service: Service, session: Session, store: EpisodeStore
 ) -> None:
     reply = reset(session, index=0, task_id="easy")
     board = board_of(service, "easy")
@@ -240,7 +246,7 @@ def test_an_attempt_has_the_grade_so_far_and_counts_at_the_end(
 
 
 def test_an_unfinished_attempt_counts_as_if_it_had_been_stopped(
-    service: Service, session: Session, store: SQLiteStore
+    service: Service, session: Session, store: EpisodeStore
 ) -> None:
     reset(session, index=0)
     ask(session, "step", select(30, uncertainty=1))
@@ -270,7 +276,7 @@ def test_a_grade_comes_with_a_receipt_that_the_public_key_confirms(service: Serv
     assert not forged.is_signed_by(key.public_key)
 
 
-def test_open_episodes_get_receipts_too_and_none_without_a_secret(service: Service, store: SQLiteStore) -> None:
+def test_open_episodes_get_receipts_too_and_none_without_a_secret(service: Service, store: EpisodeStore) -> None:
     for name, one in (("a", service), ("b", make_service(store, secret=None))):
         session = Session(store, "http", one.entries)
         ask(session, "reset", {"seed": 1, "episode_id": name})
@@ -281,7 +287,7 @@ def test_open_episodes_get_receipts_too_and_none_without_a_secret(service: Servi
 
 
 def test_after_a_restart_a_sealed_episode_goes_on_and_after_a_loss_of_the_secret_it_is_only_graded(
-    service: Service, store: SQLiteStore
+    service: Service, store: EpisodeStore
 ) -> None:
     data = {"task_id": "medium", "split": SEALED, "agent": "me", "index": 0, "episode_id": "e"}
     script = [select(20, diversity=1), select(10, random=1), STOP]
