@@ -32,7 +32,7 @@ from dataselect_env.core.models import Envelope, MessageType
 from dataselect_env.core.validation import parse
 from dataselect_env.server.json_input import parse_json
 from dataselect_env.server.limits import SessionTimeout, client_name
-from dataselect_env.server.mcp import stateless
+from dataselect_env.server.mcp import stateless, tool_actions
 from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.service import Service
 from dataselect_env.server.session import Session
@@ -86,6 +86,9 @@ async def answer(session: Session, service: Service, frame: str) -> str | None:
     if envelope.type == "mcp":
         result = await stateless.respond_either(envelope.data, SessionBackend(session, service), service)
         return json.dumps({"type": "mcp", "data": result})  # null for a notification
+    if envelope.type == "step" and tool_actions.is_tool_action(envelope.data):
+        told = await tool_actions.play(envelope.data, SessionBackend(session, service))
+        return json.dumps({"type": "observation", "data": told})
     reply = await service.run(session, envelope.type, envelope.data)
     kind = "state" if envelope.type == "state" else "observation"
     return f'{{"type":"{kind}","data":{reply.model_dump_json()}}}'
