@@ -19,10 +19,12 @@ from dataselect_env.server.leaderboard import Leaderboards
 from dataselect_env.server.leaderboard_views import LOOKED_UP
 from dataselect_env.server.ranking import BLOCK
 from dataselect_env.server.settings import Settings
+from dataselect_env.server.store.base import EpisodeStore
 from dataselect_env.server.store.boards import Attempt, Board
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.boarding import fill, play, started
+from tests.helpers.store_labs import StoreLab
 
 SIZE = 3
 BOARD = Board("medium", SEALED, "0123456789abcdef", DYNAMICS_VERSION, None)
@@ -41,14 +43,21 @@ class CountingStore(SQLiteStore):
         return await super().attempts(board, agents)
 
 
-def boards_of(store: SQLiteStore, keyring: Keyring | None = None, **settings: Any) -> Leaderboards:
+@pytest.fixture
+def store(lab: StoreLab) -> EpisodeStore:
+    """A store of each kind."""
+    found: EpisodeStore = lab.store
+    return found
+
+
+def boards_of(store: EpisodeStore, keyring: Keyring | None = None, **settings: Any) -> Leaderboards:
     return Leaderboards(store, Settings(store="memory:", **{"sealed_size": SIZE, **settings}), keyring or Keyring())
 
 
 # --- which board ----------------------------------------------------------------------------------------------------
 
 
-def test_without_a_secret_the_open_board_is_meant(store: SQLiteStore) -> None:
+def test_without_a_secret_the_open_board_is_meant(store: EpisodeStore) -> None:
     boards = boards_of(store)
     assert boards.choose() == Board("easy", "test", None, DYNAMICS_VERSION, None)
     assert boards.choose("hard", version=1) == Board("hard", "test", None, 1, None)
@@ -56,7 +65,7 @@ def test_without_a_secret_the_open_board_is_meant(store: SQLiteStore) -> None:
         boards.choose(split="sealed")
 
 
-def test_with_a_secret_the_current_sealed_board_is_meant(store: SQLiteStore) -> None:
+def test_with_a_secret_the_current_sealed_board_is_meant(store: EpisodeStore) -> None:
     pytest.importorskip("cryptography")
     keyring = Keyring(["n" * 32, "o" * 32])
     boards = boards_of(store, keyring)
@@ -64,7 +73,7 @@ def test_with_a_secret_the_current_sealed_board_is_meant(store: SQLiteStore) -> 
     assert boards.choose(split="test").key_id is None
 
 
-def test_boards_of_earlier_secrets_and_definitions_can_be_named(store: SQLiteStore) -> None:
+def test_boards_of_earlier_secrets_and_definitions_can_be_named(store: EpisodeStore) -> None:
     boards = boards_of(store)
     assert boards.choose("gone", None, "a" * 16, 2, "ff") == Board("gone", SEALED, "a" * 16, 2, "ff")
     with pytest.raises(UnknownTask, match="task: there is no such task; choose one of easy"):
@@ -76,7 +85,7 @@ def test_boards_of_earlier_secrets_and_definitions_can_be_named(store: SQLiteSto
 # --- what it shows --------------------------------------------------------------------------------------------------
 
 
-def test_a_board_from_its_first_attempt_to_its_last(store: SQLiteStore) -> None:
+def test_a_board_from_its_first_attempt_to_its_last(store: EpisodeStore) -> None:
     async def follow() -> None:
         boards = boards_of(store)
         empty = await boards.page(BOARD, 0, 10)
@@ -95,7 +104,7 @@ def test_a_board_from_its_first_attempt_to_its_last(store: SQLiteStore) -> None:
     run(follow())
 
 
-def test_the_open_board_warns(store: SQLiteStore) -> None:
+def test_the_open_board_warns(store: EpisodeStore) -> None:
     first = SPLITS["test"].first_seed
     run(fill(store, OPEN, {"a": [0.5, 0.6]}, first))
     page = run(boards_of(store).page(OPEN, 0, 10))
@@ -103,7 +112,7 @@ def test_the_open_board_warns(store: SQLiteStore) -> None:
     assert page.rows[0].coverage == 0.002
 
 
-def test_boards_are_listed_with_their_attempts(store: SQLiteStore) -> None:
+def test_boards_are_listed_with_their_attempts(store: EpisodeStore) -> None:
     run(fill(store, BOARD, {"a": [0.5, None], "b": [0.5]}))
     run(fill(store, OPEN, {"a": [0.5]}, SPLITS["test"].first_seed))
     found = run(boards_of(store).boards()).boards
@@ -163,7 +172,7 @@ def test_requests_that_come_together_share_the_work() -> None:
     run(check())
 
 
-def test_memory_is_bounded(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(store: EpisodeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaderboard, "BLOCKS_KEPT", 2)
     monkeypatch.setattr(leaderboard, "BOARDS_KEPT", 2)
 
@@ -178,7 +187,7 @@ def test_memory_is_bounded(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) 
     run(check())
 
 
-def test_an_export_has_every_row_once(store: SQLiteStore) -> None:
+def test_an_export_has_every_row_once(store: EpisodeStore) -> None:
     async def check() -> None:
         await fill(store, BOARD, {f"{number:03}": [0.5] for number in range(BLOCK + 5)})
         boards = boards_of(store)
