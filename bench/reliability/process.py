@@ -47,7 +47,7 @@ def usage(pid: int) -> Usage:
 def about_this_run(seconds: float) -> dict[str, Any]:
     """Return the versions, the machine and the time that every result file records."""
     return {
-        "versions": Versions().model_dump(),
+        "versions": Versions.current().model_dump(),
         "machine": {"processor": processor(), "cores": cores(), "system": platform.system()},
         "seconds": round(seconds),
     }

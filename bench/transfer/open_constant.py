@@ -51,7 +51,7 @@ def main(processes: int, problems: int) -> None:
         means = np.mean(list(found), axis=0)
     by_name = {name: round(float(mean), 4) for name, mean in zip(constants(TASKS["open"]), means, strict=True)}
     ordered = dict(sorted(by_name.items(), key=lambda item: -item[1]))
-    results = {"versions": Versions().model_dump(), "seeds": [seeds[0], seeds[-1]], "means": ordered}
+    results = {"versions": Versions.current().model_dump(), "seeds": [seeds[0], seeds[-1]], "means": ordered}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

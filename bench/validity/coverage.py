@@ -199,7 +199,7 @@ def main(*, anew: bool) -> None:
             if advance is not None:
                 advance(1)
     results = {
-        "versions": Versions().model_dump(),
+        "versions": Versions.current().model_dump(),
         "seeds": [FIRST_SEED, FIRST_SEED + SEEDS - 1],
         "samples": SAMPLES,
         "rows": [rounded(row) for row in rows],

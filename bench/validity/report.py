@@ -102,7 +102,7 @@ def main(*, page_only: bool) -> None:
         begun = perf_counter()
         blocks = {name: block(name, first) for name, first in BLOCKS.items()}
         results = {
-            "versions": Versions().model_dump(),
+            "versions": Versions.current().model_dump(),
             "machine": {"processor": processor(), "cores": cores(), "system": platform.system()},
             "seconds": round(perf_counter() - begun),
             "descriptions": {name: POLICIES[name].description for name in GROUPS["degenerate"]},

@@ -156,7 +156,7 @@ def _ask(
             for name in ("budget", "steps", "seed", "noise_rate", "columns", "exclude", "categorical")
         },
         "policy": options["policy"].name,
-        **Versions().model_dump(exclude={"python"}),
+        **Versions.current().model_dump(exclude={"python"}),
     }
     labels, _ = code_labels({"y": arguments[1], "y_trusted": arguments[3]}, options["classes"])
     with Answers(file, facts) as answers:

@@ -158,9 +158,8 @@ def _way(finding: Finding) -> str:
 def _other_versions(versions: Versions) -> str:
     """Return a warning where the record was made with other versions of libraries."""
     from dataselect_env.evaluation.record_file import printable
-    from dataselect_env.evaluation.records import Versions as Here
 
-    here = dict(Here())
+    here = dict(type(versions).current())
     parts = [f"{name.replace('_', '-')} {printable(str(value))} (here {here[name]})" for name, value in versions]
     parts = [part for part, (name, value) in zip(parts, versions, strict=True) if value != here[name]]
     if not parts:

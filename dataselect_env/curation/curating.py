@@ -258,7 +258,7 @@ def _report(
             for so_far, count, step in zip(bought, counts, steps, strict=True)
         ),
         comparison=None,
-        versions=Versions(),
+        versions=Versions.current(),
     )
 
 

@@ -233,7 +233,7 @@ def _checked_task() -> Callable[..., Any]:
 def versions() -> dict[str, Any]:
     """Return what must be equal on all nodes, so that the last bit of a result does not depend on where it was made."""
     compiled = all(find_spec(name) for name in COMPILED)
-    return {**Versions().model_dump(), "compiled code": "present" if compiled else "missing"}
+    return {**Versions.current().model_dump(), "compiled code": "present" if compiled else "missing"}
 
 
 def run_chunk(modules: Sequence[str], custom: Sequence[Task], packed: bytes) -> tuple[list[Any], float]:

@@ -62,7 +62,7 @@ class Plan:
         """The header of its records."""
         return Header(
             format_version=FORMAT_VERSION,
-            versions=Versions(),
+            versions=Versions.current(),
             reward_mode=self.reward_mode,
             own_tasks=task_digests(),
             host=self.host,

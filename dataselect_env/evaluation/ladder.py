@@ -137,7 +137,7 @@ def build_report(plan: Plan, records: Sequence[EpisodeRecord], reference: str | 
     )
     differences = _differences(cells, reference)
     rows = tuple(_row(records, differences.get(cell)) for cell, records in cells.items())
-    return Report(versions=Versions(), settings=settings, rows=rows)
+    return Report(versions=Versions.current(), settings=settings, rows=rows)
 
 
 def _differences(cells: Mapping[Cell, Sequence[EpisodeRecord]], reference: str | None) -> dict[Cell, Difference]:

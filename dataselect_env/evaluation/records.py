@@ -31,11 +31,22 @@ Key = tuple[str, str, int]
 class Versions(WireModel):
     """Versions that results may depend on."""
 
-    package: str = Field(__version__, description="Version of dataselect-env.")
-    dynamics: int = Field(DYNAMICS_VERSION, description="Version of the rules that the episodes were played by.")
-    numpy: str = Field(numpy.__version__, description="Version of numpy.")
-    scikit_learn: str = Field(sklearn.__version__, description="Version of scikit-learn.")
-    python: str = Field(platform.python_version(), description="Version of Python.")
+    package: str = Field(description="Version of dataselect-env.")
+    dynamics: int = Field(description="Version of the rules that the episodes were played by.")
+    numpy: str = Field(description="Version of numpy.")
+    scikit_learn: str = Field(description="Version of scikit-learn.")
+    python: str = Field(description="Version of Python.")
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the versions of this process."""
+        return cls(
+            package=__version__,
+            dynamics=DYNAMICS_VERSION,
+            numpy=numpy.__version__,
+            scikit_learn=sklearn.__version__,
+            python=platform.python_version(),
+        )
 
 
 class Host(WireModel):

@@ -37,7 +37,7 @@ def test_the_page_is_rendered_from_the_results(results: dict[str, Any]) -> None:
 
 
 def test_results_are_of_these_dynamics_and_policies(results: dict[str, Any]) -> None:
-    versions = Versions()
+    versions = Versions.current()
     assert (results["versions"]["package"], results["versions"]["dynamics"]) == (versions.package, versions.dynamics)
     for block in results["blocks"].values():
         for task in PINNED:

@@ -149,7 +149,7 @@ def test_json_has_versions_and_settings(tmp_path: Path) -> None:
     target = tmp_path / "report.json"
     run(*QUICK, "--reward-mode", "grade", "--reference", "stop", "--json", str(target))
     found = json.loads(target.read_text())
-    assert found["versions"] == Versions().model_dump()
+    assert found["versions"] == Versions.current().model_dump()
     assert (found["settings"]["reference"], found["settings"]["reward_mode"]) == ("stop", "grade")
     assert (found["settings"]["first_seed"], found["settings"]["last_seed"]) == (20_000, 20_002)
     assert [row["policy"] for row in found["rows"]] == ["stop", "one-min-random", "best-constant"]

@@ -213,7 +213,10 @@ def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"reward_mode": "grade"}, {"dynamics": 1}, {"numpy": "1.0"}])
 def test_episodes_of_other_rules_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     target = tmp_path / "run.jsonl"
-    versions = {**Versions().model_dump(), **{name: value for name, value in change.items() if name != "reward_mode"}}
+    versions = {
+        **Versions.current().model_dump(),
+        **{name: value for name, value in change.items() if name != "reward_mode"},
+    }
     header = {"format_version": 1, "versions": versions, "reward_mode": change.get("reward_mode", "shaped")}
     target.write_text(json.dumps(header) + "\n")
     with pytest.raises(
