@@ -49,7 +49,7 @@ def fill(store: SQLiteStore, first: int, count: int) -> None:
         numbers = range(begin, min(begin + BLOCK, first + count))
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
-            "INSERT INTO episodes VALUES (?, ?, 'websocket', 'easy', ?, 'shaped', ?, ?, ?, NULL)",
+            "INSERT INTO episodes VALUES (?, ?, 'websocket', 'easy', ?, 'shaped', ?, ?, ?, NULL, NULL, NULL)",
             ((n + 1, f"filled-{n:032}", n, DYNAMICS_VERSION, started_at, verdict) for n in numbers),
         )
         connection.executemany(

@@ -125,7 +125,7 @@ def test_what_changes_later_is_told_too(path: Path, book: Ledger) -> None:
         connection.execute("UPDATE steps SET bought = bought + 1 WHERE step = 1")
         connection.execute(
             "INSERT INTO episodes SELECT 99, 'stranger', transport, task_id, seed, reward_mode,"
-            " dynamics_version, started_at, grade, task_digest FROM episodes"
+            " dynamics_version, started_at, grade, task_digest, agent, key_id FROM episodes"
         )
     assert crash.with_store(f"sqlite:///{path}", book.check_again) == ["http-1: changed"]
     assert crash.check_strangers(f"sqlite:///{path}", book) == ["stranger: in the store, but no client started it"]
