@@ -9,9 +9,9 @@ from libc.stdint cimport uint8_t, uint32_t
 
 cdef extern from "generator.c":
     const Py_ssize_t MOST_COLUMNS
-    const Py_ssize_t WORDS
     void c_draw "draw"(
-        const uint32_t* state,
+        const uint32_t* words,
+        int count,
         Py_ssize_t n,
         Py_ssize_t d,
         Py_ssize_t n_informative,
@@ -33,26 +33,26 @@ cdef extern from "generator.c":
 
 
 def draw(
-    const uint32_t[::1] state not None,
+    const uint32_t[::1] words not None,
     Py_ssize_t[::1] corners not None,
     double[:, ::1] normals not None,
     double[:, :, ::1] mixing not None,
     Py_ssize_t[::1] rows not None,
     Py_ssize_t[::1] columns not None,
 ):
-    """Write the draws of the table of a stream to the other arguments, whose shapes are those of ``Draws``.
+    """Write the draws of a table to the other arguments, whose shapes are those of ``Draws``.
 
     Args:
-        state: State of a new ``RandomState``, (624,).
+        words: The table's number in words of 32 bits, the lowest first, (n,).
         corners, normals, mixing, rows, columns: Arrays to write to.
     """
     cdef Py_ssize_t n = normals.shape[0], d = normals.shape[1], k = mixing.shape[1]
-    if corners.shape[0] != 2 or rows.shape[0] != n or columns.shape[0] != d or mixing.shape[0] != 2 or state.shape[0] != WORDS:
+    if corners.shape[0] != 2 or rows.shape[0] != n or columns.shape[0] != d or mixing.shape[0] != 2 or not words.shape[0]:
         raise ValueError("the shapes do not fit each other")
     if n % 2 or n < 2 or not 8 <= k <= 30 or k >= d or mixing.shape[2] != k:
         raise ValueError("an even number of rows, 8 to 30 informative columns and some others are needed")
     with nogil:
-        c_draw(&state[0], n, d, k, &corners[0], &normals[0, 0], &mixing[0, 0, 0], &rows[0], &columns[0])
+        c_draw(&words[0], <int>words.shape[0], n, d, k, &corners[0], &normals[0, 0], &mixing[0, 0, 0], &rows[0], &columns[0])
 
 
 def standardise(

@@ -35,6 +35,34 @@ typedef struct {
 
 /* --- numbers ----------------------------------------------------------------------------------------------------- */
 
+/* Seed with one word as `RandomState(seed)` does. */
+static void seed_by_word(uint32_t *state, uint32_t seed) {
+    state[0] = seed;
+    for (uint32_t k = 1; k < WORDS; k++) state[k] = 1812433253u * (state[k - 1] ^ (state[k - 1] >> 30)) + k;
+}
+
+/* Seed with several words as `RandomState(array)` does. */
+static void seed_by_words(uint32_t *state, const uint32_t *words, int count) {
+    int k = 1;
+    seed_by_word(state, 19650218u);
+    for (int step = 0; step < (count > WORDS ? count : WORDS); step++) {
+        uint32_t place = (uint32_t)(step % count);
+        state[k] = (state[k] ^ ((state[k - 1] ^ (state[k - 1] >> 30)) * 1664525u)) + words[place] + place;
+        if (++k == WORDS) {
+            state[0] = state[WORDS - 1];
+            k = 1;
+        }
+    }
+    for (int step = 0; step < WORDS - 1; step++) {
+        state[k] = (state[k] ^ ((state[k - 1] ^ (state[k - 1] >> 30)) * 1566083941u)) - (uint32_t)k;
+        if (++k == WORDS) {
+            state[0] = state[WORDS - 1];
+            k = 1;
+        }
+    }
+    state[0] = 0x80000000u;
+}
+
 #define TWISTED(high, low, other)                                                                                      \
     ((other) ^ ((((high) & 0x80000000u) | ((low) & 0x7fffffffu)) >> 1) ^ ((0u - ((low) & 1u)) & 0x9908b0dfu))
 
@@ -150,14 +178,17 @@ static void normal(twister_t *twister, double *X, index_t n, index_t d, index_t 
 
 /* --- what Python calls ------------------------------------------------------------------------------------------- */
 
-/* Write the draws of the table of a new `RandomState` with this state, as `Draws` describes them; n is even,
- * n_informative from 8 to 30.
+/* Write the draws of the table that is seeded with these words, as `Draws` describes them; n is even, n_informative
+ * from 8 to 30.
  */
-static void draw(const uint32_t *state, index_t n, index_t d, index_t n_informative, index_t *corners, double *normals,
-                 double *mixing, index_t *rows, index_t *columns) {
+static void draw(const uint32_t *words, int count, index_t n, index_t d, index_t n_informative, index_t *corners,
+                 double *normals, double *mixing, index_t *rows, index_t *columns) {
     twister_t twister = {.place = WORDS};
     uint32_t highest = (1u << n_informative) - 1u;
-    memcpy(twister.state, state, sizeof twister.state);
+    if (count == 1)
+        seed_by_word(twister.state, words[0]);
+    else
+        seed_by_words(twister.state, words, count);
     corners[0] = interval(&twister, highest);
     do corners[1] = interval(&twister, highest);
     while (corners[1] == corners[0]);

@@ -94,14 +94,14 @@ def test_the_global_stream_has_no_part_in_it() -> None:
 # --- the choice of an implementation --------------------------------------------------------------------------------
 
 
-def rounded_otherwise(_state: Any, *arrays: Any) -> None:
+def rounded_otherwise(_words: Any, *arrays: Any) -> None:
     draws = by_numpy(12_345, Size(n_samples=len(arrays[3]), n_features=len(arrays[4]), n_informative=len(arrays[2][0])))
     for array, values in zip(arrays, draws, strict=True):
         array[...] = values
     arrays[1][7, 3] = np.nextafter(arrays[1][7, 3], 9)
 
 
-def of_another_version(state: Any, corners: Any) -> None:
+def of_another_version(words: Any, corners: Any) -> None:
     raise AssertionError
 
 
@@ -125,16 +125,16 @@ def test_the_compiled_loop_is_used_where_it_gives_the_same_bits() -> None:
 )
 def test_arrays_that_the_draws_do_not_fit_are_refused(place: int, shape: tuple[int, ...]) -> None:
     draw = pytest.importorskip("_dataselect_env_generator").draw
-    state = stream(0).get_state(legacy=False)["state"]["key"]
+    words = np.zeros(1, dtype=np.uint32)
     arrays: list[Any] = [
         np.empty_like(array) for array in by_numpy(0, Size(n_samples=40, n_features=20, n_informative=9))
     ]
-    draw(state, *arrays)
+    draw(words, *arrays)
     with pytest.raises(ValueError, match="shapes do not fit"):
-        draw(state[1:], *arrays)
+        draw(words[1:], *arrays)
     arrays[place] = np.empty(shape, dtype=arrays[place].dtype)
     with pytest.raises(ValueError, match=r"shapes do not fit|even number of rows"):
-        draw(state, *arrays)
+        draw(words, *arrays)
 
 
 @COMPILED
