@@ -56,7 +56,7 @@ def in_process(settings: Settings) -> Iterator[Respond]:
     store = open_store(settings.store, settings.synchronous)
     service = Service(settings, store)
     with asyncio.Runner() as runner:
-        backend = SessionBackend(Session(store, "mcp"), service)
+        backend = SessionBackend(Session(store, "mcp", service.entries), service)
 
         async def respond(message: object) -> Response | None:
             await service.prune_some()

@@ -104,3 +104,19 @@ def test_a_server_that_is_not_there_is_told_in_a_sentence(capfd: pytest.CaptureF
     result = CliRunner().invoke(main, ["mcp", "--url", "http://127.0.0.1:9"])
     assert result.exit_code == 2
     assert "--url: the server cannot be reached" in result.output
+
+
+def test_a_session_in_this_process_keeps_the_settings_that_it_was_given() -> None:
+    pytest.importorskip("cryptography")
+
+    def start(settings: Settings) -> dict[str, object]:
+        arguments = {"task_id": "easy", "split": "sealed", "agent": "me", "index": 1}
+        params = {"name": "start_episode", "arguments": arguments}
+        with stdio.in_process(settings) as ask:
+            answer = ask({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+        assert isinstance(answer, dict)
+        found: dict[str, object] = answer["result"]["structuredContent"]
+        return found
+
+    assert start(Settings(store="memory:", secret="s" * 32))["index"] == 1  # noqa: S106
+    assert start(Settings(store="memory:", secret="s" * 32, agents="registered"))["code"] == "AGENT_REFUSED"  # noqa: S106
