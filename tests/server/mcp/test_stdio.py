@@ -118,5 +118,5 @@ def test_a_session_in_this_process_keeps_the_settings_that_it_was_given() -> Non
         found: dict[str, object] = answer["result"]["structuredContent"]
         return found
 
-    assert start(Settings(store="memory:", secret="s" * 32))["index"] == 1  # noqa: S106
-    assert start(Settings(store="memory:", secret="s" * 32, agents="registered"))["code"] == "AGENT_REFUSED"  # noqa: S106
+    assert start(Settings(store="memory:", secret="s" * 32))["index"] == 1
+    assert start(Settings(store="memory:", secret="s" * 32, agents="registered"))["code"] == "AGENT_REFUSED"
