@@ -15,8 +15,8 @@ from dataselect_env.core.errors import EnvError, EpisodeExists, EpisodeOver, Inv
 from dataselect_env.core.models import Action, Operation
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.core.validation import parse
-from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers.sessions import open_session, resume_session
 
 WEIGHTS = st.fixed_dictionaries(
     {"random": st.floats(0.01, 1e6)}, optional={name: st.floats(0, 1e6) for name in ("uncertainty", "diversity")}
@@ -44,7 +44,7 @@ class SessionMachine(RuleBasedStateMachine):
         """Start with a new session."""
         self.runner = asyncio.Runner()
         self.store = SQLiteStore(None)
-        self.session = Session(self.store, "http")
+        self.session = open_session(self.store, "http")
         self.model: DataSelectEnv | None = None
         self.last: dict[str, Any] = {}
         self.started: list[str] = []
@@ -117,7 +117,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def resume(self) -> None:
         """Continue in another session, rebuilt from the store, like another process."""
-        self.session = Session.resume(self.store, asyncio.run(self.store.load(self.started[-1])))
+        self.session = resume_session(self.store, asyncio.run(self.store.load(self.started[-1])))
 
     @invariant()
     def state_is_the_model_s(self) -> None:

@@ -35,9 +35,7 @@ from dataselect_env.core.sealed import SealedSeed
 from dataselect_env.core.tasks import DYNAMICS_VERSION, Task, get_task
 from dataselect_env.core.validation import parse
 from dataselect_env.server.entries import Entries, Place
-from dataselect_env.server.keyring import Keyring
 from dataselect_env.server.replay import rebuild
-from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.base import EpisodeHeader, EpisodeStore, StoredEpisode, StoredStep, Transport
 from dataselect_env.server.threads import PLAY, Turns, is_quick
 
@@ -54,14 +52,13 @@ class Session:
     Args:
         store: Store of the episodes.
         transport: Transport of the client.
-        entries: Decides about the start of episodes; by default as the settings of the environment have it, without a
-            sealed split.
+        entries: Decides about the start of episodes.
     """
 
-    def __init__(self, store: EpisodeStore, transport: Transport, entries: Entries | None = None) -> None:
+    def __init__(self, store: EpisodeStore, transport: Transport, entries: Entries) -> None:
         self._store = store
         self._transport: Final[Transport] = transport
-        self._entries = entries or Entries(store, Settings(), Keyring())
+        self._entries = entries
         self._lock = asyncio.Lock()
         self._env: DataSelectEnv | None = None
         self._header: EpisodeHeader | None = None
@@ -70,7 +67,7 @@ class Session:
         self._is_known = True  # whether the store has these actions and no others
 
     @classmethod
-    def resume(cls, store: EpisodeStore, stored: StoredEpisode, entries: Entries | None = None) -> Session:
+    def resume(cls, store: EpisodeStore, stored: StoredEpisode, entries: Entries) -> Session:
         """Return a session that continues a stored episode, which is rebuilt by replay.
 
         Raises:

@@ -12,9 +12,9 @@ import pytest
 from bench.reliability import crash
 from bench.reliability.ledger import Ledger
 from bench.reliability.scripts import Reply, Script, play_alone
-from dataselect_env.server.session import Session
 from dataselect_env.server.store.base import EpisodeStore
 from tests.helpers.postgres import Postgres
+from tests.helpers.sessions import open_session
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def book(path: Path) -> Ledger:
     (entry,) = book.seats
 
     def play(store: EpisodeStore) -> list[str]:
-        session = Session(store, "http")
+        session = open_session(store, "http")
         for number, reply in enumerate(play_alone(entry.script)):
             book.send(entry)
             data = entry.script.actions[number - 1] if number else entry.script.choices

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 
 from dataselect_env import cli
 from dataselect_env.core.errors import AgentRefused
-from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers.sessions import open_session
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def play(url: str, **data: str) -> None:
     async def reset() -> None:
         store = SQLiteStore(Path(url.removeprefix("sqlite:///")))
         try:
-            await Session(store, "http").handle("reset", {"seed": 20_000, **data})
+            await open_session(store, "http").handle("reset", {"seed": 20_000, **data})
         finally:
             await store.close()
 

@@ -19,6 +19,7 @@ from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.retention import Retention
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.actions import SCRIPT, select, stop
+from tests.helpers.sessions import open_session
 from tests.helpers.store_labs import StoreLab
 
 
@@ -84,7 +85,7 @@ def test_services_that_share_a_store_take_turns_at_one_episode(lab: StoreLab) ->
 
 
 def test_an_episode_of_a_connection_is_not_played_over_http(service: Service, store: SQLiteStore) -> None:
-    session = Session(store, "websocket")
+    session = open_session(store, "websocket")
     run(session.handle("reset", {"episode_id": "own"}))
     with pytest.raises(NoEpisode):
         run(service.http.handle("step", select()))

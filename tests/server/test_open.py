@@ -20,10 +20,10 @@ from dataselect_env.core.source import task_at
 from dataselect_env.core.tasks import TASKS
 from dataselect_env.server.app import create_app
 from dataselect_env.server.pool_view import DEMONSTRATION_PREFIX
-from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store import open_store
 from tests.helpers.actions import select, stop
+from tests.helpers.sessions import open_session, resume_session
 
 OPEN = TASKS["open"]
 SCRIPT = [
@@ -147,12 +147,12 @@ def test_an_episode_goes_on_after_a_restart(store_url: str, seed: int) -> None:
     replies = [expected.reset(task_id="open", seed=seed, episode_id="one")]
     replies += [expected.step(action) for action in SCRIPT]
     store = open_store(store_url)
-    session = Session(store, "http")
+    session = open_session(store, "http")
     assert run(session.handle("reset", {"task_id": "open", "seed": seed, "episode_id": "one"})) == replies[0]
     assert run(session.handle("step", SCRIPT[0])) == replies[1]
     run(store.close())
     store = open_store(store_url)
-    resumed = Session.resume(store, run(store.load("one")))
+    resumed = resume_session(store, run(store.load("one")))
     found = [cast("Reply", run(resumed.handle("step", action))) for action in SCRIPT[1:]]
     assert found == replies[2:]
     run(store.close())

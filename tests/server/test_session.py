@@ -21,6 +21,7 @@ from dataselect_env.server.store.base import StoredStep
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.server.threads import SPACING
 from tests.helpers.actions import SCRIPT, select, stop
+from tests.helpers.sessions import open_session, resume_session
 from tests.helpers.turns import growth_by_turn
 
 
@@ -30,7 +31,7 @@ def play(session: Session, actions: list[dict[str, Any]]) -> list[Reply]:
 
 @pytest.fixture
 def session(store: SQLiteStore) -> Session:
-    session = Session(store, "http")
+    session = open_session(store, "http")
     run(session.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "one"}))
     return session
 
@@ -38,7 +39,7 @@ def session(store: SQLiteStore) -> Session:
 @pytest.mark.parametrize("operation", ["step", "state"])
 def test_nothing_goes_before_a_reset(store: SQLiteStore, operation: Operation) -> None:
     with pytest.raises(NoEpisode, match="reset starts one"):
-        run(Session(store, "http").handle(operation, select()))
+        run(open_session(store, "http").handle(operation, select()))
 
 
 def test_every_acknowledged_step_is_in_the_store(session: Session, store: SQLiteStore) -> None:
@@ -62,7 +63,7 @@ def test_others_have_their_turn_between_resets(store: SQLiteStore, monkeypatch: 
         return start(env, request)
 
     monkeypatch.setattr(DataSelectEnv, "start", count)
-    requests = [Session(store, "http").handle("reset", {"seed": seed}) for seed in range(20)]
+    requests = [open_session(store, "http").handle("reset", {"seed": seed}) for seed in range(20)]
     by_turn = run(growth_by_turn(lambda: resets, *requests))
     assert resets == 20
     assert max(by_turn) == 1
@@ -96,7 +97,7 @@ BAD_STEPS: list[object] = [
 
 
 def test_whatever_is_refused_leaves_the_episode_as_it_was(session: Session, store: SQLiteStore) -> None:
-    other = Session(store, "http")
+    other = open_session(store, "http")
     run(other.handle("reset", {"task_id": "medium", "seed": 3, "episode_id": "undisturbed"}))
     for action in SCRIPT:
         for bad in BAD_STEPS:
@@ -126,7 +127,7 @@ class BrokenStore(SQLiteStore):
 
 def test_a_step_that_could_not_be_stored_has_not_happened() -> None:
     store = BrokenStore(None)
-    session, undisturbed = Session(store, "http"), Session(store, "http")
+    session, undisturbed = open_session(store, "http"), open_session(store, "http")
     for one in (session, undisturbed):
         run(one.handle("reset", {"task_id": "hard", "seed": 5}))
     for action in SCRIPT:
@@ -141,11 +142,11 @@ def test_a_step_that_could_not_be_stored_has_not_happened() -> None:
 
 
 def test_a_resumed_episode_goes_on_as_if_nothing_had_happened(session: Session, store: SQLiteStore) -> None:
-    through = Session(store, "http")
+    through = open_session(store, "http")
     run(through.handle("reset", {"task_id": "medium", "seed": 3}))
     play(session, SCRIPT[:2])
     play(through, SCRIPT[:2])
-    resumed = Session.resume(store, run(store.load("one")))
+    resumed = resume_session(store, run(store.load("one")))
     for after, reference in zip(play(resumed, SCRIPT[2:]), play(through, SCRIPT[2:]), strict=True):
         assert after.observation == reference.observation
         assert after.info == reference.info
@@ -156,7 +157,7 @@ def test_an_episode_of_other_dynamics_is_not_continued(session: Session, store: 
     stored = run(store.load("one"))
     foreign = dataclasses.replace(stored, header=dataclasses.replace(stored.header, dynamics_version=99))
     with pytest.raises(DynamicsMismatch, match="version 99"):
-        Session.resume(store, foreign)
+        resume_session(store, foreign)
 
 
 def test_a_replay_that_gives_other_rewards_is_not_continued(session: Session, store: SQLiteStore) -> None:
@@ -165,7 +166,7 @@ def test_a_replay_that_gives_other_rewards_is_not_continued(session: Session, st
     step = stored.steps[0]
     drifted = StoredStep(step.action, step.bought, step.mislabelled, step.performance, step.reward + 1e-6)
     with pytest.raises(DynamicsMismatch, match="numerical libraries"):
-        Session.resume(store, dataclasses.replace(stored, steps=(drifted,)))
+        resume_session(store, dataclasses.replace(stored, steps=(drifted,)))
 
 
 def test_a_session_plays_one_episode_after_the_other(session: Session, store: SQLiteStore) -> None:

@@ -20,6 +20,7 @@ from dataselect_env.policies.policy import pace
 from dataselect_env.server.session import Session
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.owning import OWN, forgotten, info_of, offered, plain, script, select
+from tests.helpers.sessions import open_session, resume_session
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def ask(session: Session, operation: Any, data: Any) -> Reply:
 @pytest.mark.parametrize("name", ["ranks", "quotas", "unknown", "six"])
 def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteStore, name: str) -> None:
     task = offered(**OWN[name])
-    through, session = Session(store, "http"), Session(store, "http")
+    through, session = open_session(store, "http"), open_session(store, "http")
     ask(through, "reset", {"task_id": "mine", "seed": 3, "episode_id": "through"})
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     actions = script(task, 3)
@@ -44,7 +45,7 @@ def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteSt
     stored = run(store.load("one"))
     sent = [action["strategy_weights"] for action in actions[:2]]
     assert [dict(step.action.strategy_weights) for step in stored.steps] == sent
-    resumed = Session.resume(store, stored)
+    resumed = resume_session(store, stored)
     for action in actions[2:]:
         after, reference = ask(resumed, "step", action), ask(through, "step", action)
         assert plain(after) == plain(reference)
@@ -57,7 +58,7 @@ def test_a_stored_episode_is_resumed_with_its_further_strategies(store: SQLiteSt
 def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
     task = offered(**OWN["quotas"])
     store = SQLiteStore(tmp_path / "episodes.db")
-    session = Session(store, "http")
+    session = open_session(store, "http")
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     before = ask(session, "step", select(9, k_center=2.0, margin=1.0))
     run(store.close())
@@ -66,27 +67,27 @@ def test_a_file_keeps_them_for_another_process(tmp_path: Path) -> None:
     stored = run(again.load("one"))
     assert stored.steps[0].action == action_model(task.extra_strategies).select(9, k_center=2, margin=1)
     assert stored.steps[0].reward == before.reward
-    assert Session.resume(again, stored).step_count == 1
+    assert resume_session(again, stored).step_count == 1
     run(again.close())
 
 
 def test_an_episode_of_a_task_that_changed_is_not_continued(store: SQLiteStore) -> None:
     offered(**OWN["wine"])
-    session = Session(store, "http")
+    session = open_session(store, "http")
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     ask(session, "step", select(9, random=1.0))
     offered(**{**OWN["wine"], "noise": {"uniform": 0.4}})
     with pytest.raises(DynamicsMismatch, match="definition"):
-        Session.resume(store, run(store.load("one")))
+        resume_session(store, run(store.load("one")))
     del TASKS["mine"]
     with pytest.raises(UnknownTask):
-        Session.resume(store, run(store.load("one")))
+        resume_session(store, run(store.load("one")))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_session_refuses_weights_that_its_task_does_not_offer(store: SQLiteStore, wrapped: bool) -> None:
     offered(**OWN["two"])
-    session = Session(store, "http")
+    session = open_session(store, "http")
     for task_id, weight in (("mine", "k_center"), ("easy", "margin")):
         ask(session, "reset", {"task_id": task_id, "seed": 3})
         action = select(9, **{weight: 1.0})
@@ -122,15 +123,15 @@ def test_an_episode_is_not_continued_when_its_task_has_changed(store: SQLiteStor
     """Some changes give the same rewards so far, and would be graded otherwise in the end."""
     definition = {**OWN["wine"], "strategies": ["k_center"]}
     offered(**definition)
-    session = Session(store, "http")
+    session = open_session(store, "http")
     ask(session, "reset", {"task_id": "mine", "seed": 3, "episode_id": "one"})
     ask(session, "step", select(6, random=1))
-    assert Session.resume(store, run(store.load("one"))).step_count == 1
+    assert resume_session(store, run(store.load("one"))).step_count == 1
     offered(**{**definition, **change})
     with pytest.raises(DynamicsMismatch, match="another definition of its task"):
-        Session.resume(store, run(store.load("one")))
+        resume_session(store, run(store.load("one")))
     offered(**definition)
-    assert Session.resume(store, run(store.load("one"))).step_count == 1
+    assert resume_session(store, run(store.load("one"))).step_count == 1
 
 
 class Blocked:
@@ -150,7 +151,7 @@ class Blocked:
 
 def test_a_step_of_a_custom_task_does_not_hold_the_loop(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task = offered(**OWN["wine"])
-    session, blocked = Session(store, "http"), Blocked(monkeypatch)
+    session, blocked = open_session(store, "http"), Blocked(monkeypatch)
 
     async def play() -> None:
         await session.handle("reset", {"task_id": "mine", "seed": 3})
@@ -167,7 +168,7 @@ def test_a_step_of_a_custom_task_does_not_hold_the_loop(store: SQLiteStore, monk
 
 def test_a_cancelled_step_leaves_the_episode_as_it_was(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     task = offered(**OWN["quotas"])
-    session, through = Session(store, "http"), Session(store, "http")
+    session, through = open_session(store, "http"), open_session(store, "http")
     ask(through, "reset", {"task_id": "mine", "seed": 3, "episode_id": "through"})
     expected = [plain(ask(through, "step", action)) for action in script(task, 3)[:2]]
 
@@ -193,7 +194,7 @@ def test_a_cancelled_step_leaves_the_episode_as_it_was(store: SQLiteStore, monke
 def test_a_step_that_was_stored_counts_although_its_request_was_cancelled(
     store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, append = Session(store, "http"), store.append
+    session, append = open_session(store, "http"), store.append
 
     async def hang(*args: Any) -> None:
         await append(*args)

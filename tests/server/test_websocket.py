@@ -16,12 +16,12 @@ from dataselect_env.core.errors import PayloadTooLarge
 from dataselect_env.server import websocket
 from dataselect_env.server.app import create_app
 from dataselect_env.server.service import Service
-from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
 from dataselect_env.server.websocket import check_size
 from tests.helpers.actions import SCRIPT, select
 from tests.helpers.hosting import UPGRADE, frame, hosted
+from tests.helpers.sessions import open_session
 
 
 def ask(socket: WebSocketTestSession, frame: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def error_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_step_is_validated_and_written_as_json_once(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    service, session = Service(Settings(), store), Session(store, "websocket")
+    service, session = Service(Settings(), store), open_session(store, "websocket")
     validate, dump = BaseModel.__dict__["model_validate"].__func__, BaseModel.model_dump_json
     validated, written = [], []
 

@@ -13,9 +13,9 @@ from dataselect_env.server.mcp.backend import SessionBackend
 from dataselect_env.server.mcp.stateless import CAPABILITIES_KEY, REVISION, SERVER_KEY, SUPPORTED, VERSION_KEY
 from dataselect_env.server.mcp.tools import TOOLS
 from dataselect_env.server.service import Service
-from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
+from tests.helpers.sessions import open_session
 
 META = {VERSION_KEY: REVISION, CAPABILITIES_KEY: {}}
 
@@ -98,7 +98,7 @@ def test_headers_repeat_the_message(client: TestClient) -> None:
 
 def test_a_connection_speaks_both_kinds_of_revision(store: SQLiteStore) -> None:
     service = Service(Settings(store="memory:"), store)
-    backend = SessionBackend(Session(store, "mcp"), service)
+    backend = SessionBackend(open_session(store, "mcp"), service)
 
     def ask(method: str, params: dict[str, Any]) -> Any:
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

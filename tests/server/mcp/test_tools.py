@@ -18,6 +18,7 @@ from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.sqlite import SQLiteStore
 from tests.helpers.owning import WINE, forgotten, offered
+from tests.helpers.sessions import open_session
 
 RESERVED = {"reset", "step", "state", "close"}
 """OpenEnv refuses tools of these names (``openenv.core.env_server.mcp_types``)."""
@@ -30,7 +31,7 @@ def service(store: SQLiteStore) -> Service:
 
 @pytest.fixture
 def backend(service: Service, store: SQLiteStore) -> SessionBackend:
-    return SessionBackend(Session(store, "mcp"), service)
+    return SessionBackend(open_session(store, "mcp"), service)
 
 
 def call(backend: EpisodeBackend, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from dataselect_env.core.errors import (
 )
 from dataselect_env.core.models import Reply, State
 from dataselect_env.server.service import Service
-from dataselect_env.server.session import Session
 from dataselect_env.server.settings import Settings
 from dataselect_env.server.store.postgres import PostgresStore
 from dataselect_env.server.store.retention import Retention
@@ -26,6 +25,7 @@ from dataselect_env.testing.checked_store import GRADE, STEP, header
 from tests.helpers.actions import select
 from tests.helpers.losing import LosingProxy, losing_proxy
 from tests.helpers.postgres import Postgres, running_postgres
+from tests.helpers.sessions import open_session
 from tests.helpers.store_labs import StoreLab
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_write_whose_outcome_stays_unknown_is_reported_as_such_and_the_session
     store: PostgresStore = lab.store
 
     async def play() -> None:
-        session = Session(store, "http")
+        session = open_session(store, "http")
         await session.handle("reset", {"episode_id": "one", "seed": 1})
         await session.handle("step", select())
         store._connections._patience = 0.5
