@@ -25,6 +25,7 @@ import yaml
 
 from bench.reliability import loads, page
 from bench.reliability.process import about_this_run, usage
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from tests.helpers.serving import LOOPBACK, Server, running_server
 
@@ -168,7 +169,7 @@ def problems_of(found: dict[str, dict[str, Any]]) -> list[str]:
 @click.command(help=__doc__)
 @click.option("--seconds", default=3.0, show_default=True, help="Duration of each measurement.")
 @click.option("--only", multiple=True, help="Loads to measure: parts of their names.")
-@page.save_option
+@save_option
 def main(seconds: float, only: tuple[str, ...], *, save: bool) -> None:
     began = monotonic()
     names = [name for name in loads.LOADS if not only or any(part in name for part in only)]

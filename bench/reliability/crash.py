@@ -29,6 +29,7 @@ from bench.reliability import clients, page
 from bench.reliability.ledger import Ledger
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import PlayAlone, Reply, players_alone
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from dataselect_env.server.store import open_store
 from dataselect_env.server.store.base import EpisodeStore
@@ -194,7 +195,7 @@ def measure(kills: int, *, seed: int, sockets: int, seats: int, on_postgresql: b
 @click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="Number of HTTP clients.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the episodes and the moments.")
 @click.option("--store", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
-@page.save_option
+@save_option
 def main(*, kills: int, sockets: int, seats: int, seed: int, store: str, save: bool) -> None:
     """Kill the server under load, and check that nothing acknowledged is lost."""
     begun = perf_counter()

@@ -34,6 +34,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.reliability import clients, crash, page
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import Reply, Script, draw_action, play_alone
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from tests.helpers.serving import SERVER_PY, Server, running_server
 
@@ -230,7 +231,7 @@ def measure() -> dict[str, Any]:
 
 
 @click.command()
-@page.save_option
+@save_option
 def main(*, save: bool) -> None:
     """Fill the store's disk under a running server."""
     begun = perf_counter()

@@ -25,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.reliability import page
 from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run
+from bench.results import save_option
 from bench.speed.load import UPGRADE
 from dataselect_env.cli.console import progress
 from dataselect_env.server.access import OPEN_PATHS, PAGE
@@ -195,7 +196,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Number of rounds.")
-@page.save_option
+@save_option
 def main(*, rounds: int, save: bool) -> None:
     """Fill the server, try its limits and routes, and search its answers."""
     begun = perf_counter()

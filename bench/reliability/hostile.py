@@ -31,6 +31,7 @@ from bench.reliability.frames import Frame
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import Script, draw, play_alone
 from bench.reliability.session_machine import SessionMachine
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from dataselect_env.server.settings import Settings
 from tests.helpers.serving import Server, running_server
@@ -239,7 +240,7 @@ def measure(requests: int, count: int, walks: int, *, seed: int, examples: int) 
     "--examples", type=click.IntRange(1), default=60, show_default=True, help="Requests per operation and run."
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of everything that is sent.")
-@page.save_option
+@save_option
 def main(*, requests: int, count: int, walks: int, examples: int, seed: int, save: bool) -> None:
     """Send hostile requests and frames, and check the answers."""
     begun = perf_counter()

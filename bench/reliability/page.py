@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bench import results as results_of
+from bench.results import Results, counted, finish
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
 PAGE = HERE / "README.md"
-Results = dict[str, Any]
-MOST_PROBLEMS = 20
-"""Problems that a result file lists, beside their number."""
 SCRIPTS = ("crash", "crash_postgresql", "disk", "hostile", "scale", "doors", "stop", "soak", "bystanders")
 """In the order of the page."""
 
@@ -26,21 +24,16 @@ MINUTES = 30
 SESSIONS, MOST_MEMORY = 1_000, 350
 MOST_DELAY = 100
 
-save_option = click.option("--save", is_flag=True, help="Write the result file, and the page from all result files.")
-
 
 def conclude(name: str, results: Results, *, save: bool) -> None:
     """Print the results of a script, save them if asked to, and end with status 1 if there were problems."""
-    problems = results.pop("problems")
-    results = {**results, "problems": len(problems), "first_problems": problems[:MOST_PROBLEMS]}
-    text = json.dumps(results, indent=1) + "\n"
-    click.echo(text)
+    results = counted(results)
+    click.echo(json.dumps(results, indent=1))
     click.echo(RENDERERS[name](results))
     if save:
-        (HERE / f"{name}.json").write_text(text, encoding="utf-8")
+        results_of.save(HERE, name, results)
         write()
-    if problems:
-        sys.exit(1)
+    finish(results)
 
 
 def write() -> None:
@@ -50,8 +43,7 @@ def write() -> None:
 
 def load() -> dict[str, Results]:
     """Return the latest results of every script."""
-    files = {name: HERE / f"{name}.json" for name in SCRIPTS}
-    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+    return results_of.load(HERE, SCRIPTS)
 
 
 def holds(fine: bool) -> str:

@@ -23,6 +23,7 @@ from bench.reliability import page
 from bench.reliability.clients import PATIENCE
 from bench.reliability.process import about_this_run, as_row, usage
 from bench.reliability.scripts import Reply, Script, differences, draw, players_alone
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from dataselect_env.core.tasks import PINNED
 from dataselect_env.server.settings import ENV_PREFIX
@@ -145,7 +146,7 @@ def measure(sessions: int, seed: int) -> dict[str, Any]:
     help="Number of simultaneous WebSocket sessions.",
 )
 @click.option("--seed", default=1, show_default=True, help="Seed of the actions.")
-@page.save_option
+@save_option
 def main(*, sessions: int, seed: int, save: bool) -> None:
     """Play many simultaneous sessions in one server process."""
     begun = perf_counter()

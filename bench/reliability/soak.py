@@ -30,6 +30,7 @@ from bench.reliability import clients, frames, page
 from bench.reliability.hostile import is_refusal
 from bench.reliability.process import Usage, about_this_run, as_row, usage
 from bench.reliability.scripts import draw
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from tests.helpers.serving import Server, running_server
 
@@ -220,7 +221,7 @@ def measure(seconds: float, *, seed: int, sockets: int, seats: int) -> dict[str,
 @click.option("--sockets", type=click.IntRange(1), default=16, show_default=True, help="Number of WebSocket clients.")
 @click.option("--seats", type=click.IntRange(1), default=8, show_default=True, help="Number of HTTP clients.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the clients.")
-@page.save_option
+@save_option
 def main(*, minutes: float, sockets: int, seats: int, seed: int, save: bool) -> None:
     """Load a server for minutes, and record its resources."""
     begun = perf_counter()

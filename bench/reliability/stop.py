@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from bench.reliability import crash, page
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import players_alone
+from bench.results import save_option
 from dataselect_env.cli.console import progress
 from dataselect_env.server.settings import ENV_PREFIX
 from tests.helpers.serving import Server
@@ -79,7 +80,7 @@ def measure(stops: int, *, seed: int, sockets: int, seats: int) -> dict[str, Any
 @click.option("--sockets", type=click.IntRange(0), default=24, show_default=True, help="Number of WebSocket clients.")
 @click.option("--seats", type=click.IntRange(0), default=12, show_default=True, help="Number of HTTP clients.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the episodes and the moments.")
-@page.save_option
+@save_option
 def main(*, stops: int, sockets: int, seats: int, seed: int, save: bool) -> None:
     """Stop the server under load, and check that running steps are answered and clients notified."""
     begun = perf_counter()

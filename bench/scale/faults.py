@@ -23,6 +23,7 @@ import click
 from bench.reliability.ledger import Ledger
 from bench.reliability.process import about_this_run
 from bench.reliability.scripts import players_alone
+from bench.results import save_option
 from bench.scale import page
 from bench.scale.clients import Crowd, until
 from bench.scale.cluster import Cluster, is_ready, running_cluster
@@ -160,7 +161,7 @@ def measure(*, seed: int, sockets: int, seats: int) -> dict[str, Any]:
 @click.option("--sockets", type=click.IntRange(0), default=16, show_default=True, help="Number of WebSocket clients.")
 @click.option("--seats", type=click.IntRange(0), default=16, show_default=True, help="Number of HTTP clients.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the episodes.")
-@page.save_option
+@save_option
 def main(*, sockets: int, seats: int, seed: int, save: bool) -> None:
     """End servers and the database under load, and check that nothing acknowledged is lost."""
     begun = perf_counter()

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from bench.reliability.process import about_this_run
+from bench.results import save_option
 from bench.scale import page
 from bench.scale.cluster import Cluster, Replica, running_cluster
 from bench.speed import load
@@ -108,7 +109,7 @@ def _warm_up(port: int) -> load.Plan:
 
 
 @click.command()
-@page.save_option
+@save_option
 def main(*, save: bool) -> None:
     """Measure the cost of a step."""
     begun = perf_counter()

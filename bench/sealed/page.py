@@ -8,18 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from bench import results as results_of
+from bench.results import Results
 from docs.render import MARKED, table
 
 HERE = Path(__file__).parent
 PAGE = HERE / "README.md"
-Results = dict[str, Any]
 
 
 def save(name: str, results: Results) -> None:
     """Write the results of a script, and the page from all results."""
-    (HERE / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    results_of.save(HERE, name, results)
     write()
 
 
